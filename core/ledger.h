@@ -1,0 +1,72 @@
+/*
+ * The contract of the three atomic writes as pure functions over one group's record: what a write
+ * refuses, and what the record is after it. sqlite and lmdb load the record, ask here, do what the
+ * effect says and store the new record, in one transaction of theirs. (memory follows the contract
+ * with plain arrays of its own, so that the two can be compared.)
+ *
+ * Rows. Packs are rows with a start position and an epoch. Each pending set gets an epoch above all
+ * before it in its group; rows of the pending set's epoch are pending, all others finalized, so that
+ * finalizing rewrites no coin: the record just stops naming a pending epoch. Replacing a tail leaves
+ * finalized rows that begin below `base` and end above it; a reader cuts a row where the next row of
+ * its view begins (as_ledger_row_end).
+ */
+#ifndef AS_LEDGER_H
+#define AS_LEDGER_H
+
+#include <anonset/backend.h>
+
+typedef struct as_ledger {
+    anonset_state state;
+    uint32_t epoch; /* of the pending set; without one, the newest ever used in this group */
+} as_ledger;
+
+#define AS_LEDGER_BYTES 256u     /* encoded; fixed, so that a record is updated in place */
+#define AS_CHECKPOINT_BYTES 108u /* encoded */
+
+void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger);
+/* CORRUPT: the bytes contradict themselves. */
+anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t len,
+                              anonset_detail *detail);
+
+void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint);
+anonset_code as_checkpoint_decode(anonset_checkpoint *checkpoint, const uint8_t *bytes, size_t len,
+                                  anonset_detail *detail);
+
+bool as_meta_equal(const anonset_meta *a, const anonset_meta *b);
+
+/* append_sector: *next is the record after it; the caller stores the coins as rows of next->epoch.
+ * STALE as backend.h says. */
+anonset_code as_ledger_append(as_ledger *next, const as_ledger *now, const anonset_append *append,
+                              anonset_detail *detail);
+
+/* What mark_complete asks of the store, besides storing the new record. */
+typedef struct as_effect {
+    bool drop_tail;          /* delete rows with start >= base that are not of epoch `epoch`, and
+                                checkpoints of a size above base */
+    uint32_t base;           /* where the pending set began */
+    uint32_t epoch;          /* of the pending set that becomes finalized */
+    bool alias_same_size;    /* turn the checkpoint of the same size into an alias (re-anchor) */
+    bool add_checkpoint;     /* store `checkpoint` as the newest */
+    bool replace_checkpoint; /* store `checkpoint` in place of the newest (gate level raised) */
+    anonset_checkpoint checkpoint;
+} as_effect;
+
+anonset_code as_ledger_complete(as_ledger *next, as_effect *effect, const as_ledger *now,
+                                const anonset_complete *complete, anonset_detail *detail);
+
+/* discard_incomplete: the caller deletes the rows of now->epoch if now->state.has_pending. */
+void as_ledger_discard(as_ledger *next, const as_ledger *now);
+
+/* Whether a row belongs to `view`: position of its first coin and its epoch decide. */
+bool as_ledger_row_in_view(const as_ledger *ledger, anonset_view view, uint32_t row_start,
+                           uint32_t row_epoch);
+
+/* One past the last position that a view shows. */
+uint32_t as_ledger_view_size(const as_ledger *ledger, anonset_view view);
+
+/* One past the last position that a row [row_start, row_start + n) shows in `view`; next_start is
+ * where the next row of the view begins (UINT32_MAX: there is none). */
+uint32_t as_ledger_row_end(const as_ledger *ledger, anonset_view view, uint32_t row_start,
+                           uint32_t n, uint32_t next_start);
+
+#endif

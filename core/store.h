@@ -1,0 +1,19 @@
+/* Inside of anonset_store: the vtable and the handle behind it. */
+#ifndef AS_STORE_H
+#define AS_STORE_H
+
+#include <anonset/backend.h>
+
+struct anonset_store {
+    const anonset_backend *backend;
+    void *handle;
+    anonset_store_info info; /* as at open; genesis is asked anew where it matters */
+};
+
+/* The backend built in; backends/backends.c. */
+const anonset_backend *as_backend_default(void);
+
+/* NULL-ended table of the backends built in; backends/backends.c. */
+extern const anonset_backend *const as_backends[];
+
+#endif

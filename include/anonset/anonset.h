@@ -1,0 +1,544 @@
+/*
+ * anonset: a local, always whole copy of Firo's Spark anonymity set.
+ *
+ * This header is for applications (wallets). A store of your own is written against backend.h.
+ *
+ * Argument order, everywhere: the handle, then outputs, then inputs, then options, and last the
+ * caller-owned detail. Outputs are set only on ANONSET_OK unless a function says otherwise.
+ *
+ * Errors: every function that can fail returns an anonset_code. Each takes an optional
+ * anonset_detail (NULL is allowed), owned by the caller, that tells what failed, where, and what to
+ * do. The detail is written on failure only.
+ *
+ * Misuse that no return code could mend (a NULL handle or output) is answered with
+ * ANONSET_INVALID in every build; the library never aborts, never exits and never prints.
+ *
+ * Threads: an anonset_store may be used by any number of threads at once. Every other object
+ * belongs to one thread at a time; the one exception is anonset_sync_cancel. Any number of processes
+ * may use one store file. Do not carry a handle across fork().
+ *
+ * Words (group, meta, index, position, sector, finalized set, pending set, checkpoint, log digest)
+ * are used as in README.md, section "Words".
+ *
+ * Facts about the protocol were seen on firod 0.14.17.2 and electrumx-firo 1.19; the recorded
+ * answers are in tests/fixtures.
+ */
+#ifndef ANONSET_ANONSET_H
+#define ANONSET_ANONSET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define ANONSET_API __attribute__((visibility("default")))
+#else
+#define ANONSET_API
+#endif
+
+#define ANONSET_HASH_BYTES 32  /* block hashes, set hashes, tx hashes and digests are this long */
+#define ANONSET_DETAIL_TEXT 256
+
+/* ---- Codes -------------------------------------------------------------------------------- */
+
+/* What a function returns. anonset_strerror gives a sentence for each; doc/errors.md the cure. */
+typedef enum anonset_code {
+    ANONSET_OK = 0,
+    ANONSET_INVALID,       /* an argument is out of its documented range: a bug in the caller */
+    ANONSET_NO_MEMORY,     /* an allocation failed; nothing changed */
+    ANONSET_NOT_FOUND,     /* no such file, group, finalized set or block hash */
+    ANONSET_IO,            /* the store's file could not be read or written; nothing changed */
+    ANONSET_FULL,          /* the disk (or quota) is full; nothing changed: free space, call again */
+    ANONSET_PERMISSION,    /* the operating system denies access to the store's files */
+    ANONSET_UNKNOWN,       /* I/O error at a commit: it may or may not have happened. The handle
+                              refuses all use from here on: close, reopen, look */
+    ANONSET_CORRUPT,       /* stored bytes contradict each other or their digest */
+    ANONSET_FOREIGN,       /* the file is not an anonset store of this backend; it was not touched */
+    ANONSET_BUSY,          /* another writer held the store longer than the busy timeout */
+    ANONSET_STALE,         /* compare-and-append refused: the store moved on; nothing was written */
+    ANONSET_WRONG_NETWORK, /* the store belongs to a chain with another genesis block */
+    ANONSET_NETWORK,       /* connect, timeout, cut connection: worth trying again */
+    ANONSET_SERVER,        /* the server answered with an error that trying again will not mend */
+    ANONSET_BAD_ANSWER,    /* the server's answer breaks the protocol or a limit */
+    ANONSET_CANCELLED,     /* anonset_sync_cancel was called; everything committed is kept */
+    ANONSET_UNSUPPORTED,   /* this build or backend has no such thing */
+    ANONSET_INTERNAL       /* a self-check failed: a bug in anonset, please report it */
+} anonset_code;
+
+/* What failed, where, and what to do. Owned by the caller; plain data, nothing to free. */
+typedef struct anonset_detail {
+    anonset_code code;
+    int os_error;                   /* errno, or 0 */
+    char text[ANONSET_DETAIL_TEXT]; /* UTF-8, NUL-ended, without a line end; server text in it is
+                                       reduced to printable ASCII */
+} anonset_detail;
+
+/* One sentence for `code`; a constant string, never NULL. Thread-safe. */
+ANONSET_API const char *anonset_strerror(anonset_code code);
+
+/* The library's version, "MAJOR.MINOR.PATCH"; a constant string. Thread-safe. */
+ANONSET_API const char *anonset_version(void);
+
+/* ---- Data --------------------------------------------------------------------------------- */
+
+/*
+ * One coin as the server sends it, base64 taken off. The pointers are borrowed: whoever hands out a
+ * coin says how long they live. Source: result of spark.getsparkanonymitysetsector.
+ */
+typedef struct anonset_coin {
+    const uint8_t *serialized;
+    const uint8_t *context;
+    const uint8_t *tx_hash; /* ANONSET_HASH_BYTES bytes */
+    uint32_t serialized_len;
+    uint32_t context_len;
+} anonset_coin;
+
+/*
+ * What a server says of a group at one moment. Source: result of spark.getsparkanonymitysetmeta.
+ * A group of one block has an empty set hash: has_set_hash is false and set_hash all zero.
+ * An unknown group has an all-zero block_hash; its size is then meaningless and never looked at.
+ */
+typedef struct anonset_meta {
+    uint8_t block_hash[ANONSET_HASH_BYTES]; /* in the order of bytes the server sends */
+    uint8_t set_hash[ANONSET_HASH_BYTES];
+    uint32_t size; /* coins */
+    bool has_set_hash;
+} anonset_meta;
+
+/* How much was proven of a finalized set. Higher is stronger; levels compare with <. */
+typedef enum anonset_gate {
+    ANONSET_GATE_NONE = 0,     /* nothing: a legacy set whose parts do not add up */
+    ANONSET_GATE_COUNT = 1,    /* count, order, uniqueness and digest chain */
+    ANONSET_GATE_SET_HASH = 2, /* the chain of set hashes was recomputed from the coins */
+} anonset_gate;
+
+/* All that is stored of one group, but for coins and checkpoints. */
+typedef struct anonset_state {
+    bool has_finalized;
+    anonset_meta finalized;             /* what readers see */
+    uint8_t digest[ANONSET_HASH_BYTES]; /* log digest of the finalized set */
+    anonset_gate gate;
+
+    bool has_pending;
+    anonset_meta target;                        /* what the pending set is downloaded for */
+    uint32_t base;                              /* first position of the pending set */
+    uint32_t count;                             /* coins it holds so far */
+    uint8_t pending_digest[ANONSET_HASH_BYTES]; /* log digest at position base + count */
+} anonset_state;
+
+/* One finalized state in the history of a group. */
+typedef struct anonset_checkpoint {
+    anonset_meta meta;
+    uint8_t digest[ANONSET_HASH_BYTES];
+    anonset_gate gate;
+    bool alias; /* an earlier block hash of the same coins, replaced by a re-anchor */
+} anonset_checkpoint;
+
+/* ---- Store -------------------------------------------------------------------------------- */
+
+typedef struct anonset_store anonset_store;
+struct anonset_backend;
+
+#define ANONSET_STORE_CREATE 1u    /* make the store if there is none */
+#define ANONSET_STORE_READ_ONLY 2u /* never write; a store that is missing is NOT_FOUND */
+
+typedef struct anonset_store_options {
+    size_t size;                           /* sizeof(anonset_store_options) */
+    const struct anonset_backend *backend; /* NULL: the one built in */
+    unsigned flags;                        /* ANONSET_STORE_* */
+    unsigned busy_ms; /* wait this long for another writer before BUSY; 0: the default, 5,000 */
+    /* What the library would like to tell a developer (engine errors, recoveries). May be NULL.
+     * Called on the thread that caused it; `text` lives only during the call. */
+    void (*log)(void *log_context, anonset_code code, const char *text);
+    void *log_context;
+} anonset_store_options;
+
+/* Fills `options` with the defaults (flags: ANONSET_STORE_CREATE). Call before setting fields, so
+ * that fields of a newer library get their defaults. */
+ANONSET_API void anonset_store_options_init(anonset_store_options *options);
+
+/*
+ * Opens the store at `path` (UTF-8, NUL-ended; copied). `options` may be NULL for the defaults.
+ * After a crash the store shows exactly the state before or after the interrupted write. The cost
+ * does not grow with the number of coins. On success the caller owns *store and ends it with
+ * anonset_store_close; on failure there is nothing to close.
+ *
+ * NOT_FOUND: there is no store and CREATE was not asked. FOREIGN: the file is something else and is
+ * left untouched. CORRUPT: damaged; clear or delete it and sync again. BUSY, IO, FULL, PERMISSION,
+ * NO_MEMORY: see there. INVALID: bad options, or an incomplete vtable in options->backend.
+ */
+ANONSET_API anonset_code anonset_store_open(anonset_store **store, const char *path,
+                                            const anonset_store_options *options,
+                                            anonset_detail *detail);
+
+/* Ends a store; NULL is allowed. Every snapshot, sync and verdict on it must have ended before. */
+ANONSET_API void anonset_store_close(anonset_store *store);
+
+/* Name of the backend behind `store`, "sqlite", "lmdb", …; lives as long as the store. */
+ANONSET_API const char *anonset_store_backend(const anonset_store *store);
+
+/* Name of the backend built into this library; a constant string. */
+ANONSET_API const char *anonset_default_backend(void);
+
+/* Sets *group to the lowest group id above `after` (0: from the start) of which anything is stored.
+ * NOT_FOUND: there is none. IO, CORRUPT, NO_MEMORY. */
+ANONSET_API anonset_code anonset_store_next_group(anonset_store *store, uint32_t *group,
+                                                  uint32_t after, anonset_detail *detail);
+
+/* Reads what is stored of `group` (1 or more); all-zero, with OK, if nothing is. O(1).
+ * IO, CORRUPT, NO_MEMORY. */
+ANONSET_API anonset_code anonset_store_state(anonset_store *store, anonset_state *state,
+                                             uint32_t group, anonset_detail *detail);
+
+/* Removes all of `group` (0: of every group and the remembered network) in one atomic step, and
+ * frees its space. Open snapshots go on reading what they saw. BUSY, IO, FULL, UNKNOWN. */
+ANONSET_API anonset_code anonset_store_clear(anonset_store *store, uint32_t group,
+                                             anonset_detail *detail);
+
+/* Sets *bytes to what the store's files take on disk. IO. */
+ANONSET_API anonset_code anonset_store_disk_bytes(anonset_store *store, uint64_t *bytes,
+                                                  anonset_detail *detail);
+
+/* What anonset_store_verify found. */
+typedef struct anonset_verdict {
+    uint32_t group;
+    uint32_t coins;                     /* coins whose stored bytes were read and hashed */
+    bool sound;                         /* everything agrees */
+    uint32_t damaged_from, damaged_to;  /* if not sound: the damage lies in these positions,
+                                           [from, to); to == from: in the records, not the coins */
+    uint8_t digest[ANONSET_HASH_BYTES]; /* as recomputed from the stored coins */
+} anonset_verdict;
+
+/*
+ * Reads every stored coin of `group`, finalized and pending, and recomputes the log digest at each
+ * checkpoint and at the end. One read transaction; memory does not grow with the set.
+ * OK with verdict->sound set either way; the detail says what disagrees when it is not sound.
+ * NOT_FOUND: nothing is stored of the group. IO, NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_store_verify(anonset_store *store, anonset_verdict *verdict,
+                                              uint32_t group, anonset_detail *detail);
+
+/* ---- Reading ------------------------------------------------------------------------------ */
+
+/*
+ * A snapshot is one finalized state of one group, meta and coins from one read transaction, however
+ * many syncs finalize meanwhile. It may keep replaced bytes on disk alive: end it when done.
+ */
+typedef struct anonset_snapshot anonset_snapshot;
+
+typedef enum anonset_order {
+    ANONSET_NEWEST_FIRST = 0, /* the server's order: index 0 first */
+    ANONSET_OLDEST_FIRST = 1, /* by position */
+} anonset_order;
+
+/*
+ * Opens the newest finalized state of `group`. The caller owns *snapshot and ends it with
+ * anonset_snapshot_close, before closing the store. Never waits for a sync.
+ * NOT_FOUND: the group has no finalized set (a pending set does not count). IO, CORRUPT, NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_snapshot_open(anonset_snapshot **snapshot, anonset_store *store,
+                                               uint32_t group, anonset_detail *detail);
+
+/* Ends a snapshot; NULL is allowed. Coins it handed out are gone. */
+ANONSET_API void anonset_snapshot_close(anonset_snapshot *snapshot);
+
+/* The finalized state the snapshot shows (its pending fields are zero). Lives as long as the
+ * snapshot. */
+ANONSET_API const anonset_state *anonset_snapshot_state(const anonset_snapshot *snapshot);
+
+/*
+ * Sets *size to the size that the set had when `block_hash` (ANONSET_HASH_BYTES bytes) was its
+ * newest block, by a checkpoint or an alias of one. The coins newer than that are the positions
+ * [*size, state->finalized.size).
+ * NOT_FOUND: the block is unknown or was reorganized away: rescan the whole set. IO, CORRUPT.
+ */
+ANONSET_API anonset_code anonset_snapshot_find(anonset_snapshot *snapshot, uint32_t *size,
+                                               const uint8_t *block_hash, anonset_detail *detail);
+
+/*
+ * Chooses what anonset_snapshot_next hands out: the positions [from, to), in `order`. May be called
+ * any number of times. Without it: the whole set, newest first.
+ * INVALID: from > to, or to is past the set's size.
+ */
+ANONSET_API anonset_code anonset_snapshot_seek(anonset_snapshot *snapshot, uint32_t from,
+                                               uint32_t to, anonset_order order,
+                                               anonset_detail *detail);
+
+/*
+ * Sets *coin to the next coin. Its bytes live until the next call on this snapshot.
+ * NOT_FOUND: the range is at its end. IO, CORRUPT (the stored bytes cannot be read; run verify),
+ * NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anonset_coin *coin,
+                                               anonset_detail *detail);
+
+/* ---- Synchronizing ------------------------------------------------------------------------ */
+
+/*
+ * A sync is a state machine without I/O of its own but for the store: it hands out requests and is
+ * fed answers, by whoever owns the connection. It opens no socket, starts no thread, reads no clock.
+ *
+ *     for (;;) {
+ *         switch (anonset_sync_step(sync, &request)) {
+ *         case ANONSET_STEP_SEND: send(request); break;            put it on the wire, step again
+ *         case ANONSET_STEP_WAIT: anonset_sync_feed(sync, receive()); break;
+ *         case ANONSET_STEP_DONE: return;
+ *         }
+ *     }
+ *
+ * Between two calls it holds no lock and no transaction: the process may be suspended there.
+ * anonset_client_run below is such a loop on libcurl; examples/own_transport.c is another.
+ */
+typedef struct anonset_sync anonset_sync;
+
+/* How the sync of one group ended. Names and rules: doc/design.md, the decision table. */
+typedef enum anonset_outcome {
+    ANONSET_FINALIZED = 0,     /* the set the server told is whole, checked and visible */
+    ANONSET_REANCHORED,        /* same coins, mined again elsewhere: the block hash was replaced */
+    ANONSET_UP_TO_DATE,        /* nothing to do */
+    ANONSET_NO_SUCH_GROUP,     /* the server has no such group; what is stored was kept */
+    ANONSET_REMOTE_BEHIND,     /* the server has fewer coins than the finalized set; kept */
+    ANONSET_REORG_DETECTED,    /* the server's history differs from the finalized set; kept */
+    ANONSET_ANOMALY,           /* same block, other set: one of the two answers was a lie; kept */
+    ANONSET_BAD_SECTOR,        /* wrong number of coins or a coin that contradicts itself; nothing
+                                  of that answer was stored */
+    ANONSET_GATE_REFUSED,      /* the downloaded set failed the integrity gate and was dropped */
+    ANONSET_NETWORK_ERROR,     /* the server could not be reached, or not made sense of; resumable */
+    ANONSET_STORE_BUSY,        /* another process syncs this store; resumable */
+    ANONSET_STORE_ERROR,       /* the store failed; error.code says how */
+    ANONSET_OTHER_NETWORK,     /* the server follows another chain than the store */
+    ANONSET_SYNC_CANCELLED,    /* progress kept */
+    ANONSET_OUTCOME_COUNT
+} anonset_outcome;
+
+/* The outcome as printed by the program: "finalized", "up_to_date", …; a constant string. */
+ANONSET_API const char *anonset_outcome_name(anonset_outcome outcome);
+
+/* What a sync of one group came to. Lives only during the on_result call. */
+typedef struct anonset_result {
+    uint32_t group;
+    anonset_outcome outcome;
+    anonset_state state;   /* of the store, after */
+    uint32_t fetched;      /* coins newly stored in this run */
+    uint32_t resumed_from; /* position the download started at */
+    uint32_t discarded;    /* pending coins dropped */
+    uint32_t requests;     /* requests handed out */
+    uint64_t bytes;        /* of answers, as fed (padding included) */
+    anonset_detail error;  /* code OK if nothing failed; else what, and what to do */
+} anonset_result;
+
+/* How far a sync is. Never goes back but for `restarted`. */
+typedef struct anonset_progress {
+    uint32_t group;
+    uint32_t position; /* coins held, the finalized prefix included */
+    uint32_t size;     /* of the target */
+    uint64_t bytes;    /* of answers so far in this run */
+    bool restarted;    /* pending coins were dropped, or the target changed */
+} anonset_progress;
+
+#define ANONSET_SECTOR_AUTO 0u
+
+typedef struct anonset_sync_options {
+    size_t size;          /* sizeof(anonset_sync_options) */
+    uint32_t group;       /* 1 or more; 0: every group, 1 to the server's newest */
+    uint32_t sector_size; /* coins a request, 1 to 65,536; ANONSET_SECTOR_AUTO: adapted to stay
+                             below sector_bytes. A server that says "too large" halves either */
+    uint32_t sector_bytes; /* bytes an answer of an adapted sector aims below: a power of two,
+                              default 1 MiB, since electrumx pads answers to a power of two */
+    bool ask_genesis;      /* ask for the genesis hash in the first flight; default true */
+    void (*on_result)(void *context, const anonset_result *result);       /* once a group */
+    void (*on_progress)(void *context, const anonset_progress *progress); /* once a commit */
+    void *context;
+} anonset_sync_options;
+
+/* Fills `options` with the defaults (group 1, adapted sectors, no callbacks). */
+ANONSET_API void anonset_sync_options_init(anonset_sync_options *options);
+
+/* What to ask a server. */
+typedef enum anonset_request_kind {
+    ANONSET_REQUEST_META,         /* spark.getsparkanonymitysetmeta [group] */
+    ANONSET_REQUEST_SECTOR,       /* spark.getsparkanonymitysetsector [group, block, start, end) */
+    ANONSET_REQUEST_NEWEST_GROUP, /* spark.getsparklatestcoinid [] */
+    ANONSET_REQUEST_GENESIS,      /* electrumx server.features; firod getblockhash 0 */
+} anonset_request_kind;
+
+typedef struct anonset_request {
+    uint32_t id; /* unique in this sync, 1 and up */
+    anonset_request_kind kind;
+    uint32_t group;
+    uint8_t block_hash[ANONSET_HASH_BYTES]; /* SECTOR: the pinned block */
+    uint32_t start, end;                    /* SECTOR: indices, newest first, [start, end) */
+} anonset_request;
+
+typedef enum anonset_answer_kind {
+    ANONSET_ANSWER_NONE,          /* nothing to feed: a notification */
+    ANONSET_ANSWER_META,          /* meta */
+    ANONSET_ANSWER_COINS,         /* coins, n; newest first, as the server sent them */
+    ANONSET_ANSWER_NUMBER,        /* number: the newest group */
+    ANONSET_ANSWER_HASH,          /* meta.block_hash: the genesis block's hash */
+    ANONSET_ANSWER_BLOCK_REFUSED, /* "Incorrect blockHash provided": not on its chain */
+    ANONSET_ANSWER_NO_GROUP,      /* "There is no anonymity set with this id" */
+    ANONSET_ANSWER_TOO_LARGE,     /* "response too large": ask for less */
+    ANONSET_ANSWER_BUSY,          /* the server cannot just now (excessive use, warming up) */
+    ANONSET_ANSWER_ERROR,         /* any other error object; `text` */
+} anonset_answer_kind;
+
+/* A decoded answer. Whoever makes it owns coins and text. */
+typedef struct anonset_answer {
+    uint32_t id; /* of the request it answers */
+    anonset_answer_kind kind;
+    anonset_meta meta;
+    uint32_t number;
+    anonset_coin *coins; /* may be reordered by anonset_sync_feed */
+    uint32_t n;
+    uint64_t wire_bytes; /* bytes it took on the wire, padding included */
+    uint64_t text_bytes; /* bytes without padding: what sector sizes are adapted by */
+    char text[ANONSET_DETAIL_TEXT]; /* the server's words, printable ASCII only */
+} anonset_answer;
+
+/*
+ * Makes a sync of `store`. Nothing is read or written before the first step. `options` is copied;
+ * NULL gives the defaults. At most one sync a group at a time on one store handle. The caller owns
+ * *sync and ends it with anonset_sync_free. INVALID: an option is out of range. NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
+                                          const anonset_sync_options *options,
+                                          anonset_detail *detail);
+
+/* Ends a sync at any moment; NULL is allowed. Everything committed stays. */
+ANONSET_API void anonset_sync_free(anonset_sync *sync);
+
+typedef enum anonset_step {
+    ANONSET_STEP_SEND, /* *request was set: send it, then step again */
+    ANONSET_STEP_WAIT, /* feed an answer to any request outstanding, then step again */
+    ANONSET_STEP_DONE, /* every result was given; step again answers DONE again */
+} anonset_step;
+
+/*
+ * Does the next thing there is to do: hands out a request, or commits what was fed. Requests come
+ * before commits, so that the next sector is on the wire while the last one is committed.
+ */
+ANONSET_API anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request);
+
+/*
+ * Feeds one answer; answers may come in any order. The bytes that answer->coins point to must stay
+ * in place until anonset_sync_step has returned WAIT or DONE.
+ * INVALID: no request with this id is outstanding, or the kind does not fit it; nothing was taken.
+ * Failures that come of the answer are told by the result, not here.
+ */
+ANONSET_API anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer,
+                                           anonset_detail *detail);
+
+/* The requests that were handed out and not yet answered: *requests is an array of the returned
+ * length, owned by the sync, valid until the next call on it. */
+ANONSET_API size_t anonset_sync_outstanding(const anonset_sync *sync,
+                                            const anonset_request **requests);
+
+/*
+ * Says that the connection was lost, or is to be used no more: all requests outstanding are void,
+ * their answers must not be fed, and the sync starts again from the meta, with all that is
+ * committed. `timed_out`: an answer was too slow; sectors are halved.
+ */
+ANONSET_API void anonset_sync_reconnect(anonset_sync *sync, bool timed_out);
+
+/* Gives up: the group under way, and with group 0 those not yet begun, end as NETWORK_ERROR (or, for
+ * code CANCELLED, as SYNC_CANCELLED) with `why`. Step then gives the results. */
+ANONSET_API void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why);
+
+/* Asks the sync to end at its next step as SYNC_CANCELLED. The one function that may be called from
+ * any thread, or a signal handler, while others run on the same sync. */
+ANONSET_API void anonset_sync_cancel(anonset_sync *sync);
+
+/* Whether anonset_sync_cancel was called: for drivers that wait. Same safety. */
+ANONSET_API bool anonset_sync_is_cancelled(const anonset_sync *sync);
+
+/* Commits done so far by this sync: lets a driver see that it gets on, and reset its patience. */
+ANONSET_API uint64_t anonset_sync_commits(const anonset_sync *sync);
+
+/* ---- Text: requests and answers as JSON-RPC ----------------------------------------------- */
+
+/* For whoever owns a connection. Pure functions: no I/O, no state. Thread-safe. */
+typedef enum anonset_dialect {
+    ANONSET_ELECTRUMX, /* JSON-RPC 2.0, a line each, methods with "spark." */
+    ANONSET_FIROD,     /* JSON-RPC 1.0, the body of an HTTP POST */
+} anonset_dialect;
+
+#define ANONSET_REQUEST_TEXT 256 /* no request is longer, NUL included */
+
+/* Writes `request` to `text` (at least ANONSET_REQUEST_TEXT bytes), NUL-ended, electrumx's with its
+ * line end. Returns the length without the NUL. */
+ANONSET_API size_t anonset_request_write(char *text, const anonset_request *request,
+                                         anonset_dialect dialect);
+
+/* The largest answer to `request` worth receiving, in bytes: a driver cuts off what is longer.
+ * n coins: n x 8 KiB + 64 KiB, rounded up to a power of two (electrumx pads to one). */
+ANONSET_API uint64_t anonset_answer_limit(const anonset_request *request);
+
+/*
+ * Decodes one answer (a line of electrumx, a body of firod), in place: `text` is overwritten, and
+ * answer->coins points into it. `outstanding` are the n requests it may answer; the answer's id
+ * selects one. The decoder allocates the coins array, at most as long as the request asked for plus
+ * one; end the answer with anonset_answer_clear. Sets answer->wire_bytes to len.
+ *
+ * OK with kind NONE: a notification, nothing to feed. BAD_ANSWER: not JSON, not the shape of this
+ * answer, base64 that is not canonical, a number out of range, or an id that was not asked; the
+ * detail says which. NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_answer_read(anonset_answer *answer, char *text, size_t len,
+                                             const anonset_request *outstanding, size_t n,
+                                             anonset_dialect dialect, anonset_detail *detail);
+
+/* Frees what anonset_answer_read allocated; the struct may be used again. */
+ANONSET_API void anonset_answer_clear(anonset_answer *answer);
+
+/* ---- Built-in transport ------------------------------------------------------------------- */
+
+/* A connection to one server, on libcurl. tcp:// and ssl:// are ElectrumX, http:// and https://
+ * firod. */
+typedef struct anonset_client anonset_client;
+
+typedef struct anonset_client_options {
+    size_t size;             /* sizeof(anonset_client_options) */
+    const char *proxy;       /* "socks5h://host:port", …; NULL: none (the environment is not asked) */
+    const char *tls_pin;     /* "sha256//BASE64" of the server's public key: then no CA is asked;
+                                NULL: verified by CA */
+    bool tls_insecure;       /* accept any certificate: whoever sits between can lie and listen */
+    const char *cookie_file; /* firod's .cookie; NULL: user and password from ANONSET_RPC_USER and
+                                ANONSET_RPC_PASSWORD in the environment, or none */
+    unsigned timeout_ms;     /* without a byte of an answer; default 30,000 */
+    unsigned retries;        /* transient failures in a row without a commit; default 5 */
+} anonset_client_options;
+
+/* Fills `options` with the defaults. */
+ANONSET_API void anonset_client_options_init(anonset_client_options *options);
+
+/*
+ * Makes a client for `url`; no connection is opened yet. Strings are copied. The caller ends
+ * *client with anonset_client_free. INVALID: the URL's scheme or an option makes no sense; the
+ * detail says which. NO_MEMORY. PERMISSION, NOT_FOUND, IO: the cookie file cannot be read.
+ */
+ANONSET_API anonset_code anonset_client_new(anonset_client **client, const char *url,
+                                            const anonset_client_options *options,
+                                            anonset_detail *detail);
+
+/* Ends a client; NULL is allowed. */
+ANONSET_API void anonset_client_free(anonset_client *client);
+
+/*
+ * Drives `sync` to its end: connects, sends, receives, retries transient failures with exponential
+ * backoff and jitter, paces requests by the server's charges. What came of it is told by the sync's
+ * on_result; failures of the network end as NETWORK_ERROR there. Returns OK when the sync is done.
+ * INVALID only for a NULL argument.
+ */
+ANONSET_API anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync,
+                                            anonset_detail *detail);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
