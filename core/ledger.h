@@ -13,6 +13,8 @@
 #ifndef AS_LEDGER_H
 #define AS_LEDGER_H
 
+#include "core/plan.h"
+
 #include <anonset/backend.h>
 
 typedef struct as_ledger {
@@ -31,8 +33,6 @@ anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t le
 void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint);
 anonset_code as_checkpoint_decode(anonset_checkpoint *checkpoint, const uint8_t *bytes, size_t len,
                                   anonset_detail *detail);
-
-bool as_meta_equal(const anonset_meta *a, const anonset_meta *b);
 
 /* append_sector: *next is the record after it; the caller stores the coins as rows of next->epoch.
  * STALE as backend.h says. */

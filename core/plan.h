@@ -8,11 +8,11 @@
 #include <anonset/anonset.h>
 
 typedef enum as_action {
-    AS_STOP,      /* end with `outcome` */
-    AS_RESUME,    /* keep the pending coins, after the continuity check; re-pin in the next append */
-    AS_START,     /* begin a pending set at `base`, after the continuity check where base > 0 */
-    AS_REANCHOR,  /* compare the newest sector and the oldest run; if equal replace the meta */
-    AS_COMPARE,   /* compare the whole finalized set with the target; if equal, go on at `base` */
+    AS_STOP,    /* end with `outcome` */
+    AS_RESUME,  /* keep the pending coins, after the continuity check; re-pin in the next append */
+    AS_START,   /* begin a pending set at `base`, after the continuity check where base > 0 */
+    AS_COMPARE, /* compare the finalized set with the target's coins; only if all are equal, go on
+                   at `base`: with newer coins, or (same size) with replacing the meta */
 } as_action;
 
 typedef struct as_plan {
@@ -24,5 +24,7 @@ typedef struct as_plan {
 
 /* `remote` is the meta the server just told for the group that `local` is the state of. */
 as_plan as_plan_next(const anonset_state *local, const anonset_meta *remote);
+
+bool as_meta_equal(const anonset_meta *a, const anonset_meta *b);
 
 #endif

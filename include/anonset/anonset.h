@@ -328,7 +328,9 @@ typedef struct anonset_result {
     uint32_t discarded;    /* pending coins dropped */
     uint32_t requests;     /* requests handed out */
     uint64_t bytes;        /* of answers, as fed (padding included) */
-    anonset_detail error;  /* code OK if nothing failed; else what, and what to do */
+    anonset_detail error;  /* what failed and what to do; for FINALIZED, REANCHORED and UP_TO_DATE the
+                              code is OK and the text empty. The text explains every other outcome,
+                              also where nothing failed and the code is OK */
 } anonset_result;
 
 /* How far a sync is. Never goes back but for `restarted`. */
@@ -425,9 +427,9 @@ typedef enum anonset_step {
 ANONSET_API anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request);
 
 /*
- * Feeds one answer; answers may come in any order. The bytes that answer->coins point to must stay
- * in place until anonset_sync_step has returned WAIT or DONE.
- * INVALID: no request with this id is outstanding, or the kind does not fit it; nothing was taken.
+ * Feeds one answer, after step returned WAIT; answers may come in any order. The bytes that
+ * answer->coins point to must stay in place until anonset_sync_step has returned WAIT or DONE again.
+ * INVALID: no request with this id is outstanding, or step did not say WAIT; nothing was taken.
  * Failures that come of the answer are told by the result, not here.
  */
 ANONSET_API anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer,
@@ -445,8 +447,8 @@ ANONSET_API size_t anonset_sync_outstanding(const anonset_sync *sync,
  */
 ANONSET_API void anonset_sync_reconnect(anonset_sync *sync, bool timed_out);
 
-/* Gives up: the group under way, and with group 0 those not yet begun, end as NETWORK_ERROR (or, for
- * code CANCELLED, as SYNC_CANCELLED) with `why`. Step then gives the results. */
+/* Gives up: the group under way (0, where the newest group was not known yet) ends as NETWORK_ERROR
+ * with `why`, groups after it are not begun. The next step gives the result, and DONE. */
 ANONSET_API void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why);
 
 /* Asks the sync to end at its next step as SYNC_CANCELLED. The one function that may be called from
