@@ -381,10 +381,11 @@ typedef enum anonset_answer_kind {
     ANONSET_ANSWER_META,          /* meta */
     ANONSET_ANSWER_COINS,         /* coins, n; newest first, as the server sent them */
     ANONSET_ANSWER_NUMBER,        /* number: the newest group */
-    ANONSET_ANSWER_HASH,          /* meta.block_hash: the genesis block's hash */
-    ANONSET_ANSWER_BLOCK_REFUSED, /* "Incorrect blockHash provided": not on its chain */
-    ANONSET_ANSWER_NO_GROUP,      /* "There is no anonymity set with this id" */
-    ANONSET_ANSWER_TOO_LARGE,     /* "response too large": ask for less */
+    ANONSET_ANSWER_HASH,          /* meta.block_hash: the genesis block's hash, its bytes in the
+                                     order of the hex digits (a meta has them the other way round) */
+    ANONSET_ANSWER_BLOCK_REFUSED, /* SECTOR: "Incorrect blockHash provided": not on its chain */
+    ANONSET_ANSWER_NO_GROUP,      /* SECTOR: "There is no anonymity set with this id" */
+    ANONSET_ANSWER_TOO_LARGE,     /* SECTOR: "response too large": ask for less */
     ANONSET_ANSWER_BUSY,          /* the server cannot just now (excessive use, warming up) */
     ANONSET_ANSWER_ERROR,         /* any other error object; `text` */
 } anonset_answer_kind;
