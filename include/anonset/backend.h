@@ -16,6 +16,7 @@
  *  - A store locked by another writer is waited for up to busy_ms, then BUSY. Reads never wait for
  *    writers.
  *  - Methods may be called from many threads on one handle; a snapshot belongs to one at a time.
+ *  - On a handle opened READ_ONLY every write answers INVALID, whatever it would have done.
  *  - Any number of handles and processes may have the same store open, also two in one process.
  *  - Text for people goes into the detail (NULL is possible), never to a stream.
  *  - Memory must not grow with the set. The cost of open, load_state, append and complete must not
