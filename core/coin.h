@@ -8,15 +8,15 @@
 #define AS_COIN_BYTES 244u
 
 typedef enum as_tail {
-    AS_TAIL_NONE,       /* `serialized` has not the known layout: its bytes say nothing of the rest */
-    AS_TAIL_AGREES,     /* coin || tx hash || CompactSize(context) || context, as in the two fields */
+    AS_TAIL_NONE,   /* `serialized` has not the known layout: its bytes say nothing of the rest */
+    AS_TAIL_AGREES, /* coin || tx hash || CompactSize(context) || context, as in the two fields */
     AS_TAIL_CONTRADICTS /* that layout, but another tx hash or context than the two fields */
 } as_tail;
 
 /*
  * Looks at the layout: type 0 (mint) or 1 (spend), three group elements of 34 bytes, CompactSize 82
- * or 90 and the ciphertext, 16 and the tag, 32 and the key commitment, a mint's value; then 32 bytes
- * and a canonical CompactSize that counts exactly the bytes left. Never reads out of bounds.
+ * or 90 and the ciphertext, 16 and the tag, 32 and the key commitment, a mint's value; then 32
+ * bytes and a canonical CompactSize that counts exactly the bytes left. Never reads out of bounds.
  */
 as_tail as_coin_tail(const anonset_coin *coin);
 

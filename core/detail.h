@@ -7,8 +7,8 @@
 
 /* Writes code, errno-like os_error and a formatted text to `detail` (NULL is allowed) and returns
  * `code`, so that a failing function can end with `return as_fail(…)`. */
-anonset_code as_fail(anonset_detail *detail, anonset_code code, int os_error, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+anonset_code as_fail(anonset_detail *detail, anonset_code code, int os_error, const char *format,
+                     ...) __attribute__((format(printf, 4, 5)));
 
 /* Copies at most `len` bytes of text from elsewhere to `out` (cap bytes, NUL-ended), all but
  * printable ASCII replaced by '?': server text must not reach a terminal as it came. */

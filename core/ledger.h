@@ -5,10 +5,10 @@
  * with plain arrays of its own, so that the two can be compared.)
  *
  * Rows. Packs are rows with a start position and an epoch. Each pending set gets an epoch above all
- * before it in its group; rows of the pending set's epoch are pending, all others finalized, so that
- * finalizing rewrites no coin: the record just stops naming a pending epoch. Replacing a tail leaves
- * finalized rows that begin below `base` and end above it; a reader cuts a row where the next row of
- * its view begins (as_ledger_row_end).
+ * before it in its group; rows of the pending set's epoch are pending, all others finalized, so
+ * that finalizing rewrites no coin: the record just stops naming a pending epoch. Replacing a tail
+ * leaves finalized rows that begin below `base` and end above it; a reader cuts a row where the
+ * next row of its view begins (as_ledger_row_end).
  */
 #ifndef AS_LEDGER_H
 #define AS_LEDGER_H
@@ -22,7 +22,7 @@ typedef struct as_ledger {
     uint32_t epoch; /* of the pending set; without one, the newest ever used in this group */
 } as_ledger;
 
-#define AS_LEDGER_BYTES 256u     /* encoded; fixed, so that a record is updated in place */
+#define AS_LEDGER_BYTES     256u /* encoded; fixed, so that a record is updated in place */
 #define AS_CHECKPOINT_BYTES 108u /* encoded */
 
 void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger);

@@ -4,9 +4,9 @@
  *     u32 coins | digest after the last coin, 32 bytes | u32 tag a coin | record a coin
  *
  * Integers are little-endian. A record holds every byte once: where the tail of `serialized` agrees
- * with the other two fields (as_coin_tail), it is the context's length and `serialized`; tx hash and
- * context are then pointers into it. Otherwise it holds all three fields. What went in comes out
- * byte for byte.
+ * with the other two fields (as_coin_tail), it is the context's length and `serialized`; tx hash
+ * and context are then pointers into it. Otherwise it holds all three fields. What went in comes
+ * out byte for byte.
  */
 #ifndef AS_PACK_H
 #define AS_PACK_H
@@ -15,8 +15,9 @@
 
 #define AS_PACK_COINS_MAX 4096u
 
-/* How many of the n coins (n >= 1), from the first on, make a pack of at most `limit` bytes: at least
- * one, whatever its size, and at most AS_PACK_COINS_MAX. *bytes becomes the exact size of the pack. */
+/* How many of the n coins (n >= 1), from the first on, make a pack of at most `limit` bytes: at
+ * least one, whatever its size, and at most AS_PACK_COINS_MAX. *bytes becomes the exact size of the
+ * pack. */
 uint32_t as_pack_fit(size_t *bytes, const anonset_coin *coins, uint32_t n, size_t limit);
 
 /* Writes a pack of exactly the size as_pack_fit told for these n coins. `digest` is the log digest
@@ -36,8 +37,8 @@ typedef struct as_pack {
  * only tags can be used). CORRUPT: not a pack. */
 anonset_code as_pack_open(as_pack *pack, const uint8_t *bytes, size_t len, anonset_detail *detail);
 
-/* Sets pack->n coins that point into the pack. Stored bytes may have rotted: every length is checked.
- * CORRUPT: they cannot be coins. */
+/* Sets pack->n coins that point into the pack. Stored bytes may have rotted: every length is
+ * checked. CORRUPT: they cannot be coins. */
 anonset_code as_pack_coins(anonset_coin *coins, const as_pack *pack, anonset_detail *detail);
 
 #endif

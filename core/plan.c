@@ -65,7 +65,7 @@ as_plan as_plan_next(const anonset_state *local, const anonset_meta *remote)
 {
     bool sound = has_sound_set(local);
     bool same_target = local->has_pending && as_meta_equal(&local->target, remote);
-    if (is_zero_block(remote))
+    if (is_zero_block(remote) || (remote->size == 0 && sound_size(local) == 0))
         return stop(ANONSET_NO_SUCH_GROUP, false);
     if (same_target && can_resume(local, remote))
         return (as_plan){.action = AS_RESUME};

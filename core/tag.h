@@ -1,7 +1,7 @@
 /*
- * Tags: 4-byte keyed fingerprints of coins, kept beside them, by which the gate finds repeats without
- * reading the coins again. Keyed by the store's salt, so that nobody can choose coins whose tags
- * collide; a hit is always confirmed on the whole coins.
+ * Tags: 4-byte keyed fingerprints of coins, kept beside them, by which the gate finds repeats
+ * without reading the coins again. Keyed by the store's salt, so that nobody can choose coins whose
+ * tags collide; a hit is always confirmed on the whole coins.
  */
 #ifndef AS_TAG_H
 #define AS_TAG_H

@@ -14,8 +14,8 @@
  * ANONSET_INVALID in every build; the library never aborts, never exits and never prints.
  *
  * Threads: an anonset_store may be used by any number of threads at once. Every other object
- * belongs to one thread at a time; the one exception is anonset_sync_cancel. Any number of processes
- * may use one store file. Do not carry a handle across fork().
+ * belongs to one thread at a time; the one exception is anonset_sync_cancel. Any number of
+ * processes may use one store file. Do not carry a handle across fork().
  *
  * Words (group, meta, index, position, sector, finalized set, pending set, checkpoint, log digest)
  * are used as in README.md, section "Words".
@@ -40,7 +40,7 @@ extern "C" {
 #define ANONSET_API
 #endif
 
-#define ANONSET_HASH_BYTES 32  /* block hashes, set hashes, tx hashes and digests are this long */
+#define ANONSET_HASH_BYTES  32 /* block hashes, set hashes, tx hashes and digests are this long */
 #define ANONSET_DETAIL_TEXT 256
 
 /* ---- Codes -------------------------------------------------------------------------------- */
@@ -48,18 +48,18 @@ extern "C" {
 /* What a function returns. anonset_strerror gives a sentence for each; doc/errors.md the cure. */
 typedef enum anonset_code {
     ANONSET_OK = 0,
-    ANONSET_INVALID,       /* an argument is out of its documented range: a bug in the caller */
-    ANONSET_NO_MEMORY,     /* an allocation failed; nothing changed */
-    ANONSET_NOT_FOUND,     /* no such file, group, finalized set or block hash */
-    ANONSET_IO,            /* the store's file could not be read or written; nothing changed */
-    ANONSET_FULL,          /* the disk (or quota) is full; nothing changed: free space, call again */
-    ANONSET_PERMISSION,    /* the operating system denies access to the store's files */
-    ANONSET_UNKNOWN,       /* I/O error at a commit: it may or may not have happened. The handle
-                              refuses all use from here on: close, reopen, look */
-    ANONSET_CORRUPT,       /* stored bytes contradict each other or their digest */
-    ANONSET_FOREIGN,       /* the file is not an anonset store of this backend; it was not touched */
-    ANONSET_BUSY,          /* another writer held the store longer than the busy timeout */
-    ANONSET_STALE,         /* compare-and-append refused: the store moved on; nothing was written */
+    ANONSET_INVALID,    /* an argument is out of its documented range: a bug in the caller */
+    ANONSET_NO_MEMORY,  /* an allocation failed; nothing changed */
+    ANONSET_NOT_FOUND,  /* no such file, group, finalized set or block hash */
+    ANONSET_IO,         /* the store's file could not be read or written; nothing changed */
+    ANONSET_FULL,       /* the disk (or quota) is full; nothing changed: free space, call again */
+    ANONSET_PERMISSION, /* the operating system denies access to the store's files */
+    ANONSET_UNKNOWN,    /* I/O error at a commit: it may or may not have happened. The handle
+                           refuses all use from here on: close, reopen, look */
+    ANONSET_CORRUPT,    /* stored bytes contradict each other or their digest */
+    ANONSET_FOREIGN,    /* the file is not an anonset store of this backend; it was not touched */
+    ANONSET_BUSY,       /* another writer held the store longer than the busy timeout */
+    ANONSET_STALE,      /* compare-and-append refused: the store moved on; nothing was written */
     ANONSET_WRONG_NETWORK, /* the store belongs to a chain with another genesis block */
     ANONSET_NETWORK,       /* connect, timeout, cut connection: worth trying again */
     ANONSET_SERVER,        /* the server answered with an error that trying again will not mend */
@@ -143,7 +143,7 @@ typedef struct anonset_checkpoint {
 typedef struct anonset_store anonset_store;
 struct anonset_backend;
 
-#define ANONSET_STORE_CREATE 1u    /* make the store if there is none */
+#define ANONSET_STORE_CREATE    1u /* make the store if there is none */
 #define ANONSET_STORE_READ_ONLY 2u /* never write; a store that is missing is NOT_FOUND */
 
 typedef struct anonset_store_options {
@@ -280,7 +280,8 @@ ANONSET_API anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anons
 
 /*
  * A sync is a state machine without I/O of its own but for the store: it hands out requests and is
- * fed answers, by whoever owns the connection. It opens no socket, starts no thread, reads no clock.
+ * fed answers, by whoever owns the connection. It opens no socket, starts no thread, reads no
+ * clock.
  *
  *     for (;;) {
  *         switch (anonset_sync_step(sync, &request)) {
@@ -297,21 +298,21 @@ typedef struct anonset_sync anonset_sync;
 
 /* How the sync of one group ended. Names and rules: doc/design.md, the decision table. */
 typedef enum anonset_outcome {
-    ANONSET_FINALIZED = 0,     /* the set the server told is whole, checked and visible */
-    ANONSET_REANCHORED,        /* same coins, mined again elsewhere: the block hash was replaced */
-    ANONSET_UP_TO_DATE,        /* nothing to do */
-    ANONSET_NO_SUCH_GROUP,     /* the server has no such group; what is stored was kept */
-    ANONSET_REMOTE_BEHIND,     /* the server has fewer coins than the finalized set; kept */
-    ANONSET_REORG_DETECTED,    /* the server's history differs from the finalized set; kept */
-    ANONSET_ANOMALY,           /* same block, other set: one of the two answers was a lie; kept */
-    ANONSET_BAD_SECTOR,        /* wrong number of coins or a coin that contradicts itself; nothing
-                                  of that answer was stored */
-    ANONSET_GATE_REFUSED,      /* the downloaded set failed the integrity gate and was dropped */
-    ANONSET_NETWORK_ERROR,     /* the server could not be reached, or not made sense of; resumable */
-    ANONSET_STORE_BUSY,        /* another process syncs this store; resumable */
-    ANONSET_STORE_ERROR,       /* the store failed; error.code says how */
-    ANONSET_OTHER_NETWORK,     /* the server follows another chain than the store */
-    ANONSET_SYNC_CANCELLED,    /* progress kept */
+    ANONSET_FINALIZED = 0,  /* the set the server told is whole, checked and visible */
+    ANONSET_REANCHORED,     /* same coins, mined again elsewhere: the block hash was replaced */
+    ANONSET_UP_TO_DATE,     /* nothing to do */
+    ANONSET_NO_SUCH_GROUP,  /* the server has no such group; what is stored was kept */
+    ANONSET_REMOTE_BEHIND,  /* the server has fewer coins than the finalized set; kept */
+    ANONSET_REORG_DETECTED, /* the server's history differs from the finalized set; kept */
+    ANONSET_ANOMALY,        /* same block, other set: one of the two answers was a lie; kept */
+    ANONSET_BAD_SECTOR,     /* wrong number of coins or a coin that contradicts itself; nothing
+                               of that answer was stored */
+    ANONSET_GATE_REFUSED,   /* the downloaded set failed the integrity gate and was dropped */
+    ANONSET_NETWORK_ERROR,  /* the server could not be reached, or not made sense of; resumable */
+    ANONSET_STORE_BUSY,     /* another process syncs this store; resumable */
+    ANONSET_STORE_ERROR,    /* the store failed; error.code says how */
+    ANONSET_OTHER_NETWORK,  /* the server follows another chain than the store */
+    ANONSET_SYNC_CANCELLED, /* progress kept */
     ANONSET_OUTCOME_COUNT
 } anonset_outcome;
 
@@ -328,9 +329,9 @@ typedef struct anonset_result {
     uint32_t discarded;    /* pending coins dropped */
     uint32_t requests;     /* requests handed out */
     uint64_t bytes;        /* of answers, as fed (padding included) */
-    anonset_detail error;  /* what failed and what to do; for FINALIZED, REANCHORED and UP_TO_DATE the
-                              code is OK and the text empty. The text explains every other outcome,
-                              also where nothing failed and the code is OK */
+    anonset_detail error;  /* what failed and what to do; for FINALIZED, REANCHORED and UP_TO_DATE
+                              the  code is OK and the text empty. The text explains every other
+                              outcome,  also where nothing failed and the code is OK */
 } anonset_result;
 
 /* How far a sync is. Never goes back but for `restarted`. */
@@ -339,16 +340,16 @@ typedef struct anonset_progress {
     uint32_t position; /* coins held, the finalized prefix included */
     uint32_t size;     /* of the target */
     uint64_t bytes;    /* of answers so far in this run */
-    bool restarted;    /* pending coins were dropped, or the target changed */
+    bool restarted;    /* pending coins were dropped: position may have gone back */
 } anonset_progress;
 
 #define ANONSET_SECTOR_AUTO 0u
 
 typedef struct anonset_sync_options {
-    size_t size;          /* sizeof(anonset_sync_options) */
-    uint32_t group;       /* 1 or more; 0: every group, 1 to the server's newest */
-    uint32_t sector_size; /* coins a request, 1 to 65,536; ANONSET_SECTOR_AUTO: adapted to stay
-                             below sector_bytes. A server that says "too large" halves either */
+    size_t size;           /* sizeof(anonset_sync_options) */
+    uint32_t group;        /* 1 or more; 0: every group, 1 to the server's newest */
+    uint32_t sector_size;  /* coins a request, 1 to 65,536; ANONSET_SECTOR_AUTO: adapted to stay
+                              below sector_bytes. A server that says "too large" halves either */
     uint32_t sector_bytes; /* bytes an answer of an adapted sector aims below: a power of two,
                               default 1 MiB, since electrumx pads answers to a power of two */
     bool ask_genesis;      /* ask for the genesis hash in the first flight; default true */
@@ -398,8 +399,8 @@ typedef struct anonset_answer {
     uint32_t number;
     anonset_coin *coins; /* may be reordered by anonset_sync_feed */
     uint32_t n;
-    uint64_t wire_bytes; /* bytes it took on the wire, padding included */
-    uint64_t text_bytes; /* bytes without padding: what sector sizes are adapted by */
+    uint64_t wire_bytes;            /* bytes it took on the wire, padding included */
+    uint64_t text_bytes;            /* bytes without padding: what sector sizes are adapted by */
     char text[ANONSET_DETAIL_TEXT]; /* the server's words, printable ASCII only */
 } anonset_answer;
 
@@ -429,9 +430,9 @@ ANONSET_API anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *
 
 /*
  * Feeds one answer, after step returned WAIT; answers may come in any order. The bytes that
- * answer->coins point to must stay in place until anonset_sync_step has returned WAIT or DONE again.
- * INVALID: no request with this id is outstanding, or step did not say WAIT; nothing was taken.
- * Failures that come of the answer are told by the result, not here.
+ * answer->coins point to must stay in place until anonset_sync_step has returned WAIT or DONE
+ * again. INVALID: no request with this id is outstanding, or step did not say WAIT; nothing was
+ * taken. Failures that come of the answer are told by the result, not here.
  */
 ANONSET_API anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer,
                                            anonset_detail *detail);
@@ -505,11 +506,11 @@ ANONSET_API void anonset_answer_clear(anonset_answer *answer);
 typedef struct anonset_client anonset_client;
 
 typedef struct anonset_client_options {
-    size_t size;             /* sizeof(anonset_client_options) */
-    const char *proxy;       /* "socks5h://host:port", …; NULL: none (the environment is not asked) */
-    const char *tls_pin;     /* "sha256//BASE64" of the server's public key: then no CA is asked;
-                                NULL: verified by CA */
-    bool tls_insecure;       /* accept any certificate: whoever sits between can lie and listen */
+    size_t size;         /* sizeof(anonset_client_options) */
+    const char *proxy;   /* "socks5h://host:port", …; NULL: none (the environment is not asked) */
+    const char *tls_pin; /* "sha256//BASE64" of the server's public key: then no CA is asked;
+                            NULL: verified by CA */
+    bool tls_insecure;   /* accept any certificate: whoever sits between can lie and listen */
     const char *cookie_file; /* firod's .cookie; NULL: user and password from ANONSET_RPC_USER and
                                 ANONSET_RPC_PASSWORD in the environment, or none */
     unsigned timeout_ms;     /* without a byte of an answer; default 30,000 */

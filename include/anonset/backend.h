@@ -1,8 +1,8 @@
 /*
  * backend.h: for those who store sets in an engine of their own.
  *
- * Stability: weaker than anonset.h's. The vtable only grows at its end, and `size` tells how much of
- * it you know; but a minor release may add a method that you must have.
+ * Stability: weaker than anonset.h's. The vtable only grows at its end, and `size` tells how much
+ * of it you know; but a minor release may add a method that you must have.
  *
  * A backend takes no decision. It offers three atomic writes and consistent reads, and refuses what
  * does not fit what it holds. Copy backends/memory to start; tests/conformance proves the result.
@@ -34,8 +34,8 @@ extern "C" {
 #define ANONSET_SALT_BYTES 16
 
 typedef struct anonset_backend_options {
-    unsigned flags;   /* ANONSET_STORE_CREATE, ANONSET_STORE_READ_ONLY */
-    unsigned busy_ms; /* never 0 */
+    unsigned flags;                   /* ANONSET_STORE_CREATE, ANONSET_STORE_READ_ONLY */
+    unsigned busy_ms;                 /* never 0 */
     uint8_t salt[ANONSET_SALT_BYTES]; /* random: recorded when the store is created, else unused */
     void (*log)(void *log_context, anonset_code code, const char *text); /* may be NULL */
     void *log_context;
@@ -81,11 +81,11 @@ typedef enum anonset_view {
 /* A run of coins with consecutive positions, oldest first. Lives until the next call on its
  * snapshot. */
 typedef struct anonset_run {
-    uint32_t start; /* position of the first */
-    uint32_t n;     /* at least 1 */
-    const anonset_coin *coins;   /* read: set; read_tags: NULL */
-    const uint8_t *tags;         /* read_tags: n x 4 bytes, little-endian, any alignment; read: NULL */
-    bool has_digest;             /* read: digest is the stored log digest at position start + n */
+    uint32_t start;            /* position of the first */
+    uint32_t n;                /* at least 1 */
+    const anonset_coin *coins; /* read: set; read_tags: NULL */
+    const uint8_t *tags; /* read_tags: n x 4 bytes, little-endian, any alignment; read: NULL */
+    bool has_digest;     /* read: digest is the stored log digest at position start + n */
     uint8_t digest[ANONSET_HASH_BYTES];
 } anonset_run;
 
@@ -93,8 +93,9 @@ typedef struct anonset_backend {
     size_t size;      /* sizeof(anonset_backend) */
     const char *name; /* lower case letters; also names the folder */
 
-    /* must. Opens or creates. FOREIGN: the file is not ours; it was not touched. NOT_FOUND: there is
-     * none and CREATE is not set. Creation is atomic: a crash leaves no store or an empty one. */
+    /* must. Opens or creates. FOREIGN: the file is not ours; it was not touched. NOT_FOUND: there
+     * is none and CREATE is not set. Creation is atomic: a crash leaves no store or an empty one.
+     */
     anonset_code (*open)(void **handle, const char *path, const anonset_backend_options *options,
                          anonset_detail *detail);
     /* must. Never fails; all snapshots have ended before. */
@@ -102,8 +103,8 @@ typedef struct anonset_backend {
 
     /* must. */
     anonset_code (*info)(void *handle, anonset_store_info *info, anonset_detail *detail);
-    /* must. Records the chain's genesis hash if none is; WRONG_NETWORK if another is. The same again
-     * is OK and writes nothing. */
+    /* must. Records the chain's genesis hash if none is; WRONG_NETWORK if another is. The same
+     * again is OK and writes nothing. */
     anonset_code (*set_genesis)(void *handle, const uint8_t *genesis, anonset_detail *detail);
 
     /* must. As anonset_store_next_group and anonset_store_state. */
@@ -117,11 +118,11 @@ typedef struct anonset_backend {
      * Makes the pending set if there is none: with target a->target and base a->base, which must be
      * at most the finalized size (0 without one), and a->start == a->base.
      * A target other than the pending one replaces it in the same transaction.
-     * STALE, nothing written, if: another base is pending, or without a pending set base is past the
-     * finalized size; start != base + count; digest_before is not the digest known for that position
-     * (the pending one; without a pending set the finalized one at the finalized size, 32 zero bytes
-     * at 0; elsewhere none is known and this is not checked); the target equals the finalized meta
-     * and that set is at a gate level above NONE; start + n is past target.size.
+     * STALE, nothing written, if: another base is pending, or without a pending set base is past
+     * the finalized size; start != base + count; digest_before is not the digest known for that
+     * position (the pending one; without a pending set the finalized one at the finalized size, 32
+     * zero bytes at 0; elsewhere none is known and this is not checked); the target equals the
+     * finalized meta and that set is at a gate level above NONE; start + n is past target.size.
      */
     anonset_code (*append_sector)(void *handle, const anonset_append *append,
                                   anonset_detail *detail);
@@ -129,12 +130,12 @@ typedef struct anonset_backend {
     /*
      * must. STALE, nothing written, unless a pending set exists, its target is c->target, its count
      * is c->expected_count, base + count == target.size and its digest is c->digest.
-     * Then, at once: finalized coins at positions >= base go, the pending ones take their place; meta,
-     * size, digest and gate become the new ones; checkpoints of a size above base go (aliases with
-     * them); a checkpoint for the new state is added. Where one of the same size exists (base ==
-     * target.size: a re-anchor) it becomes an alias, digest and gate as they were.
-     * For the target already finalized, where no pending set has that target: OK; a higher gate level
-     * is recorded in state and checkpoint, a lower one ignored; digest must be the finalized one and
+     * Then, at once: finalized coins at positions >= base go, the pending ones take their place;
+     * meta, size, digest and gate become the new ones; checkpoints of a size above base go (aliases
+     * with them); a checkpoint for the new state is added. Where one of the same size exists (base
+     * == target.size: a re-anchor) it becomes an alias, digest and gate as they were. For the
+     * target already finalized, where no pending set has that target: OK; a higher gate level is
+     * recorded in state and checkpoint, a lower one ignored; digest must be the finalized one and
      * expected_count is not looked at; a pending set for another target stays as it is.
      */
     anonset_code (*mark_complete)(void *handle, const anonset_complete *complete,
@@ -147,15 +148,15 @@ typedef struct anonset_backend {
     anonset_code (*clear)(void *handle, uint32_t group, anonset_detail *detail);
     anonset_code (*disk_bytes)(void *handle, uint64_t *bytes, anonset_detail *detail);
 
-    /* must. Opens a consistent view of one group and tells its whole state. A group of which nothing
-     * is stored is OK with an all-zero state. */
+    /* must. Opens a consistent view of one group and tells its whole state. A group of which
+     * nothing is stored is OK with an all-zero state. */
     anonset_code (*snapshot_open)(void *handle, void **snapshot, anonset_state *state,
                                   uint32_t group, anonset_view view, anonset_detail *detail);
     void (*snapshot_close)(void *snapshot);
 
     /* must. Sets *run to a run that contains `position`, which is inside the view: as long as the
-     * engine can give without copying much, at most 4,096 coins. CORRUPT: the stored bytes cannot be
-     * read as coins. */
+     * engine can give without copying much, at most 4,096 coins. CORRUPT: the stored bytes cannot
+     * be read as coins. */
     anonset_code (*read)(void *snapshot, anonset_run *run, uint32_t position,
                          anonset_detail *detail);
 

@@ -1,0 +1,320 @@
+/* Continuity check, download, commits. */
+#include "core/coin.h"
+#include "core/detail.h"
+#include "core/sync.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Asking ------------------------------------------------------------------------------- */
+
+static void ask_next(anonset_sync *sync, bool overlap)
+{
+    uint32_t lo = sync->next;
+    uint32_t left = sync->target.size - lo;
+    uint32_t n = as_sector_size(&sync->sector);
+    sync->next = left < n ? sync->target.size : lo + n;
+    as_sync_ask_range(sync, AS_ASK_SECTOR, lo, sync->next, overlap);
+    if (sync->next == sync->target.size)
+        as_finish_ask(sync);
+}
+
+/*
+ * What we hold was downloaded for an older block. In one flight: is that block still on the chain,
+ * is a made-up one refused (else pins prove nothing), and does the newest coin we hold stand where
+ * it stood, right below the new ones.
+ */
+static void ask_continuity(anonset_sync *sync)
+{
+    const anonset_state *local = &sync->local;
+    const anonset_meta *old = sync->resuming ? &local->target : &local->finalized;
+    sync->phase = AS_PHASE_CONTINUITY;
+    sync->closing_asked = false;
+    sync->old_pin = sync->control = AS_REPLY_AWAITED;
+    sync->next = sync->held;
+    as_sync_ask_pin(sync, AS_ASK_OLD_PIN, old->block_hash, 0);
+    as_sync_ask_control(sync, AS_ASK_CONTROL);
+    ask_next(sync, true);
+}
+
+/* `checked`: what is held, if anything, is already known to belong to the target. */
+void as_fetch_begin(anonset_sync *sync, bool checked)
+{
+    sync->closing_asked = false;
+    if (!checked) {
+        ask_continuity(sync);
+        return;
+    }
+    sync->phase = AS_PHASE_DOWNLOAD;
+    sync->next = sync->held;
+    if (sync->next == sync->target.size)
+        as_finish_ask(sync);
+}
+
+void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
+{
+    uint32_t n = asked->hi - asked->lo;
+    if ((asked->role != AS_ASK_SECTOR && asked->role != AS_ASK_COMPARE) ||
+        !as_sector_bad(&sync->sector, n)) {
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_SERVER,
+                    "the server finds an answer of one coin too large; ask another server");
+        return;
+    }
+    as_flight_ignore(&sync->flight);
+    if (sync->phase == AS_PHASE_COMPARE) {
+        sync->compare_next = asked->hi;
+    } else if (sync->phase == AS_PHASE_CONTINUITY) {
+        ask_continuity(sync);
+    } else {
+        sync->closing_asked = false;
+        sync->next = asked->lo;
+    }
+}
+
+/* ---- Taking ------------------------------------------------------------------------------- */
+
+static void reverse(anonset_coin *coins, uint32_t n)
+{
+    for (uint32_t i = 0; i < n / 2; i++) {
+        anonset_coin swap = coins[i];
+        coins[i] = coins[n - 1 - i];
+        coins[n - 1 - i] = swap;
+    }
+}
+
+static bool is_good(anonset_sync *sync, const as_asked *asked, const anonset_coin *coins,
+                    uint32_t n)
+{
+    uint32_t wanted = asked->hi - asked->lo + (asked->overlap ? 1 : 0);
+    if (n != wanted) {
+        as_sync_end(sync, ANONSET_BAD_SECTOR, ANONSET_BAD_ANSWER,
+                    "the server sent %s coins than asked (%u); nothing was stored of that answer. "
+                    "Sync again, or ask another server",
+                    n < wanted ? "fewer" : "more", (unsigned)wanted);
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (as_coin_tail(&coins[i]) == AS_TAIL_CONTRADICTS) {
+            as_sync_end(sync, ANONSET_BAD_SECTOR, ANONSET_BAD_ANSWER,
+                        "a coin's tx hash or context contradicts its serialized bytes; nothing was "
+                        "stored of that answer. Sync again, or ask another server");
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint8_t *put(uint8_t *at, const uint8_t **field, size_t len)
+{
+    if (len > 0)
+        memcpy(at, *field, len);
+    *field = at;
+    return at + len;
+}
+
+/* The answers that decide about these coins are not in yet, and the caller's buffer takes them:
+ * keep a copy. Rare: small answers overtake large ones. */
+static bool park(as_ready *ready)
+{
+    size_t bytes = ready->n * sizeof *ready->coins;
+    for (uint32_t i = 0; i < ready->n; i++)
+        bytes += (size_t)ready->coins[i].serialized_len + ready->coins[i].context_len +
+                 ANONSET_HASH_BYTES;
+    anonset_coin *coins = malloc(bytes);
+    if (!coins)
+        return false;
+    memcpy(coins, ready->coins, ready->n * sizeof *coins);
+    uint8_t *at = (uint8_t *)(coins + ready->n);
+    for (uint32_t i = 0; i < ready->n; i++) {
+        at = put(at, &coins[i].serialized, coins[i].serialized_len);
+        at = put(at, &coins[i].tx_hash, ANONSET_HASH_BYTES);
+        at = put(at, &coins[i].context, coins[i].context_len);
+    }
+    ready->coins = coins;
+    ready->parked = coins;
+    return true;
+}
+
+static bool is_checked(const anonset_sync *sync)
+{
+    return sync->old_pin != AS_REPLY_AWAITED && sync->control != AS_REPLY_AWAITED;
+}
+
+void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *answer)
+{
+    if (!is_good(sync, asked, answer->coins, answer->n))
+        return;
+    as_sector_good(&sync->sector, answer->n, answer->text_bytes);
+    reverse(answer->coins, answer->n);
+    sync->ready = (as_ready){.set = true, .asked = *asked, .coins = answer->coins, .n = answer->n};
+    if (sync->phase == AS_PHASE_CONTINUITY && !is_checked(sync) && !park(&sync->ready))
+        as_sync_end(sync, ANONSET_STORE_ERROR, ANONSET_NO_MEMORY, "out of memory for a sector");
+}
+
+/* ---- Continuity --------------------------------------------------------------------------- */
+
+/* The pending coins are not on the target's chain, or cannot be shown to be: drop them and plan for
+ * the same meta. The finalized ones are compared instead. */
+static void part_ways(anonset_sync *sync)
+{
+    as_flight_ignore(&sync->flight);
+    as_sync_drop_ready(sync);
+    if (!sync->resuming) {
+        /* An accepted block with another coin below it is a contradiction: it covers nothing. */
+        sync->floor_from = 1;
+        as_prove_begin(sync);
+    } else if (as_sync_discard(sync)) {
+        as_sync_decide(sync);
+    }
+}
+
+bool as_fetch_continuity_advance(anonset_sync *sync)
+{
+    bool equal = false;
+    if (!is_checked(sync))
+        return false;
+    if (sync->control == AS_REPLY_ACCEPTED) {
+        if (!sync->resuming || as_sync_discard(sync))
+            as_sync_moved(sync, "the group shrank to one block while it was synced");
+        return true;
+    }
+    if (sync->old_pin == AS_REPLY_REFUSED) {
+        part_ways(sync);
+        return true;
+    }
+    if (!sync->ready.set)
+        return false;
+    anonset_code code =
+        as_prove_equal(sync, &equal, ANONSET_VIEW_NEXT, sync->held - 1, sync->ready.coins, 1);
+    if (code != ANONSET_OK)
+        as_sync_end_store(sync, code);
+    else if (!equal)
+        part_ways(sync);
+    else
+        sync->phase = AS_PHASE_DOWNLOAD;
+    return true;
+}
+
+/* ---- Commit ------------------------------------------------------------------------------- */
+
+static bool make_room(anonset_sync *sync, uint32_t n)
+{
+    if (n <= sync->room)
+        return true;
+    free(sync->tags);
+    free(sync->digests);
+    sync->room = 0;
+    sync->tags = malloc(n * sizeof *sync->tags);
+    sync->digests = malloc(n * sizeof *sync->digests);
+    if (!sync->tags || !sync->digests)
+        return false;
+    sync->room = n;
+    return true;
+}
+
+static anonset_code hash_coins(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
+{
+    const uint8_t *before = sync->digest_held;
+    for (uint32_t i = 0; i < n; i++) {
+        anonset_code code = as_digest_coin(sync->digest, sync->digests[i], before, &coins[i]);
+        if (code != ANONSET_OK)
+            return code;
+        before = sync->digests[i];
+        sync->tags[i] = as_tag(&sync->tagger, &coins[i]);
+    }
+    return ANONSET_OK;
+}
+
+static void committed(anonset_sync *sync, const anonset_append *append)
+{
+    anonset_state *local = &sync->local;
+    local->has_pending = true;
+    local->target = append->target;
+    local->base = append->base;
+    local->count = append->start + append->n - append->base;
+    memcpy(local->pending_digest, append->digest_after, ANONSET_HASH_BYTES);
+    memcpy(sync->digest_held, append->digest_after, ANONSET_HASH_BYTES);
+    sync->held += append->n;
+    sync->result.fetched += append->n;
+    sync->commits++;
+    sync->moved = sync->stale = 0;
+}
+
+/* Another process changed the set: what it did is as good as ours, go on from there. */
+static void outrun(anonset_sync *sync)
+{
+    if (++sync->stale > AS_STALE_MOST)
+        as_sync_end(sync, ANONSET_STORE_BUSY, ANONSET_BUSY,
+                    "another process syncs this group; nothing is lost, look again later");
+    else
+        as_sync_replan(sync);
+}
+
+void as_fetch_store_failed(anonset_sync *sync, anonset_code code)
+{
+    if (code == ANONSET_STALE)
+        outrun(sync);
+    else
+        as_sync_end_store(sync, code);
+}
+
+bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
+{
+    anonset_store *store = sync->store;
+    anonset_code code = ANONSET_NO_MEMORY;
+    anonset_append append = {.group = sync->result.group,
+                             .target = sync->target,
+                             .base = sync->base,
+                             .start = sync->held,
+                             .n = n,
+                             .coins = coins};
+    if (make_room(sync, n))
+        code = hash_coins(sync, coins, n);
+    if (code == ANONSET_OK) {
+        append.tags = sync->tags;
+        append.digests = (const uint8_t(*)[ANONSET_HASH_BYTES])sync->digests;
+        memcpy(append.digest_before, sync->digest_held, ANONSET_HASH_BYTES);
+        memcpy(append.digest_after, n > 0 ? sync->digests[n - 1] : sync->digest_held,
+               ANONSET_HASH_BYTES);
+        code = store->backend->append_sector(store->handle, &append, &sync->result.error);
+    }
+    if (code == ANONSET_OK)
+        committed(sync, &append);
+    else
+        as_fetch_store_failed(sync, code);
+    return code == ANONSET_OK;
+}
+
+/* Coins to store, or the newer target to note for those that are. */
+static bool is_worth_a_commit(const anonset_sync *sync, uint32_t n)
+{
+    const anonset_state *local = &sync->local;
+    return n > 0 || !local->has_pending || !as_meta_equal(&local->target, &sync->target);
+}
+
+static void commit_ready(anonset_sync *sync)
+{
+    uint32_t skip = sync->ready.asked.overlap ? 1 : 0;
+    uint32_t n = sync->ready.n - skip;
+    bool done = !is_worth_a_commit(sync, n) || as_fetch_commit(sync, sync->ready.coins + skip, n);
+    if (!done)
+        return;
+    as_sync_drop_ready(sync);
+    as_sync_tell_progress(sync);
+}
+
+bool as_fetch_download_advance(anonset_sync *sync)
+{
+    if (sync->next < sync->target.size && !as_flight_has(&sync->flight, AS_ASK_SECTOR)) {
+        ask_next(sync, false);
+        return true;
+    }
+    if (sync->ready.set) {
+        commit_ready(sync);
+        return true;
+    }
+    if (sync->held < sync->target.size)
+        return false;
+    sync->phase = AS_PHASE_CLOSE;
+    return true;
+}

@@ -1,0 +1,140 @@
+/* Behind the last sector: the closing questions, the gate, mark_complete. */
+#include "core/detail.h"
+#include "core/sync.h"
+#include "core/unique.h"
+
+#include <string.h>
+
+/* ---- Closing questions -------------------------------------------------------------------- */
+
+/*
+ * Asked in the flight of the last sector. A group of one block answers any pin with what it has
+ * now: only an unchanged meta shows that it was the same block throughout. In a longer group a
+ * refused made-up hash shows that pins are looked at, and an accepted checkpoint covers what lies
+ * below it.
+ */
+void as_finish_ask(anonset_sync *sync)
+{
+    if (sync->closing_asked)
+        return;
+    sync->closing_asked = true;
+    sync->close_control = sync->close_pin = AS_REPLY_REFUSED;
+    sync->close_meta_told = false;
+    if (!sync->target.has_set_hash) {
+        as_sync_ask_meta(sync, AS_ASK_CLOSE_META);
+        return;
+    }
+    sync->close_control = AS_REPLY_AWAITED;
+    as_sync_ask_control(sync, AS_ASK_CLOSE_CONTROL);
+    if (sync->floor.size > 0) {
+        sync->close_pin = AS_REPLY_AWAITED;
+        as_sync_ask_pin(sync, AS_ASK_CLOSE_PIN, sync->floor.block_hash, 0);
+    }
+}
+
+static bool is_awaited(const anonset_sync *sync)
+{
+    return as_flight_has(&sync->flight, AS_ASK_CLOSE_META) ||
+           as_flight_has(&sync->flight, AS_ASK_CLOSE_CONTROL) ||
+           as_flight_has(&sync->flight, AS_ASK_CLOSE_PIN);
+}
+
+static bool is_target_still_there(const anonset_sync *sync)
+{
+    if (!sync->target.has_set_hash)
+        return sync->close_meta_told && as_meta_equal(&sync->told, &sync->target);
+    return sync->close_control == AS_REPLY_REFUSED;
+}
+
+/* ---- Gate --------------------------------------------------------------------------------- */
+
+static bool refuse(anonset_sync *sync, const as_repeat *repeat)
+{
+    if (as_sync_discard(sync))
+        as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
+                    "the coins at positions %u and %u are the same, which no chain can hold; the "
+                    "download was dropped, the finalized set kept. Ask another server",
+                    (unsigned)repeat->first, (unsigned)repeat->second);
+    return false;
+}
+
+static bool check_unique(anonset_sync *sync)
+{
+    const anonset_backend *backend = sync->store->backend;
+    anonset_detail *detail = &sync->result.error;
+    anonset_state state;
+    as_repeat repeat = {.found = false};
+    void *snapshot;
+    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
+                                               sync->result.group, ANONSET_VIEW_NEXT, detail);
+    if (code == ANONSET_OK) {
+        /* Another process may have changed the set: mark_complete would refuse, so stop here. */
+        if (!state.has_pending || state.base != sync->base ||
+            state.count != sync->held - sync->base)
+            code = ANONSET_STALE;
+        else
+            code = as_unique_check(&repeat, backend, snapshot, &sync->tagger, sync->base,
+                                   sync->held, detail);
+        backend->snapshot_close(snapshot);
+    }
+    if (code != ANONSET_OK) {
+        as_fetch_store_failed(sync, code);
+        return false;
+    }
+    return !repeat.found || refuse(sync, &repeat);
+}
+
+static bool mark_complete(anonset_sync *sync)
+{
+    anonset_store *store = sync->store;
+    anonset_complete complete = {.group = sync->result.group,
+                                 .target = sync->target,
+                                 .expected_count = sync->held - sync->base,
+                                 .gate = ANONSET_GATE_COUNT};
+    memcpy(complete.digest, sync->digest_held, ANONSET_HASH_BYTES);
+    anonset_code code =
+        store->backend->mark_complete(store->handle, &complete, &sync->result.error);
+    if (code != ANONSET_OK)
+        as_fetch_store_failed(sync, code);
+    return code == ANONSET_OK;
+}
+
+static void pass_gate(anonset_sync *sync)
+{
+    bool reanchor = sync->base > 0 && sync->base == sync->target.size;
+    bool pinned = sync->local.has_pending && as_meta_equal(&sync->local.target, &sync->target);
+    if (!pinned && !as_fetch_commit(sync, NULL, 0))
+        return;
+    if (!check_unique(sync) || !mark_complete(sync))
+        return;
+    sync->commits++;
+    as_sync_end(sync, reanchor ? ANONSET_REANCHORED : ANONSET_FINALIZED, ANONSET_OK, "%s", "");
+}
+
+/* ---- Step --------------------------------------------------------------------------------- */
+
+static void leave_target(anonset_sync *sync)
+{
+    if (!sync->local.has_pending || as_sync_discard(sync))
+        as_sync_moved(sync, "the chain changed while it was synced");
+}
+
+bool as_finish_advance(anonset_sync *sync)
+{
+    if (is_awaited(sync))
+        return false;
+    if (!is_target_still_there(sync)) {
+        leave_target(sync);
+    } else if (sync->covered == 0 ||
+               (sync->close_pin == AS_REPLY_ACCEPTED && sync->covered <= sync->floor.size)) {
+        pass_gate(sync);
+    } else if (sync->close_pin == AS_REPLY_ACCEPTED) {
+        as_prove_compare(sync);
+    } else {
+        /* The checkpoint that covered the rest is off the chain, or there was none to ask for. */
+        if (sync->floor.size > 0)
+            sync->floor_from = sync->floor.index + 1;
+        as_prove_begin(sync);
+    }
+    return true;
+}

@@ -1,0 +1,193 @@
+/*
+ * That the finalized coins below `base` are on the target's chain: the newest checkpoint whose
+ * block the server accepts covers all below its size, and what lies above it is compared, coin by
+ * coin. Decided from stored state and the server's answers alone, so that a kill forgets nothing.
+ */
+#include "core/coin.h"
+#include "core/sync.h"
+
+#include <string.h>
+
+/* ---- Comparing ---------------------------------------------------------------------------- */
+
+static anonset_code equal_in(const anonset_backend *backend, void *snapshot, bool *equal,
+                             uint32_t lo, const anonset_coin *coins, uint32_t n,
+                             anonset_detail *detail)
+{
+    uint32_t done = 0;
+    *equal = true;
+    while (done < n && *equal) {
+        anonset_run run;
+        anonset_code code = backend->read(snapshot, &run, lo + done, detail);
+        if (code != ANONSET_OK)
+            return code;
+        for (uint32_t i = lo + done - run.start; i < run.n && done < n && *equal; i++, done++)
+            *equal = as_coin_equal(&run.coins[i], &coins[done]);
+    }
+    return ANONSET_OK;
+}
+
+anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, uint32_t lo,
+                            const anonset_coin *coins, uint32_t n)
+{
+    const anonset_backend *backend = sync->store->backend;
+    anonset_detail *detail = &sync->result.error;
+    anonset_state state;
+    void *snapshot;
+    uint64_t shown;
+    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
+                                               sync->result.group, view, detail);
+    if (code != ANONSET_OK)
+        return code;
+    shown = view == ANONSET_VIEW_NEXT && state.has_pending ? (uint64_t)state.base + state.count
+            : state.has_finalized                          ? state.finalized.size
+                                                           : 0;
+    /* Another process may have changed the set since we planned: then nothing is equal. */
+    *equal = (uint64_t)lo + n <= shown;
+    if (*equal)
+        code = equal_in(backend, snapshot, equal, lo, coins, n, detail);
+    backend->snapshot_close(snapshot);
+    return code;
+}
+
+/* ---- Floor -------------------------------------------------------------------------------- */
+
+static bool is_candidate(const anonset_sync *sync, const anonset_checkpoint *checkpoint)
+{
+    /* The first block's own hash is refused though it is on the chain: it says nothing. */
+    return !checkpoint->alias && checkpoint->meta.has_set_hash &&
+           checkpoint->meta.size <= sync->base;
+}
+
+static void add_candidate(anonset_sync *sync, const anonset_checkpoint *checkpoint, uint32_t index)
+{
+    as_candidate *candidate = &sync->candidates[sync->candidate_count++];
+    *candidate = (as_candidate){.size = checkpoint->meta.size, .index = index};
+    memcpy(candidate->block_hash, checkpoint->meta.block_hash, ANONSET_HASH_BYTES);
+}
+
+/* Checkpoints to try: the first ones not known to be refused, then ever wider apart, since an
+ * accepted one proves all below it, and one flight asks for all. */
+static anonset_code find_candidates(anonset_sync *sync, void *snapshot, anonset_detail *detail)
+{
+    const anonset_backend *backend = sync->store->backend;
+    anonset_checkpoint checkpoint;
+    uint32_t next = sync->floor_from;
+    uint32_t index = 0;
+    anonset_code code;
+    sync->candidate_count = 0;
+    while ((code = backend->checkpoint(snapshot, &checkpoint, index, detail)) == ANONSET_OK) {
+        if (index >= next && is_candidate(sync, &checkpoint)) {
+            add_candidate(sync, &checkpoint, index);
+            next = index + 1 + (index - sync->floor_from);
+        }
+        if (sync->candidate_count == AS_CANDIDATES)
+            return ANONSET_OK;
+        index++;
+    }
+    return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
+}
+
+static anonset_code load_candidates(anonset_sync *sync)
+{
+    const anonset_backend *backend = sync->store->backend;
+    anonset_detail *detail = &sync->result.error;
+    anonset_state state;
+    void *snapshot;
+    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
+                                               sync->result.group, ANONSET_VIEW_FINALIZED, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = find_candidates(sync, snapshot, detail);
+    backend->snapshot_close(snapshot);
+    return code;
+}
+
+void as_prove_begin(anonset_sync *sync)
+{
+    anonset_code code = ANONSET_OK;
+    sync->candidate_count = 0;
+    sync->phase = AS_PHASE_FLOOR;
+    /* In a group of one block every hash is accepted: no checkpoint can be the floor. */
+    if (sync->target.has_set_hash)
+        code = load_candidates(sync);
+    if (code != ANONSET_OK) {
+        as_sync_end_store(sync, code);
+        return;
+    }
+    sync->control = AS_REPLY_REFUSED;
+    if (sync->candidate_count == 0)
+        return;
+    sync->control = AS_REPLY_AWAITED;
+    as_sync_ask_control(sync, AS_ASK_CONTROL);
+    for (uint32_t i = 0; i < sync->candidate_count; i++)
+        as_sync_ask_pin(sync, AS_ASK_FLOOR, sync->candidates[i].block_hash, i);
+}
+
+bool as_prove_floor_advance(anonset_sync *sync)
+{
+    if (as_flight_has(&sync->flight, AS_ASK_FLOOR) || as_flight_has(&sync->flight, AS_ASK_CONTROL))
+        return false;
+    if (sync->control == AS_REPLY_ACCEPTED) {
+        as_sync_moved(sync, "the group shrank to one block while it was synced");
+        return true;
+    }
+    sync->floor = (as_candidate){.size = 0};
+    for (uint32_t i = sync->candidate_count; i-- > 0;)
+        if (sync->candidates[i].reply == AS_REPLY_ACCEPTED)
+            sync->floor = sync->candidates[i];
+    sync->floor_from = sync->floor.index;
+    as_prove_compare(sync);
+    return true;
+}
+
+/* ---- Walk --------------------------------------------------------------------------------- */
+
+void as_prove_compare(anonset_sync *sync)
+{
+    sync->compare_next = sync->covered;
+    sync->phase = AS_PHASE_COMPARE;
+}
+
+static void ask_compare(anonset_sync *sync)
+{
+    uint32_t hi = sync->compare_next;
+    uint32_t n = as_sector_size(&sync->sector);
+    uint32_t lo = hi - sync->floor.size > n ? hi - n : sync->floor.size;
+    sync->compare_next = lo;
+    as_sync_ask_range(sync, AS_ASK_COMPARE, lo, hi, false);
+}
+
+static void compare_ready(anonset_sync *sync)
+{
+    as_asked asked = sync->ready.asked;
+    bool equal;
+    anonset_code code = as_prove_equal(sync, &equal, ANONSET_VIEW_FINALIZED, asked.lo,
+                                       sync->ready.coins, sync->ready.n);
+    as_sync_drop_ready(sync);
+    if (code != ANONSET_OK)
+        as_sync_end_store(sync, code);
+    else if (equal)
+        sync->covered = asked.lo;
+    else
+        as_sync_end(sync, ANONSET_REORG_DETECTED, ANONSET_OK,
+                    "coins of the finalized set, at positions %u to %u, differ on the server's "
+                    "chain: it was reorganized, or the server lies. The finalized set was kept",
+                    (unsigned)asked.lo, (unsigned)asked.hi - 1);
+}
+
+bool as_prove_compare_advance(anonset_sync *sync)
+{
+    if (sync->compare_next > sync->floor.size && !as_flight_has(&sync->flight, AS_ASK_COMPARE)) {
+        ask_compare(sync);
+        return true;
+    }
+    if (sync->ready.set) {
+        compare_ready(sync);
+        return true;
+    }
+    if (sync->covered > sync->floor.size)
+        return false;
+    as_fetch_begin(sync, true);
+    return true;
+}

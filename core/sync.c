@@ -1,0 +1,650 @@
+#include "core/sync.h"
+
+#include "core/detail.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECTOR_MOST        65536u
+#define SECTOR_BYTES       (1u << 20)
+#define SECTOR_BYTES_LEAST 4096u
+/* A newest group beyond this is a lie: at 8,000 new coins a group it would be 800 million coins. */
+#define GROUPS_MOST 100000u
+
+/* ---- Options, life ------------------------------------------------------------------------ */
+
+void anonset_sync_options_init(anonset_sync_options *options)
+{
+    *options = (anonset_sync_options){.size = sizeof *options,
+                                      .group = 1,
+                                      .sector_size = ANONSET_SECTOR_AUTO,
+                                      .sector_bytes = SECTOR_BYTES,
+                                      .ask_genesis = true};
+}
+
+static anonset_code check_options(const anonset_sync_options *options, anonset_detail *detail)
+{
+    uint32_t bytes = options->sector_bytes;
+    if (options->size != sizeof *options)
+        return as_fail(detail, ANONSET_INVALID, 0,
+                       "sync options: set by anonset_sync_options_init of another version");
+    if (options->sector_size > SECTOR_MOST)
+        return as_fail(detail, ANONSET_INVALID, 0, "sector size %u: at most %u coins",
+                       (unsigned)options->sector_size, SECTOR_MOST);
+    if (bytes < SECTOR_BYTES_LEAST || (bytes & (bytes - 1)) != 0)
+        return as_fail(detail, ANONSET_INVALID, 0, "sector bytes %u: a power of two from %u on",
+                       (unsigned)bytes, SECTOR_BYTES_LEAST);
+    return ANONSET_OK;
+}
+
+static void begin_group(anonset_sync *sync, uint32_t group)
+{
+    sync->result = (anonset_result){.group = group};
+    sync->local = (anonset_state){.has_finalized = false};
+    sync->started = false;
+    sync->restarted = false;
+    sync->moved = sync->moves = sync->stale = 0;
+}
+
+anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
+                              const anonset_sync_options *options, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_INVALID;
+    anonset_sync *made = NULL;
+    if (!sync || !store)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_sync_new: NULL argument");
+    made = calloc(1, sizeof *made);
+    if (!made)
+        return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a sync");
+    if (options)
+        made->options = *options;
+    else
+        anonset_sync_options_init(&made->options);
+    code = check_options(&made->options, detail);
+    if (code != ANONSET_OK)
+        goto out;
+    code = as_digest_new(&made->digest, detail);
+    if (code != ANONSET_OK)
+        goto out;
+    made->store = store;
+    as_tagger_init(&made->tagger, store->info.salt);
+    as_sector_init(&made->sector, made->options.sector_size, made->options.sector_bytes);
+    atomic_init(&made->cancelled, false);
+    begin_group(made, made->options.group);
+    if (made->options.group == 0) {
+        made->phase = AS_PHASE_NEWEST;
+    } else {
+        made->last_group = made->options.group;
+        as_sync_replan(made);
+    }
+    *sync = made;
+    made = NULL;
+out:
+    anonset_sync_free(made);
+    return code;
+}
+
+void anonset_sync_free(anonset_sync *sync)
+{
+    if (!sync)
+        return;
+    as_sync_drop_ready(sync);
+    as_digest_free(sync->digest);
+    free(sync->tags);
+    free(sync->digests);
+    free(sync);
+}
+
+void anonset_sync_cancel(anonset_sync *sync)
+{
+    atomic_store(&sync->cancelled, true);
+}
+
+bool anonset_sync_is_cancelled(const anonset_sync *sync)
+{
+    return atomic_load(&sync->cancelled);
+}
+
+uint64_t anonset_sync_commits(const anonset_sync *sync)
+{
+    return sync->commits;
+}
+
+size_t anonset_sync_outstanding(const anonset_sync *sync, const anonset_request **requests)
+{
+    *requests = sync->flight.requests;
+    return sync->flight.sent;
+}
+
+/* ---- Ends --------------------------------------------------------------------------------- */
+
+void as_sync_drop_ready(anonset_sync *sync)
+{
+    free(sync->ready.parked);
+    sync->ready = (as_ready){.set = false};
+}
+
+static void end(anonset_sync *sync, anonset_outcome outcome)
+{
+    as_flight_ignore(&sync->flight);
+    as_sync_drop_ready(sync);
+    sync->result.outcome = outcome;
+    sync->phase = AS_PHASE_END;
+}
+
+void as_sync_end(anonset_sync *sync, anonset_outcome outcome, anonset_code code, const char *format,
+                 ...)
+{
+    anonset_detail *error = &sync->result.error;
+    va_list args;
+    va_start(args, format);
+    *error = (anonset_detail){.code = code};
+    /* A text that does not fit is cut: vsnprintf ends it either way. */
+    (void)vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    end(sync, outcome);
+}
+
+void as_sync_end_store(anonset_sync *sync, anonset_code code)
+{
+    sync->result.error.code = code;
+    if (sync->result.error.text[0] == '\0')
+        (void)as_fail(&sync->result.error, code, 0, "%s", anonset_strerror(code));
+    switch (code) {
+    case ANONSET_BUSY:
+        end(sync, ANONSET_STORE_BUSY);
+        break;
+    case ANONSET_WRONG_NETWORK:
+        end(sync, ANONSET_OTHER_NETWORK);
+        break;
+    default:
+        end(sync, ANONSET_STORE_ERROR);
+    }
+}
+
+/* After these, the other groups would fare no better. */
+static bool ends_all(const anonset_sync *sync)
+{
+    anonset_outcome outcome = sync->result.outcome;
+    return sync->aborted || outcome == ANONSET_SYNC_CANCELLED || outcome == ANONSET_STORE_ERROR ||
+           outcome == ANONSET_OTHER_NETWORK || outcome == ANONSET_NO_SUCH_GROUP;
+}
+
+static void tell_result(anonset_sync *sync)
+{
+    anonset_store *store = sync->store;
+    anonset_result *result = &sync->result;
+    anonset_state state;
+    if (result->group != 0 &&
+        store->backend->load_state(store->handle, &state, result->group, NULL) == ANONSET_OK)
+        result->state = state;
+    else
+        result->state = sync->local;
+    if (sync->options.on_result)
+        sync->options.on_result(sync->options.context, result);
+    if (ends_all(sync) || result->group >= sync->last_group) {
+        sync->phase = AS_PHASE_DONE;
+        return;
+    }
+    begin_group(sync, result->group + 1);
+    as_sync_replan(sync);
+}
+
+void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why)
+{
+    if (sync->phase == AS_PHASE_DONE)
+        return;
+    sync->aborted = true;
+    if (sync->phase == AS_PHASE_END)
+        return; /* its outcome was known before */
+    sync->result.error = *why;
+    end(sync, ANONSET_NETWORK_ERROR);
+}
+
+/* ---- Questions ---------------------------------------------------------------------------- */
+
+static void ask(anonset_sync *sync, const anonset_request *request, as_asked asked)
+{
+    if (sync->phase < AS_PHASE_END && !as_flight_add(&sync->flight, request, asked))
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_INTERNAL,
+                    "too many requests are unanswered; run the sync again");
+}
+
+void as_sync_ask_meta(anonset_sync *sync, as_role role)
+{
+    anonset_request request = {.kind = ANONSET_REQUEST_META, .group = sync->result.group};
+    ask(sync, &request, (as_asked){.role = role});
+}
+
+static void ask_sector(anonset_sync *sync, const uint8_t *block_hash, uint32_t start, uint32_t stop,
+                       as_asked asked)
+{
+    anonset_request request = {
+        .kind = ANONSET_REQUEST_SECTOR, .group = sync->result.group, .start = start, .end = stop};
+    memcpy(request.block_hash, block_hash, sizeof request.block_hash);
+    ask(sync, &request, asked);
+}
+
+void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which)
+{
+    ask_sector(sync, block_hash, 0, 1, (as_asked){.role = role, .lo = which});
+}
+
+/* No chain has a block of this hash, and no server can tell it from an old one of ours. */
+void as_sync_ask_control(anonset_sync *sync, as_role role)
+{
+    uint8_t bytes[ANONSET_SALT_BYTES + ANONSET_HASH_BYTES];
+    uint8_t made_up[ANONSET_HASH_BYTES];
+    memcpy(bytes, sync->store->info.salt, ANONSET_SALT_BYTES);
+    memcpy(bytes + ANONSET_SALT_BYTES, sync->target.block_hash, ANONSET_HASH_BYTES);
+    if (as_digest_bytes(sync->digest, made_up, bytes, sizeof bytes) != ANONSET_OK) {
+        as_sync_end(sync, ANONSET_STORE_ERROR, ANONSET_INTERNAL, "the crypto library failed");
+        return;
+    }
+    ask_sector(sync, made_up, 0, 1, (as_asked){.role = role});
+}
+
+/*
+ * index = size - 1 - position, so [lo, hi) by position is [size - hi, size - lo) by index. The
+ * request that reaches position 0 asks for one index past the end as well: a server that holds more
+ * coins than it told shows itself there.
+ */
+void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t hi, bool overlap)
+{
+    uint32_t size = sync->target.size;
+    uint32_t stop = size - lo + (overlap ? 1 : 0);
+    if (lo == 0 && role == AS_ASK_SECTOR && stop < UINT32_MAX)
+        stop++;
+    ask_sector(sync, sync->target.block_hash, size - hi, stop,
+               (as_asked){.role = role, .lo = lo, .hi = hi, .overlap = overlap});
+}
+
+void as_sync_replan(anonset_sync *sync)
+{
+    as_flight_ignore(&sync->flight);
+    as_sync_drop_ready(sync);
+    sync->phase = AS_PHASE_META;
+    if (sync->options.ask_genesis && !sync->genesis_asked) {
+        anonset_request request = {.kind = ANONSET_REQUEST_GENESIS};
+        ask(sync, &request, (as_asked){.role = AS_ASK_GENESIS});
+    }
+    as_sync_ask_meta(sync, AS_ASK_META);
+}
+
+void as_sync_moved(anonset_sync *sync, const char *why)
+{
+    if (++sync->moved > 1 || ++sync->moves > AS_MOVES_MOST)
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
+                    "%s, again and again; what is finalized was kept: sync again later", why);
+    else
+        as_sync_replan(sync);
+}
+
+void anonset_sync_reconnect(anonset_sync *sync, bool timed_out)
+{
+    bool newest = sync->phase == AS_PHASE_NEWEST;
+    as_flight_void(&sync->flight);
+    as_sync_drop_ready(sync);
+    sync->waiting = false;
+    sync->genesis_asked = sync->genesis_told;
+    if (timed_out)
+        (void)as_sector_bad(&sync->sector, sync->sector.last);
+    if (!newest && sync->phase != AS_PHASE_END && sync->phase != AS_PHASE_DONE)
+        as_sync_replan(sync);
+}
+
+/* ---- Plan --------------------------------------------------------------------------------- */
+
+void as_sync_tell_progress(anonset_sync *sync)
+{
+    anonset_progress progress = {.group = sync->result.group,
+                                 .position = sync->held,
+                                 .size = sync->target.size,
+                                 .bytes = sync->result.bytes,
+                                 .restarted = sync->restarted};
+    sync->restarted = false;
+    if (sync->options.on_progress)
+        sync->options.on_progress(sync->options.context, &progress);
+}
+
+bool as_sync_discard(anonset_sync *sync)
+{
+    anonset_store *store = sync->store;
+    anonset_code code =
+        store->backend->discard_incomplete(store->handle, sync->result.group, &sync->result.error);
+    if (code != ANONSET_OK) {
+        as_sync_end_store(sync, code);
+        return false;
+    }
+    sync->result.discarded += sync->local.count;
+    sync->local.has_pending = false;
+    sync->local.base = sync->local.count = 0;
+    sync->restarted = true;
+    sync->started = false;
+    return true;
+}
+
+static bool same_network(anonset_sync *sync)
+{
+    anonset_store *store = sync->store;
+    anonset_code code = ANONSET_OK;
+    if (sync->genesis_told)
+        code = store->backend->set_genesis(store->handle, sync->genesis, &sync->result.error);
+    if (code != ANONSET_OK)
+        as_sync_end_store(sync, code);
+    return code == ANONSET_OK;
+}
+
+static void stop(anonset_sync *sync, anonset_outcome outcome)
+{
+    switch (outcome) {
+    case ANONSET_NO_SUCH_GROUP:
+        as_sync_end(sync, outcome, ANONSET_OK,
+                    "the server has no group %u; what is stored was kept",
+                    (unsigned)sync->result.group);
+        break;
+    case ANONSET_REMOTE_BEHIND:
+        as_sync_end(sync, outcome, ANONSET_OK,
+                    "the server has %u coins, the finalized set %u: it lags, or its chain was "
+                    "reorganized; the set was kept. Sync again later, or ask another server",
+                    (unsigned)sync->told.size, (unsigned)sync->local.finalized.size);
+        break;
+    case ANONSET_ANOMALY:
+        as_sync_end(sync, outcome, ANONSET_SERVER,
+                    "the server tells another size or set hash for a block it told before: one of "
+                    "the two was false. The finalized set was kept; ask another server");
+        break;
+    default:
+        sync->result.error = (anonset_detail){.code = ANONSET_OK};
+        end(sync, outcome);
+    }
+}
+
+static void begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uint8_t *digest)
+{
+    static const uint8_t zero[ANONSET_HASH_BYTES];
+    sync->base = sync->covered = base;
+    sync->held = sync->next = held;
+    memcpy(sync->digest_held, held == 0 ? zero : digest, ANONSET_HASH_BYTES);
+    sync->floor_from = 0;
+    sync->floor = (as_candidate){.size = 0};
+    if (base > 0 && sync->local.finalized.has_set_hash) {
+        sync->floor.size = sync->local.finalized.size;
+        memcpy(sync->floor.block_hash, sync->local.finalized.block_hash, ANONSET_HASH_BYTES);
+    }
+    if (!sync->started)
+        sync->result.resumed_from = held;
+    sync->started = true;
+}
+
+static void carry_out(anonset_sync *sync, const as_plan *plan)
+{
+    anonset_state *local = &sync->local;
+    if (plan->discard && !as_sync_discard(sync))
+        return;
+    sync->resuming = plan->action == AS_RESUME;
+    switch (plan->action) {
+    case AS_STOP:
+        stop(sync, plan->outcome);
+        return;
+    case AS_RESUME:
+        begin_at(sync, local->base, local->base + local->count, local->pending_digest);
+        break;
+    case AS_START:
+    case AS_COMPARE:
+        begin_at(sync, plan->base, plan->base, local->digest);
+        break;
+    }
+    as_sync_tell_progress(sync);
+    if (plan->action == AS_COMPARE)
+        as_prove_begin(sync);
+    else
+        as_fetch_begin(sync, sync->held == 0);
+}
+
+void as_sync_decide(anonset_sync *sync)
+{
+    anonset_store *store = sync->store;
+    as_plan plan;
+    anonset_code code = store->backend->load_state(store->handle, &sync->local, sync->result.group,
+                                                   &sync->result.error);
+    if (code != ANONSET_OK) {
+        as_sync_end_store(sync, code);
+        return;
+    }
+    plan = as_plan_next(&sync->local, &sync->told);
+    sync->target = sync->told;
+    carry_out(sync, &plan);
+}
+
+static bool meta_advance(anonset_sync *sync)
+{
+    if (as_flight_has(&sync->flight, AS_ASK_META) || as_flight_has(&sync->flight, AS_ASK_GENESIS))
+        return false;
+    if (same_network(sync))
+        as_sync_decide(sync);
+    return true;
+}
+
+static bool newest_advance(anonset_sync *sync)
+{
+    if (sync->last_group != 0) {
+        begin_group(sync, 1);
+        as_sync_replan(sync);
+        return true;
+    }
+    if (as_flight_has(&sync->flight, AS_ASK_NEWEST))
+        return false;
+    anonset_request request = {.kind = ANONSET_REQUEST_NEWEST_GROUP};
+    ask(sync, &request, (as_asked){.role = AS_ASK_NEWEST});
+    return true;
+}
+
+/* ---- Step --------------------------------------------------------------------------------- */
+
+static bool advance(anonset_sync *sync)
+{
+    switch (sync->phase) {
+    case AS_PHASE_NEWEST:
+        return newest_advance(sync);
+    case AS_PHASE_META:
+        return meta_advance(sync);
+    case AS_PHASE_CONTINUITY:
+        return as_fetch_continuity_advance(sync);
+    case AS_PHASE_FLOOR:
+        return as_prove_floor_advance(sync);
+    case AS_PHASE_COMPARE:
+        return as_prove_compare_advance(sync);
+    case AS_PHASE_DOWNLOAD:
+        return as_fetch_download_advance(sync);
+    case AS_PHASE_CLOSE:
+        return as_finish_advance(sync);
+    case AS_PHASE_END:
+        tell_result(sync);
+        return true;
+    case AS_PHASE_DONE:
+        break;
+    }
+    return false;
+}
+
+anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request)
+{
+    sync->waiting = false;
+    for (;;) {
+        if (atomic_load(&sync->cancelled) && sync->phase < AS_PHASE_END)
+            as_sync_end(sync, ANONSET_SYNC_CANCELLED, ANONSET_CANCELLED,
+                        "cancelled; everything committed was kept");
+        if (as_flight_pop(&sync->flight, request)) {
+            sync->result.requests++;
+            sync->genesis_asked |= request->kind == ANONSET_REQUEST_GENESIS;
+            return ANONSET_STEP_SEND;
+        }
+        if (!advance(sync))
+            break;
+    }
+    sync->waiting = sync->phase != AS_PHASE_DONE;
+    return sync->waiting ? ANONSET_STEP_WAIT : ANONSET_STEP_DONE;
+}
+
+/* ---- Feed --------------------------------------------------------------------------------- */
+
+static void take_newest(anonset_sync *sync, const anonset_answer *answer)
+{
+    if (answer->number > GROUPS_MOST)
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_BAD_ANSWER,
+                    "the server says its newest group is %u, which cannot be; ask another server",
+                    (unsigned)answer->number);
+    else
+        sync->last_group = answer->number == 0 ? 1 : answer->number;
+}
+
+/* A block was asked for one coin; what it said goes to *reply. */
+static void take_reply(anonset_sync *sync, as_reply *reply, const anonset_answer *answer)
+{
+    if (answer->kind == ANONSET_ANSWER_BLOCK_REFUSED)
+        *reply = AS_REPLY_REFUSED;
+    else if (answer->n == 1)
+        *reply = AS_REPLY_ACCEPTED;
+    else
+        as_sync_end(sync, ANONSET_BAD_SECTOR, ANONSET_BAD_ANSWER,
+                    "asked for one coin, the server sent %u; nothing was stored of it. Sync again, "
+                    "or ask another server",
+                    (unsigned)answer->n);
+}
+
+static as_reply *reply_of(anonset_sync *sync, const as_asked *asked)
+{
+    switch (asked->role) {
+    case AS_ASK_OLD_PIN:
+        return &sync->old_pin;
+    case AS_ASK_CONTROL:
+        return &sync->control;
+    case AS_ASK_CLOSE_CONTROL:
+        return &sync->close_control;
+    case AS_ASK_CLOSE_PIN:
+        return &sync->close_pin;
+    case AS_ASK_FLOOR:
+        return &sync->candidates[asked->lo].reply;
+    default:
+        return NULL;
+    }
+}
+
+static void take_refusal(anonset_sync *sync, const as_asked *asked, const anonset_answer *answer)
+{
+    as_reply *reply = reply_of(sync, asked);
+    if (reply && answer->kind == ANONSET_ANSWER_BLOCK_REFUSED)
+        *reply = AS_REPLY_REFUSED;
+    else
+        as_sync_moved(sync, "the server no longer knows the block it told as newest");
+}
+
+static void take_meta(anonset_sync *sync, const as_asked *asked, const anonset_answer *answer)
+{
+    sync->told = answer->meta;
+    sync->close_meta_told |= asked->role == AS_ASK_CLOSE_META;
+}
+
+static void take_coins(anonset_sync *sync, const as_asked *asked, anonset_answer *answer)
+{
+    as_reply *reply = reply_of(sync, asked);
+    if (reply)
+        take_reply(sync, reply, answer);
+    else
+        as_fetch_take(sync, asked, answer);
+}
+
+static void take_failure(anonset_sync *sync, const anonset_answer *answer)
+{
+    as_sync_end(sync, ANONSET_NETWORK_ERROR,
+                answer->kind == ANONSET_ANSWER_BUSY ? ANONSET_NETWORK : ANONSET_SERVER,
+                "the server answered: %.180s", answer->text);
+}
+
+static bool is_meta_role(as_role role)
+{
+    return role == AS_ASK_META || role == AS_ASK_CLOSE_META;
+}
+
+/* Whether an answer of this kind can answer that question. */
+static bool fits(as_role role, anonset_answer_kind kind)
+{
+    switch (kind) {
+    case ANONSET_ANSWER_META:
+        return is_meta_role(role);
+    case ANONSET_ANSWER_NUMBER:
+        return role == AS_ASK_NEWEST;
+    case ANONSET_ANSWER_HASH:
+        return role == AS_ASK_GENESIS;
+    case ANONSET_ANSWER_COINS:
+    case ANONSET_ANSWER_BLOCK_REFUSED:
+    case ANONSET_ANSWER_TOO_LARGE:
+        return role >= AS_ASK_OLD_PIN && !is_meta_role(role);
+    case ANONSET_ANSWER_NO_GROUP:
+        return role >= AS_ASK_META;
+    default:
+        return kind != ANONSET_ANSWER_NONE;
+    }
+}
+
+static void take(anonset_sync *sync, const as_asked *asked, anonset_answer *answer)
+{
+    switch (answer->kind) {
+    case ANONSET_ANSWER_META:
+        take_meta(sync, asked, answer);
+        break;
+    case ANONSET_ANSWER_NUMBER:
+        take_newest(sync, answer);
+        break;
+    case ANONSET_ANSWER_HASH:
+        memcpy(sync->genesis, answer->meta.block_hash, sizeof sync->genesis);
+        sync->genesis_told = true;
+        break;
+    case ANONSET_ANSWER_COINS:
+        take_coins(sync, asked, answer);
+        break;
+    case ANONSET_ANSWER_BLOCK_REFUSED:
+        take_refusal(sync, asked, answer);
+        break;
+    case ANONSET_ANSWER_NO_GROUP:
+        /* The meta of a group that is not there has a zero block hash; both say the same. */
+        if (asked->role == AS_ASK_META)
+            sync->told = (anonset_meta){.size = 0};
+        else
+            take_refusal(sync, asked, answer);
+        break;
+    case ANONSET_ANSWER_TOO_LARGE:
+        as_fetch_too_large(sync, asked);
+        break;
+    default:
+        take_failure(sync, answer);
+    }
+}
+
+anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anonset_detail *detail)
+{
+    as_asked asked;
+    if (!sync || !answer)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_sync_feed: NULL argument");
+    if (!sync->waiting)
+        return as_fail(detail, ANONSET_INVALID, 0, "an answer was fed before step said WAIT");
+    if (!as_flight_take(&sync->flight, &asked, answer->id))
+        return as_fail(detail, ANONSET_INVALID, 0, "no request %u is outstanding",
+                       (unsigned)answer->id);
+    sync->waiting = false;
+    sync->result.bytes += answer->wire_bytes;
+    if (asked.role == AS_ASK_NOTHING)
+        return ANONSET_OK;
+    /* Many servers do not tell their genesis hash; then the network is just not checked. */
+    if (asked.role == AS_ASK_GENESIS && answer->kind != ANONSET_ANSWER_HASH)
+        return ANONSET_OK;
+    if (fits(asked.role, answer->kind))
+        take(sync, &asked, answer);
+    else
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_BAD_ANSWER,
+                    "the server answered something else than was asked; ask another server");
+    return ANONSET_OK;
+}

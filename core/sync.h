@@ -1,0 +1,173 @@
+/*
+ * Inside of anonset_sync. The state machine is cut by what a step is about:
+ *
+ *     sync.c    the interface, the groups, the meta, and carrying out the plan
+ *     fetch.c   continuity check, download, commits
+ *     prove.c   that the finalized coins below `base` are on the target's chain
+ *     finish.c  behind the last sector: the closing questions, the gate, mark_complete
+ *
+ *     NEWEST -> META -> plan -> CONTINUITY -> DOWNLOAD -> CLOSE -> gate -> result
+ *                         |          |  no        ^         |  refused
+ *                         +------> FLOOR -> COMPARE <-------+
+ *
+ * Every function named *_advance does one thing and returns true, or returns false where an answer
+ * is needed first.
+ */
+#ifndef AS_SYNC_H
+#define AS_SYNC_H
+
+#include "core/digest.h"
+#include "core/flight.h"
+#include "core/plan.h"
+#include "core/sector.h"
+#include "core/store.h"
+#include "core/tag.h"
+
+#include <stdatomic.h>
+
+typedef enum as_phase {
+    AS_PHASE_NEWEST,
+    AS_PHASE_META,
+    AS_PHASE_CONTINUITY,
+    AS_PHASE_FLOOR,
+    AS_PHASE_COMPARE,
+    AS_PHASE_DOWNLOAD,
+    AS_PHASE_CLOSE,
+    AS_PHASE_END, /* the group's outcome is known: tell it */
+    AS_PHASE_DONE
+} as_phase;
+
+/* What a server said of a block it was asked for one coin of. */
+typedef enum as_reply {
+    AS_REPLY_AWAITED,
+    AS_REPLY_ACCEPTED,
+    AS_REPLY_REFUSED
+} as_reply;
+
+#define AS_MOVES_MOST 8u  /* a chain that leaves the target this often is a lie */
+#define AS_STALE_MOST 16u /* another process may be faster this often before we leave it to it */
+
+#define AS_CANDIDATES                                                                              \
+    24u /* checkpoints tried as floor: 0, 1, 2, 4, … back, so 2^22 are spanned                   \
+         */
+
+typedef struct as_candidate {
+    uint8_t block_hash[ANONSET_HASH_BYTES];
+    uint32_t size;
+    uint32_t index; /* of the checkpoint, newest first */
+    as_reply reply;
+} as_candidate;
+
+/* Coins that were fed and not used yet, by position, oldest first. */
+typedef struct as_ready {
+    bool set;
+    as_asked asked;
+    anonset_coin *coins;
+    uint32_t n;
+    void *parked; /* copy of coins and bytes, where they must outlive the caller's buffer */
+} as_ready;
+
+struct anonset_sync {
+    anonset_store *store;
+    anonset_sync_options options;
+    as_digest *digest;
+    as_tagger tagger;
+    as_sector sector;
+    as_flight flight;
+    atomic_bool cancelled;
+    bool waiting; /* step said WAIT: an answer may be fed */
+    as_phase phase;
+    uint32_t last_group;
+    bool aborted;
+    uint64_t commits;
+
+    bool genesis_asked, genesis_told;
+    uint8_t genesis[ANONSET_HASH_BYTES];
+
+    /* of the group under way */
+    anonset_result result;
+    anonset_meta told;   /* by the server, last */
+    anonset_meta target; /* what is being synced to */
+    anonset_state local; /* of the store, followed through our own writes */
+    bool resuming;       /* pending coins of an earlier run are under the continuity check */
+    bool restarted;      /* to be told with the next progress */
+    bool started;        /* result.resumed_from is set */
+    unsigned moved;      /* times the chain left our target without a commit in between */
+    unsigned moves;      /* and in all */
+    unsigned stale;      /* times another process was faster, without a commit of ours */
+
+    uint32_t base, held, next; /* stored below held; asked for below next */
+    uint8_t digest_held[ANONSET_HASH_BYTES];
+    as_ready ready;
+    as_reply old_pin, control;
+
+    /* what is proven of the finalized coins below base: [covered, base) was compared with the
+     * target, and nothing below covered differs if the checkpoint `floor` is on its chain */
+    uint32_t covered;
+    as_candidate floor;
+    uint32_t floor_from; /* checkpoints newer than this index are known to be refused */
+    uint32_t compare_next;
+    as_candidate candidates[AS_CANDIDATES];
+    uint32_t candidate_count;
+
+    bool closing_asked;
+    as_reply close_control, close_pin;
+    bool close_meta_told;
+
+    uint32_t room; /* entries of the two arrays below */
+    uint32_t *tags;
+    uint8_t (*digests)[ANONSET_HASH_BYTES];
+};
+
+/* sync.c */
+
+/* Ends the group under way with `outcome`; the text tells why and what to do. */
+void as_sync_end(anonset_sync *sync, anonset_outcome outcome, anonset_code code, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+/* Ends it for a failure of the store, which is in result.error. */
+void as_sync_end_store(anonset_sync *sync, anonset_code code);
+/* Forgets what is under way, asks for the meta and plans anew. */
+void as_sync_replan(anonset_sync *sync);
+/* The chain left the target: replans once, then gives up until a commit was made. */
+void as_sync_moved(anonset_sync *sync, const char *why);
+/* Plans with the meta told last. */
+void as_sync_decide(anonset_sync *sync);
+/* Drops the pending set. False: the store failed, and the group is ended. */
+bool as_sync_discard(anonset_sync *sync);
+/* Queues the question whether `block_hash` is on the chain, by asking for one coin. */
+void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which);
+void as_sync_ask_control(anonset_sync *sync, as_role role);
+void as_sync_ask_meta(anonset_sync *sync, as_role role);
+/* Queues a request for the positions [lo, hi) of the target; with overlap also for lo - 1. */
+void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t hi, bool overlap);
+void as_sync_tell_progress(anonset_sync *sync);
+void as_sync_drop_ready(anonset_sync *sync);
+
+/* fetch.c */
+void as_fetch_begin(anonset_sync *sync, bool checked);
+bool as_fetch_continuity_advance(anonset_sync *sync);
+bool as_fetch_download_advance(anonset_sync *sync);
+/* Takes coins that answer `asked`; they are checked here, and used by the next step. */
+void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *answer);
+/* The answer to `asked` was too large for the server: asks for less. */
+void as_fetch_too_large(anonset_sync *sync, const as_asked *asked);
+/* Appends what is ready (or nothing, to re-pin); false: the group is ended or planned anew. */
+bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n);
+/* A write was refused or failed: STALE means that another process was faster, and plans anew. */
+void as_fetch_store_failed(anonset_sync *sync, anonset_code code);
+
+/* prove.c */
+void as_prove_begin(anonset_sync *sync);
+/* Compares from `covered` down to the floor. */
+void as_prove_compare(anonset_sync *sync);
+bool as_prove_floor_advance(anonset_sync *sync);
+bool as_prove_compare_advance(anonset_sync *sync);
+/* Whether the n stored coins of `view` from position lo on equal `coins`. */
+anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, uint32_t lo,
+                            const anonset_coin *coins, uint32_t n);
+
+/* finish.c */
+void as_finish_ask(anonset_sync *sync);
+bool as_finish_advance(anonset_sync *sync);
+
+#endif
