@@ -1,0 +1,138 @@
+/* anonset verify: read every stored byte and recompute the digests. */
+#include "cli/command.h"
+#include "cli/exits.h"
+#include "cli/json.h"
+#include "cli/store.h"
+#include "cli/tell.h"
+#include "cli/text.h"
+
+struct report {
+    const struct args *args;
+    json json;
+    unsigned groups, damaged;
+};
+
+static void print_json(json *j, const anonset_verdict *verdict, const char *error)
+{
+    json_begin(j, NULL, '{');
+    json_number(j, "group", verdict->group);
+    json_bool(j, "sound", verdict->sound);
+    json_number(j, "coins", verdict->coins);
+    json_hex(j, "digest", verdict->digest);
+    if (verdict->sound) {
+        json_null(j, "damaged_from");
+        json_null(j, "damaged_to");
+    } else {
+        json_number(j, "damaged_from", verdict->damaged_from);
+        json_number(j, "damaged_to", verdict->damaged_to);
+    }
+    json_string(j, "error", error);
+    json_end(j, '}');
+}
+
+static void print_verdict(const anonset_verdict *verdict)
+{
+    char coins[TEXT_COUNT], digest[TEXT_HEX_HASH];
+
+    text_hex_hash(digest, verdict->digest);
+    printf("group %u: %s, %s coins read\n", verdict->group, verdict->sound ? "sound" : "DAMAGED",
+           text_count(coins, verdict->coins));
+    if (verdict->sound)
+        printf("  digest %s\n", digest);
+}
+
+static void tell_damage(const struct args *args, const anonset_verdict *verdict,
+                        const anonset_detail *detail)
+{
+    fprintf(stderr, "anonset: group %u of %s is damaged", verdict->group, args->db);
+    if (verdict->damaged_to > verdict->damaged_from)
+        fprintf(stderr, ", within positions %u to %u", verdict->damaged_from,
+                verdict->damaged_to - 1);
+    else
+        fputs(", in its records", stderr);
+    fprintf(stderr,
+            "\n  cause: %s\n"
+            "  next: anonset clear --db %s --group %u, then sync again; and check the disk\n",
+            detail->text, args->db, verdict->group);
+}
+
+static anonset_code visit(void *context, anonset_store *store, uint32_t group,
+                          anonset_detail *detail)
+{
+    struct report *report = context;
+    anonset_verdict verdict;
+    anonset_detail why = {0};
+    anonset_code code = anonset_store_verify(store, &verdict, group, &why);
+
+    if (code != ANONSET_OK) {
+        *detail = why;
+        return code;
+    }
+    if (report->args->json)
+        print_json(&report->json, &verdict, verdict.sound ? NULL : why.text);
+    else
+        print_verdict(&verdict);
+    report->groups++;
+    if (verdict.sound)
+        return ANONSET_OK;
+    report->damaged++;
+    tell_damage(report->args, &verdict, &why);
+    return ANONSET_OK;
+}
+
+static int end_of(const struct report *report, anonset_code code, const anonset_detail *detail)
+{
+    const struct args *args = report->args;
+
+    if (code == ANONSET_NOT_FOUND) {
+        fprintf(stderr, "anonset: nothing of group %u is stored in %s\n", args->group, args->db);
+        return EXITS_KEPT;
+    }
+    if (code != ANONSET_OK) {
+        tell_store(stderr, "verify", args, detail);
+        return exits_of_code(code);
+    }
+    return report->damaged ? EXITS_STORE : EXITS_DONE;
+}
+
+static int run_verify(const struct args *args)
+{
+    struct report report = {.args = args, .json = {.out = stdout}};
+    anonset_detail detail = {0};
+    anonset_store *store = NULL;
+    anonset_code code = store_open(&store, args, ANONSET_STORE_READ_ONLY, &detail);
+
+    if (code != ANONSET_OK)
+        return exits_of_code(code);
+    if (args->json)
+        json_begin(&report.json, NULL, '[');
+    code = store_groups(store, args, visit, &report, &detail);
+    anonset_store_close(store);
+    if (args->json) {
+        json_end(&report.json, ']');
+        putchar('\n');
+    } else if (!report.groups && code == ANONSET_OK) {
+        puts("nothing is stored yet");
+    }
+    return end_of(&report, code, &detail);
+}
+
+static const struct option_row options[] = {
+    ARGS_ROW_DB,
+    {ARGS_GROUP, "group", "N",
+     "Only this group. Without it, every group of which something is stored."},
+    {ARGS_JSON, "json", NULL,
+     "Print a JSON array with an object a group: group, sound, coins, digest,\n"
+     "damaged_from, damaged_to (positions; null if sound) and error."},
+    ARGS_ROW_HELP,
+    ARGS_ROW_END,
+};
+
+const struct command cmd_verify = {
+    .name = "verify",
+    .summary = "read every stored coin and recompute the digests",
+    .usage = "--db PATH [--group N] [--json]",
+    .options = options,
+    .notes = "Needs no server. Exit code 6 if anything is damaged. Works while a sync runs.\n",
+    .run = run_verify,
+};

@@ -1,0 +1,18 @@
+/* The commands: one file each, one line each in main.c's table. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include "cli/args.h"
+
+struct command {
+    const char *name;
+    const char *summary;                 /* one line */
+    const char *usage;                   /* what follows "anonset NAME " */
+    const struct option_row *options;    /* ends with a row without a name */
+    const char *notes;                   /* printed below the options; ends with a line end */
+    int (*run)(const struct args *args); /* returns an exit code */
+};
+
+extern const struct command cmd_sync, cmd_status, cmd_export, cmd_verify, cmd_clear;
+
+#endif

@@ -1,0 +1,35 @@
+#include "cli/store.h"
+
+#include "cli/tell.h"
+
+anonset_code store_open(anonset_store **store, const struct args *args, unsigned flags,
+                        anonset_detail *detail)
+{
+    anonset_store_options options;
+    anonset_code code;
+
+    anonset_store_options_init(&options);
+    options.flags = flags;
+    code = anonset_store_open(store, args->db, &options, detail);
+    if (code != ANONSET_OK)
+        tell_store(stderr, "open the store", args, detail);
+    return code;
+}
+
+anonset_code store_groups(anonset_store *store, const struct args *args, store_visit *visit,
+                          void *context, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_OK;
+    uint32_t group = 0;
+
+    if (args->group)
+        return visit(context, store, args->group, detail);
+    while (code == ANONSET_OK) {
+        code = anonset_store_next_group(store, &group, group, detail);
+        if (code == ANONSET_NOT_FOUND)
+            return ANONSET_OK;
+        if (code == ANONSET_OK)
+            code = visit(context, store, group, detail);
+    }
+    return code;
+}

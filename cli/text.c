@@ -1,0 +1,176 @@
+#include "cli/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+bool text_number(uint32_t *out, const char *text, uint32_t min, uint32_t max)
+{
+    uint64_t value = 0;
+
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        value = value * 10 + (uint64_t)(*text - '0');
+        if (value > max)
+            return false;
+    }
+    if (value < min)
+        return false;
+    *out = (uint32_t)value;
+    return true;
+}
+
+/* Three bytes, or the last one or two, as four characters. */
+static void encode_group(char *out, const uint8_t *in, size_t len)
+{
+    uint32_t v = (uint32_t)in[0] << 16;
+
+    if (len > 1)
+        v |= (uint32_t)in[1] << 8;
+    if (len > 2)
+        v |= in[2];
+    out[0] = digits64[v >> 18];
+    out[1] = digits64[v >> 12 & 63];
+    out[2] = len > 1 ? digits64[v >> 6 & 63] : '=';
+    out[3] = len > 2 ? digits64[v & 63] : '=';
+}
+
+static size_t encode(char *out, const uint8_t *in, size_t len)
+{
+    size_t n = 0;
+
+    for (; len > 3; in += 3, len -= 3, n += 4)
+        encode_group(out + n, in, 3);
+    if (len) {
+        encode_group(out + n, in, len);
+        n += 4;
+    }
+    return n;
+}
+
+static bool decode_digit(uint32_t *value, char c)
+{
+    const char *at = c ? strchr(digits64, c) : NULL;
+
+    if (!at)
+        return false;
+    *value = *value << 6 | (uint32_t)(at - digits64);
+    return true;
+}
+
+bool text_read_hash(uint8_t out[ANONSET_HASH_BYTES], const char *text)
+{
+    uint8_t hash[ANONSET_HASH_BYTES + 1];
+    char again[TEXT_BASE64_HASH];
+
+    if (strlen(text) != TEXT_BASE64_HASH - 1 || text[TEXT_BASE64_HASH - 2] != '=')
+        return false;
+    for (size_t i = 0; i < 11; i++) {
+        uint32_t v = 0;
+        for (size_t k = 0; k < 4; k++) {
+            bool padding = i == 10 && k == 3;
+            if (!decode_digit(&v, padding ? 'A' : text[4 * i + k]))
+                return false;
+        }
+        hash[3 * i] = (uint8_t)(v >> 16);
+        hash[3 * i + 1] = (uint8_t)(v >> 8);
+        hash[3 * i + 2] = (uint8_t)v;
+    }
+    /* Two spellings of one hash would be two block names: only the canonical one is taken. */
+    text_base64_hash(again, hash);
+    if (strcmp(again, text) != 0)
+        return false;
+    memcpy(out, hash, ANONSET_HASH_BYTES);
+    return true;
+}
+
+void text_base64_hash(char out[TEXT_BASE64_HASH], const uint8_t *hash)
+{
+    out[encode(out, hash, ANONSET_HASH_BYTES)] = '\0';
+}
+
+void text_hex_hash(char out[TEXT_HEX_HASH], const uint8_t *hash)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < ANONSET_HASH_BYTES; i++) {
+        out[2 * i] = digits[hash[i] >> 4];
+        out[2 * i + 1] = digits[hash[i] & 15];
+    }
+    out[2 * ANONSET_HASH_BYTES] = '\0';
+}
+
+void text_write_base64(FILE *out, const uint8_t *bytes, size_t len)
+{
+    enum {
+        CHUNK = 3 * 512
+    };
+    char text[CHUNK / 3 * 4];
+
+    while (len) {
+        size_t n = len < CHUNK ? len : CHUNK;
+        fwrite(text, 1, encode(text, bytes, n), out);
+        bytes += n;
+        len -= n;
+    }
+}
+
+const char *text_count(char out[TEXT_COUNT], uint64_t n)
+{
+    char plain[TEXT_COUNT];
+    int len = snprintf(plain, sizeof plain, "%" PRIu64, n);
+    char *to = out;
+
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = plain[i];
+    }
+    *to = '\0';
+    return out;
+}
+
+const char *text_bytes(char out[TEXT_COUNT], uint64_t n)
+{
+    static const char *const units[] = {"kB", "MB", "GB", "TB"};
+    size_t unit = 0;
+    double value = (double)n / 1000;
+
+    if (n < 1000) {
+        snprintf(out, TEXT_COUNT, "%" PRIu64 " bytes", n);
+        return out;
+    }
+    /* 999.95 and up would print as 1000.0 */
+    for (; value >= 999.95 && unit + 1 < sizeof units / sizeof *units; unit++)
+        value /= 1000;
+    snprintf(out, TEXT_COUNT, "%.1f %s", value, units[unit]);
+    return out;
+}
+
+const char *text_seconds(char out[TEXT_COUNT], uint64_t seconds)
+{
+    unsigned s = (unsigned)(seconds % 60), m = (unsigned)(seconds / 60 % 60);
+
+    if (seconds < 3600)
+        snprintf(out, TEXT_COUNT, "%u:%02u", m, s);
+    else
+        snprintf(out, TEXT_COUNT, "%" PRIu64 ":%02u:%02u", seconds / 3600, m, s);
+    return out;
+}
+
+const char *text_gate(anonset_gate gate)
+{
+    switch (gate) {
+    case ANONSET_GATE_NONE:
+        return "none";
+    case ANONSET_GATE_COUNT:
+        return "count";
+    case ANONSET_GATE_SET_HASH:
+        return "set-hash";
+    }
+    return "unknown";
+}

@@ -1,0 +1,146 @@
+#include "cli/args.h"
+
+#include "cli/command.h"
+
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+
+static int nothing(const struct args *args)
+{
+    (void)args;
+    return 0;
+}
+
+static const struct option_row rows[] = {
+    ARGS_ROW_DB,
+    {ARGS_GROUP, "group", "N", "g"},
+    {ARGS_JSON, "json", NULL, "j"},
+    {ARGS_SECTOR_SIZE, "sector-size", "N|auto", "s"},
+    {ARGS_TIMEOUT, "timeout", "S", "t"},
+    {ARGS_RETRIES, "retries", "N", "r"},
+    {ARGS_ON_REORG, "on-reorg", "follow|keep", "o"},
+    {ARGS_AFTER, "after", "B64", "a"},
+    {ARGS_ORDER, "order", "newest|oldest", "o\nsecond line"},
+    ARGS_ROW_HELP,
+    ARGS_ROW_END,
+};
+
+static const struct command command = {
+    .name = "try",
+    .summary = "s",
+    .usage = "u",
+    .options = rows,
+    .notes = "n\n",
+    .run = nothing,
+};
+
+static struct args args;
+
+/* Parses "try --db x FIRST SECOND", where either may be NULL. */
+static int parse(const char *first, const char *second)
+{
+    static char name[] = "try", db[] = "--db", path[] = "x", a[64], b[64];
+    char *argv[] = {name, db, path, a, b, NULL};
+    int argc = 3;
+
+    if (first) {
+        snprintf(a, sizeof a, "%s", first);
+        argc++;
+    }
+    if (second) {
+        snprintf(b, sizeof b, "%s", second);
+        argc++;
+    }
+    argv[argc] = NULL;
+    return args_parse(&args, &command, argc, argv);
+}
+
+Test(cli_args, defaults)
+{
+    cr_assert_eq(parse(NULL, NULL), ARGS_GO);
+    cr_expect_str_eq(args.db, "x");
+    cr_expect_eq(args.group, 0);
+    cr_expect_eq(args.sector_size, ANONSET_SECTOR_AUTO);
+    cr_expect_eq(args.order, ANONSET_NEWEST_FIRST);
+    cr_expect(args.follow);
+    cr_expect_not(args.has_after);
+    cr_expect_not(args.has_retries);
+}
+
+Test(cli_args, values_are_taken)
+{
+    cr_expect_eq(parse("--group", "7"), ARGS_GO);
+    cr_expect_eq(args.group, 7);
+    cr_expect_eq(parse("--group=8", "--json"), ARGS_GO);
+    cr_expect_eq(args.group, 8);
+    cr_expect(args.json);
+    cr_expect_eq(parse("--sector-size", "65536"), ARGS_GO);
+    cr_expect_eq(args.sector_size, 65536);
+    cr_expect_eq(parse("--retries", "0"), ARGS_GO);
+    cr_expect(args.has_retries);
+    cr_expect_eq(parse("--order", "oldest"), ARGS_GO);
+    cr_expect_eq(args.order, ANONSET_OLDEST_FIRST);
+    cr_expect_eq(parse("--on-reorg", "keep"), ARGS_GO);
+    cr_expect_not(args.follow);
+    cr_expect_eq(parse("--after", "GvENal0520uya8PPLCoF8FixuIj3XCxMPkjNeL2OQSI="), ARGS_GO);
+    cr_expect(args.has_after);
+    cr_expect_eq(args.after[0], 0x1a);
+}
+
+Test(cli_args, wrong_lines_are_usage_errors_and_say_why, .init = cr_redirect_stderr)
+{
+    static const char *const lines[][2] = {
+        {"--group", NULL},
+        {"--group", "0"},
+        {"--group", "1x"},
+        {"--group", "-1"},
+        {"--group", "99999999999"},
+        {"--sector-size", "0"},
+        {"--sector-size", "65537"},
+        {"--sector-size", "Auto"},
+        {"--timeout", "0"},
+        {"--timeout", "1.5"},
+        {"--retries", "-1"},
+        {"--on-reorg", "maybe"},
+        {"--after", "AAAA"},
+        {"--order", "new"},
+        {"--nonsense", NULL},
+        {"--json=1", NULL},
+        {"word", NULL},
+        {"-x", NULL},
+    };
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        cr_expect_eq(parse(lines[i][0], lines[i][1]), 2, "%s", lines[i][0]);
+}
+
+Test(cli_args, message_names_option_and_value, .init = cr_redirect_stderr)
+{
+    cr_expect_eq(parse("--group", "1x"), 2);
+    fflush(stderr);
+    cr_expect_stderr_eq_str("anonset try: --group wants a number, 1 or more, not \"1x\"\n"
+                            "Try: anonset try --help\n");
+}
+
+Test(cli_args, the_store_must_be_named, .init = cr_redirect_stderr)
+{
+    char name[] = "try";
+    char *argv[] = {name, NULL};
+
+    cr_expect_eq(args_parse(&args, &command, 1, argv), 2);
+}
+
+Test(cli_args, help_shows_every_option, .init = cr_redirect_stdout)
+{
+    FILE *out;
+    char text[4096] = "";
+
+    cr_expect_eq(parse("--help", NULL), 0);
+    fflush(stdout);
+    out = cr_get_redirected_stdout();
+    cr_assert_gt(fread(text, 1, sizeof text - 1, out), 0);
+    for (const struct option_row *row = rows; row->name; row++)
+        cr_expect_not_null(strstr(text, row->name), "%s", row->name);
+    cr_expect_not_null(strstr(text, "        second line\n"));
+    cr_expect_not_null(strstr(text, "Exit codes:"));
+}
