@@ -5,9 +5,10 @@
 #include <anonset/backend.h>
 
 struct anonset_store {
-    const anonset_backend *backend;
+    const anonset_backend *backend; /* points to vtable */
+    anonset_backend vtable;         /* copied by its size: methods it does not know are NULL */
     void *handle;
-    anonset_store_info info; /* as at open; genesis is asked anew where it matters */
+    anonset_store_info info; /* as at open */
 };
 
 /* The backend built in; backends/backends.c. */

@@ -215,7 +215,8 @@ typedef struct anonset_verdict {
 
 /*
  * Reads every stored coin of `group`, finalized and pending, and recomputes the log digest at each
- * checkpoint and at the end. One read transaction; memory does not grow with the set.
+ * checkpoint and at the end; each of the two from one read transaction. Memory does not grow with
+ * the set.
  * OK with verdict->sound set either way; the detail says what disagrees when it is not sound.
  * NOT_FOUND: nothing is stored of the group. IO, NO_MEMORY.
  */

@@ -1,0 +1,125 @@
+/* The reader: one finalized state, in either order. */
+#include "core/detail.h"
+#include "core/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct anonset_snapshot {
+    const anonset_backend *backend;
+    void *handle;
+    anonset_state state;
+    anonset_order order;
+    uint32_t from, to; /* positions not handed out yet */
+    anonset_run run;   /* n == 0: none read */
+};
+
+anonset_code anonset_snapshot_open(anonset_snapshot **snapshot, anonset_store *store,
+                                   uint32_t group, anonset_detail *detail)
+{
+    anonset_code code;
+    anonset_snapshot *made;
+    if (!snapshot || !store || group == 0)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_snapshot_open: NULL or group 0");
+    made = calloc(1, sizeof *made);
+    if (!made)
+        return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a snapshot");
+    made->backend = store->backend;
+    code = made->backend->snapshot_open(store->handle, &made->handle, &made->state, group,
+                                        ANONSET_VIEW_FINALIZED, detail);
+    if (code != ANONSET_OK) {
+        free(made);
+        return code;
+    }
+    if (!made->state.has_finalized) {
+        anonset_snapshot_close(made);
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "group %u has no finalized set: sync it first",
+                       (unsigned)group);
+    }
+    made->state.has_pending = false;
+    made->state.target = (anonset_meta){.size = 0};
+    made->state.base = made->state.count = 0;
+    memset(made->state.pending_digest, 0, sizeof made->state.pending_digest);
+    made->to = made->state.finalized.size;
+    *snapshot = made;
+    return ANONSET_OK;
+}
+
+void anonset_snapshot_close(anonset_snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    snapshot->backend->snapshot_close(snapshot->handle);
+    free(snapshot);
+}
+
+const anonset_state *anonset_snapshot_state(const anonset_snapshot *snapshot)
+{
+    return &snapshot->state;
+}
+
+anonset_code anonset_snapshot_find(anonset_snapshot *snapshot, uint32_t *size,
+                                   const uint8_t *block_hash, anonset_detail *detail)
+{
+    anonset_checkpoint checkpoint;
+    anonset_code code;
+    uint32_t index = 0;
+    if (!snapshot || !size || !block_hash)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_snapshot_find: NULL argument");
+    do
+        code = snapshot->backend->checkpoint(snapshot->handle, &checkpoint, index++, detail);
+    while (code == ANONSET_OK &&
+           memcmp(checkpoint.meta.block_hash, block_hash, ANONSET_HASH_BYTES) != 0);
+    if (code == ANONSET_NOT_FOUND)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0,
+                       "the block is not in the history of this set: read it whole");
+    if (code == ANONSET_OK)
+        *size = checkpoint.meta.size;
+    return code;
+}
+
+anonset_code anonset_snapshot_seek(anonset_snapshot *snapshot, uint32_t from, uint32_t to,
+                                   anonset_order order, anonset_detail *detail)
+{
+    if (!snapshot)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_snapshot_seek: NULL argument");
+    if (from > to || to > snapshot->state.finalized.size)
+        return as_fail(detail, ANONSET_INVALID, 0, "positions %u to %u of a set of %u coins",
+                       (unsigned)from, (unsigned)to, (unsigned)snapshot->state.finalized.size);
+    snapshot->from = from;
+    snapshot->to = to;
+    snapshot->order = order;
+    return ANONSET_OK;
+}
+
+static bool is_in_run(const anonset_run *run, uint32_t position)
+{
+    return position >= run->start && position - run->start < run->n;
+}
+
+anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anonset_coin *coin,
+                                   anonset_detail *detail)
+{
+    anonset_run *run;
+    uint32_t position;
+    if (!snapshot || !coin)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_snapshot_next: NULL argument");
+    if (snapshot->from == snapshot->to)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "no more coins");
+    position = snapshot->order == ANONSET_OLDEST_FIRST ? snapshot->from : snapshot->to - 1;
+    run = &snapshot->run;
+    if (!is_in_run(run, position)) {
+        run->n = 0;
+        anonset_code code = snapshot->backend->read(snapshot->handle, run, position, detail);
+        if (code != ANONSET_OK) {
+            run->n = 0;
+            return code;
+        }
+    }
+    *coin = run->coins[position - run->start];
+    if (snapshot->order == ANONSET_OLDEST_FIRST)
+        snapshot->from++;
+    else
+        snapshot->to--;
+    return ANONSET_OK;
+}

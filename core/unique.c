@@ -1,0 +1,255 @@
+#include "core/unique.h"
+
+#include "core/bytes.h"
+#include "core/detail.h"
+#include "core/digest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_MOST   4096u   /* coins of a run, by backend.h */
+#define SLOTS      65536u  /* 256 KiB */
+#define SLOTS_USED 49152u  /* past this a table of good tags cannot be: 32,768 are expected */
+#define SLICE      32768u  /* new coins a slice is meant for */
+#define HITS_MOST  8192u   /* at least two runs */
+#define PAIRS_MOST 100000u /* by chance there are n * n / 2^33: 1,200 in a set of 3.2 million */
+
+struct hit {
+    uint32_t tag;
+    uint32_t position;
+};
+
+struct check {
+    const anonset_backend *backend;
+    void *snapshot;
+    const as_tagger *tagger;
+    as_digest *digest;
+    anonset_detail *detail;
+    as_repeat *repeat;
+    uint32_t base, size;
+    uint32_t slice, slices; /* of the tag space */
+    uint32_t *table;        /* tags of this slice, open addressing; 0: free */
+    uint32_t used;
+    struct hit *hits; /* positions whose tag was in the table already */
+    uint32_t hit_count;
+    uint32_t pairs; /* coins compared so far */
+    uint8_t computed[RUN_MOST * 4];
+};
+
+/* ---- Tags --------------------------------------------------------------------------------- */
+
+/* A run of tags from `position` on, at most up to `end`. */
+static anonset_code read_tags(struct check *c, anonset_run *run, uint32_t position, uint32_t end)
+{
+    bool stored = c->backend->read_tags != NULL;
+    anonset_code code = stored ? c->backend->read_tags(c->snapshot, run, position, c->detail)
+                               : c->backend->read(c->snapshot, run, position, c->detail);
+    if (code != ANONSET_OK)
+        return code;
+    uint32_t skip = position - run->start;
+    if (run->n > RUN_MOST || skip >= run->n)
+        return as_fail(c->detail, ANONSET_CORRUPT, 0, "the backend's run misses position %u",
+                       (unsigned)position);
+    run->n -= skip;
+    run->start = position;
+    if (run->n > end - position)
+        run->n = end - position;
+    if (stored) {
+        run->tags += (size_t)skip * 4;
+        return ANONSET_OK;
+    }
+    for (uint32_t i = 0; i < run->n; i++)
+        as_put32(c->computed + (size_t)i * 4, as_tag(c->tagger, &run->coins[skip + i]));
+    run->tags = c->computed;
+    return ANONSET_OK;
+}
+
+static uint32_t tag_at(const anonset_run *run, uint32_t i)
+{
+    uint32_t tag = as_get32(run->tags + (size_t)i * 4);
+    return tag ? tag : 1; /* 0 marks a free slot */
+}
+
+/* ---- Hits confirmed ----------------------------------------------------------------------- */
+
+static anonset_code hash_at(struct check *c, uint8_t *out, uint32_t position)
+{
+    static const uint8_t zero[ANONSET_HASH_BYTES];
+    anonset_run run;
+    anonset_code code = c->backend->read(c->snapshot, &run, position, c->detail);
+    if (code == ANONSET_OK)
+        code = as_digest_coin(c->digest, out, zero, &run.coins[position - run.start]);
+    return code;
+}
+
+/* Compares two whole coins by a hash of all their bytes, so that none needs to be copied. */
+static anonset_code compare(struct check *c, uint32_t p, uint32_t q)
+{
+    uint8_t a[ANONSET_HASH_BYTES];
+    uint8_t b[ANONSET_HASH_BYTES];
+    anonset_code code;
+    if (++c->pairs > PAIRS_MOST)
+        return as_fail(c->detail, ANONSET_CORRUPT, 0,
+                       "the stored tags repeat far too often; clear the group and sync it again");
+    code = hash_at(c, a, p);
+    if (code == ANONSET_OK)
+        code = hash_at(c, b, q);
+    if (code == ANONSET_OK && memcmp(a, b, sizeof a) == 0)
+        *c->repeat = (as_repeat){.found = true, .first = p < q ? p : q, .second = p < q ? q : p};
+    return code;
+}
+
+static int by_tag(const void *a, const void *b)
+{
+    const struct hit *x = a;
+    const struct hit *y = b;
+    return (x->tag > y->tag) - (x->tag < y->tag);
+}
+
+/* The first hit of this tag; hit_count: none. */
+static uint32_t find_hit(const struct check *c, uint32_t tag)
+{
+    uint32_t low = 0;
+    uint32_t high = c->hit_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (c->hits[middle].tag < tag)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < c->hit_count && c->hits[low].tag == tag ? low : c->hit_count;
+}
+
+static anonset_code compare_with_hits(struct check *c, uint32_t tag, uint32_t position)
+{
+    anonset_code code = ANONSET_OK;
+    for (uint32_t i = find_hit(c, tag);
+         i < c->hit_count && c->hits[i].tag == tag && code == ANONSET_OK && !c->repeat->found; i++)
+        if (c->hits[i].position != position)
+            code = compare(c, c->hits[i].position, position);
+    return code;
+}
+
+/* One pass over the new coins' tags finds the partners of all hits. */
+static anonset_code resolve(struct check *c)
+{
+    uint32_t position = c->base;
+    uint32_t tags[RUN_MOST];
+    anonset_code code = ANONSET_OK;
+    if (c->hit_count == 0)
+        return ANONSET_OK;
+    qsort(c->hits, c->hit_count, sizeof *c->hits, by_tag);
+    while (code == ANONSET_OK && position < c->size && !c->repeat->found) {
+        anonset_run run;
+        code = read_tags(c, &run, position, c->size);
+        if (code != ANONSET_OK)
+            break;
+        /* Comparing reads coins, which ends the life of the run. */
+        for (uint32_t i = 0; i < run.n; i++)
+            tags[i] = tag_at(&run, i);
+        for (uint32_t i = 0; i < run.n && code == ANONSET_OK && !c->repeat->found; i++)
+            code = compare_with_hits(c, tags[i], position + i);
+        position += run.n;
+    }
+    c->hit_count = 0;
+    return code;
+}
+
+/* ---- Slices ------------------------------------------------------------------------------- */
+
+/* The slot of this tag, or the free one where it belongs. */
+static uint32_t *slot_of(const struct check *c, uint32_t tag)
+{
+    uint32_t i = tag * 2654435761u >> 16; /* Knuth's multiplier: a slice holds neighbours */
+    while (c->table[i] != 0 && c->table[i] != tag)
+        i = (i + 1) % SLOTS;
+    return &c->table[i];
+}
+
+static void look_at(struct check *c, const anonset_run *run, bool insert)
+{
+    for (uint32_t i = 0; i < run->n; i++) {
+        uint32_t tag = tag_at(run, i);
+        if ((uint64_t)tag * c->slices >> 32 != c->slice)
+            continue;
+        uint32_t *slot = slot_of(c, tag);
+        if (*slot == tag) {
+            c->hits[c->hit_count++] = (struct hit){tag, run->start + i};
+        } else if (insert && c->used < SLOTS_USED) {
+            *slot = tag;
+            c->used++;
+        }
+    }
+}
+
+static anonset_code scan(struct check *c, uint32_t from, uint32_t to, bool insert)
+{
+    anonset_code code = ANONSET_OK;
+    while (code == ANONSET_OK && from < to && !c->repeat->found) {
+        anonset_run run;
+        code = read_tags(c, &run, from, to);
+        if (code != ANONSET_OK)
+            break;
+        look_at(c, &run, insert);
+        from += run.n;
+        if (c->hit_count > HITS_MOST - RUN_MOST)
+            code = resolve(c);
+    }
+    return code;
+}
+
+/* New coins first: the finalized ones were checked among themselves when they were finalized. */
+static anonset_code check_slice(struct check *c)
+{
+    anonset_code code;
+    memset(c->table, 0, SLOTS * sizeof *c->table);
+    c->used = 0;
+    code = scan(c, c->base, c->size, true);
+    if (code == ANONSET_OK && c->used == SLOTS_USED)
+        return as_fail(c->detail, ANONSET_CORRUPT, 0,
+                       "the stored tags are not spread evenly; clear the group and sync it again");
+    if (code == ANONSET_OK && !c->repeat->found)
+        code = scan(c, 0, c->base, false);
+    if (code == ANONSET_OK && !c->repeat->found)
+        code = resolve(c);
+    return code;
+}
+
+anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, void *snapshot,
+                             const as_tagger *tagger, uint32_t base, uint32_t size,
+                             anonset_detail *detail)
+{
+    anonset_code code = ANONSET_NO_MEMORY;
+    struct check *c = calloc(1, sizeof *c);
+    *repeat = (as_repeat){.found = false};
+    if (base == size)
+        code = ANONSET_OK;
+    if (!c || base == size)
+        goto out;
+    *c = (struct check){.backend = backend,
+                        .snapshot = snapshot,
+                        .tagger = tagger,
+                        .detail = detail,
+                        .repeat = repeat,
+                        .base = base,
+                        .size = size};
+    c->slices = (size - base) / SLICE + 1;
+    c->table = malloc(SLOTS * sizeof *c->table);
+    c->hits = malloc(HITS_MOST * sizeof *c->hits);
+    if (!c->table || !c->hits)
+        goto out;
+    code = as_digest_new(&c->digest, detail);
+    for (; code == ANONSET_OK && c->slice < c->slices && !repeat->found; c->slice++)
+        code = check_slice(c);
+out:
+    if (code == ANONSET_NO_MEMORY)
+        (void)as_fail(detail, code, 0, "out of memory for the check that no coin repeats");
+    if (c) {
+        as_digest_free(c->digest);
+        free(c->table);
+        free(c->hits);
+    }
+    free(c);
+    return code;
+}

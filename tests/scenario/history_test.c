@@ -1,0 +1,338 @@
+/*
+ * Random histories: chains that grow, are reorganized to any depth, mined again, cut into other
+ * blocks, shrunk; syncs against one of two such servers, killed at requests and at writes, with the
+ * chain changing under them and wrong answers. After every sync the finalized set is exactly one
+ * that a server once had, whole, with its own meta; and a sync that nothing disturbed ends exactly
+ * as the two chains say it must.
+ *
+ * ANONSET_SEED=n runs from another seed, ANONSET_HISTORIES=n another number of histories; a failure
+ * names the seed of its history.
+ */
+#include "backends/backends.h"
+#include "core/store.h"
+#include "tests/support/world.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WIRE_MAX 64u
+
+struct trouble {
+    double kill, mid, lie; /* probability at a tick */
+};
+
+struct history {
+    uint64_t seed;
+    tw_world world;
+    const tw_chain *server[2];
+    const anonset_backend *real;
+    char path[128];
+    anonset_store *store;
+    /* of the sync under way */
+    struct trouble trouble;
+    bool disturbed, killed;
+    uint32_t which;
+    uint32_t coins_sent;
+    anonset_result result;
+    tw_reply reply;
+};
+
+/* ---- A backend that dies between any two writes ---------------------------------------------- */
+
+static struct history *current;
+
+static bool dies(void)
+{
+    struct history *h = current;
+    if (!tw_chance(&h->world.rng, h->trouble.kill))
+        return false;
+    h->killed = h->disturbed = true;
+    return true;
+}
+
+static anonset_code after(anonset_code code)
+{
+    return code == ANONSET_OK && dies() ? ANONSET_IO : code;
+}
+
+static anonset_code dying_append(void *handle, const anonset_append *append, anonset_detail *detail)
+{
+    return dies() ? ANONSET_IO : after(current->real->append_sector(handle, append, detail));
+}
+
+static anonset_code dying_complete(void *handle, const anonset_complete *complete,
+                                   anonset_detail *detail)
+{
+    return dies() ? ANONSET_IO : after(current->real->mark_complete(handle, complete, detail));
+}
+
+static anonset_code dying_discard(void *handle, uint32_t group, anonset_detail *detail)
+{
+    return dies() ? ANONSET_IO : after(current->real->discard_incomplete(handle, group, detail));
+}
+
+static void open_store(struct history *h)
+{
+    static anonset_backend dying;
+    anonset_store_options options;
+    anonset_detail detail = {.code = ANONSET_OK};
+    dying = *h->real;
+    dying.append_sector = dying_append;
+    dying.mark_complete = dying_complete;
+    dying.discard_incomplete = dying_discard;
+    anonset_store_options_init(&options);
+    options.backend = &dying;
+    cr_assert_eq(anonset_store_open(&h->store, h->path, &options, &detail), ANONSET_OK, "%s",
+                 detail.text);
+}
+
+/* ---- A server with moods --------------------------------------------------------------------- */
+
+static void tell_lie(struct history *h, anonset_answer *answer)
+{
+    tw_rng *rng = &h->world.rng;
+    h->disturbed = true;
+    if (tw_chance(rng, .2)) {
+        answer->kind = tw_chance(rng, .5) ? ANONSET_ANSWER_ERROR : ANONSET_ANSWER_TOO_LARGE;
+        return;
+    }
+    if (answer->kind != ANONSET_ANSWER_COINS || answer->n == 0)
+        return;
+    if (tw_chance(rng, .33)) {
+        answer->n--;
+    } else if (tw_chance(rng, .5)) {
+        answer->coins[answer->n] = answer->coins[answer->n - 1];
+        answer->n++;
+    } else if (answer->n > 1) {
+        answer->coins[0] = answer->coins[1];
+    }
+}
+
+/* The chain may change, or the process die, before any answer. */
+static bool tick(struct history *h)
+{
+    tw_world *world = &h->world;
+    if (tw_chance(&world->rng, h->trouble.mid)) {
+        h->server[h->which] = tw_mutate(world, h->server[h->which]);
+        h->disturbed = true;
+    }
+    if (tw_chance(&world->rng, h->trouble.kill))
+        h->killed = h->disturbed = true;
+    return !h->killed;
+}
+
+static void answer_one(struct history *h, anonset_sync *sync)
+{
+    const anonset_request *requests;
+    size_t n = anonset_sync_outstanding(sync, &requests);
+    size_t i = tw_chance(&h->world.rng, .7) ? 0 : tw_between(&h->world.rng, 0, (uint32_t)n - 1);
+    cr_assert_gt(n, 0, "step waits, but nothing is outstanding");
+    tw_answer(&h->reply, h->server[h->which], &requests[i]);
+    if (h->reply.answer.kind == ANONSET_ANSWER_COINS)
+        h->coins_sent += h->reply.answer.n;
+    if (tw_chance(&h->world.rng, h->trouble.lie))
+        tell_lie(h, &h->reply.answer);
+    cr_assert_eq(anonset_sync_feed(sync, &h->reply.answer, NULL), ANONSET_OK);
+}
+
+static void keep_result(void *context, const anonset_result *result)
+{
+    struct history *h = context;
+    h->result = *result;
+}
+
+static void run_sync(struct history *h, uint32_t sector)
+{
+    anonset_sync_options options;
+    anonset_sync *sync;
+    anonset_request request;
+    anonset_step step;
+    uint32_t steps = 0;
+    current = h;
+    anonset_sync_options_init(&options);
+    options.sector_size = sector;
+    options.on_result = keep_result;
+    options.context = h;
+    cr_assert_eq(anonset_sync_new(&sync, h->store, &options, NULL), ANONSET_OK);
+    h->coins_sent = 0;
+    h->result.outcome = ANONSET_OUTCOME_COUNT;
+    while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE && !h->killed) {
+        cr_assert_lt(steps++, 20000, "seed %llu: no end", (unsigned long long)h->seed);
+        if (step == ANONSET_STEP_SEND)
+            continue;
+        if (tw_chance(&h->world.rng, h->trouble.lie / 4)) {
+            h->disturbed = true;
+            anonset_sync_reconnect(sync, tw_chance(&h->world.rng, .5));
+        } else if (tick(h)) {
+            answer_one(h, sync);
+            memset(h->reply.bytes[TW_COINS_MAX], 0xdd, TW_COIN_BYTES);
+        }
+    }
+    anonset_sync_free(sync);
+    if (h->killed) {
+        anonset_store_close(h->store);
+        open_store(h);
+    }
+}
+
+/* ---- What must hold -------------------------------------------------------------------------- */
+
+static bool has_pin(const tw_chain *chain, const uint8_t *block_hash)
+{
+    for (uint32_t b = 1; b < chain->n; b++)
+        if (memcmp(chain->pin[b], block_hash, ANONSET_HASH_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static anonset_outcome expected(const tw_chain *held, const tw_chain *chain)
+{
+    if (!chain || chain->n == 0)
+        return ANONSET_NO_SUCH_GROUP;
+    if (!held)
+        return ANONSET_FINALIZED;
+    if (memcmp(held->meta.block_hash, chain->meta.block_hash, ANONSET_HASH_BYTES) == 0)
+        return ANONSET_UP_TO_DATE;
+    if (chain->meta.size < held->meta.size)
+        return ANONSET_REMOTE_BEHIND;
+    if (!tw_same_coins(held, chain, held->meta.size))
+        return ANONSET_REORG_DETECTED;
+    return chain->meta.size == held->meta.size ? ANONSET_REANCHORED : ANONSET_FINALIZED;
+}
+
+static void check(struct history *h, const anonset_state *before)
+{
+    unsigned long long seed = h->seed;
+    anonset_state now;
+    anonset_verdict verdict;
+    const tw_chain *held;
+    cr_assert_eq(anonset_store_state(h->store, &now, 1, NULL), ANONSET_OK);
+    if (h->result.outcome != ANONSET_FINALIZED && h->result.outcome != ANONSET_REANCHORED &&
+        !h->killed)
+        cr_assert(now.has_finalized == before->has_finalized &&
+                      memcmp(&now.finalized, &before->finalized, sizeof now.finalized) == 0,
+                  "seed %llu: the finalized set changed on %s", seed,
+                  anonset_outcome_name(h->result.outcome));
+    if (!now.has_finalized)
+        return;
+    held = tw_find(&h->world, &now.finalized);
+    cr_assert(held, "seed %llu: no server ever told this meta", seed);
+    cr_assert_arr_eq(now.digest, held->digest, ANONSET_HASH_BYTES,
+                     "seed %llu: coins of two sets are mixed", seed);
+    cr_assert_eq(anonset_store_verify(h->store, &verdict, 1, NULL), ANONSET_OK);
+    cr_assert(verdict.sound, "seed %llu: stored coins contradict their digest", seed);
+}
+
+static void check_quiet(struct history *h, const anonset_state *before)
+{
+    const tw_chain *chain = h->server[h->which];
+    const tw_chain *held = before->has_finalized ? tw_find(&h->world, &before->finalized) : NULL;
+    anonset_outcome must = expected(held, chain);
+    cr_assert_eq(h->result.outcome, must, "seed %llu: ended %s, not %s: %s",
+                 (unsigned long long)h->seed, anonset_outcome_name(h->result.outcome),
+                 anonset_outcome_name(must), h->result.error.text);
+    if (must == ANONSET_FINALIZED && !before->has_pending && held &&
+        has_pin(chain, held->meta.block_hash))
+        cr_assert_leq(h->coins_sent, chain->meta.size - held->meta.size + 1 + 2,
+                      "seed %llu: %u coins were sent for growth by %u", (unsigned long long)h->seed,
+                      h->coins_sent, chain->meta.size - held->meta.size);
+}
+
+static void sync_and_check(struct history *h, struct trouble trouble)
+{
+    anonset_state before;
+    h->trouble = trouble;
+    h->disturbed = h->killed = false;
+    h->which = tw_chance(&h->world.rng, .7) ? 0 : 1;
+    cr_assert_eq(anonset_store_state(h->store, &before, 1, NULL), ANONSET_OK);
+    run_sync(h, tw_between(&h->world.rng, 1, 6));
+    h->trouble = (struct trouble){0};
+    check(h, &before);
+    if (!h->disturbed)
+        check_quiet(h, &before);
+}
+
+static void begin(struct history *h, const anonset_backend *backend, uint64_t seed)
+{
+    memset(h, 0, sizeof *h);
+    h->seed = seed;
+    h->real = backend;
+    (void)snprintf(h->path, sizeof h->path, "%s/anonset-history-%ld-%llu",
+                   getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (long)getpid(),
+                   (unsigned long long)seed);
+    current = h;
+    open_store(h);
+    tw_world_init(&h->world, seed);
+    if (!tw_chance(&h->world.rng, .05))
+        h->server[0] = h->server[1] = tw_mutate(&h->world, NULL);
+}
+
+static void finish(struct history *h)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", "-lck", "-writer"};
+    anonset_store_close(h->store);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        char name[160];
+        (void)snprintf(name, sizeof name, "%s%s", h->path, suffixes[i]);
+        (void)unlink(name); /* most are not there */
+    }
+    tw_world_free(&h->world);
+}
+
+static void run_history(struct history *h, const anonset_backend *backend, uint64_t seed)
+{
+    static const struct trouble moods[] = {
+        {0, 0, 0}, {.kill = .03}, {.kill = .02, .mid = .03}, {.kill = .02, .mid = .02, .lie = .03}};
+    uint32_t ops;
+    begin(h, backend, seed);
+    const struct trouble *mood = &moods[seed % 4];
+    ops = tw_between(&h->world.rng, 2, 10);
+    for (uint32_t i = 0; i < ops; i++) {
+        uint32_t which = tw_chance(&h->world.rng, .7) ? 0 : 1;
+        if (tw_chance(&h->world.rng, .5))
+            h->server[which] = tw_chance(&h->world.rng, .8) ? tw_mutate(&h->world, h->server[which])
+                                                            : h->server[1 - which];
+        else
+            sync_and_check(h, *mood);
+    }
+    /* Whatever happened, an undisturbed sync ends as it must, and the next one after growth too. */
+    for (uint32_t i = 0; i < 3; i++) {
+        sync_and_check(h, (struct trouble){0});
+        h->server[0] = h->server[1] = tw_grow(&h->world, h->server[0], 1);
+    }
+    finish(h);
+}
+
+static unsigned long number(const char *name, unsigned long otherwise)
+{
+    const char *text = getenv(name);
+    return text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+static void run_histories(const anonset_backend *backend, unsigned long n)
+{
+    static struct history h;
+    unsigned long first = number("ANONSET_SEED", 1);
+    n = number("ANONSET_HISTORIES", n);
+    for (unsigned long i = 0; i < n; i++)
+        run_history(&h, backend, first + i);
+}
+
+Test(history, memory)
+{
+    run_histories(&as_backend_memory, 20000);
+}
+
+Test(history, sqlite)
+{
+    run_histories(&as_backend_sqlite, 150);
+}
+
+Test(history, lmdb)
+{
+    run_histories(&as_backend_lmdb, 150);
+}
