@@ -3,6 +3,7 @@
 #define AS_COIN_H
 
 #include <anonset/anonset.h>
+#include <stddef.h>
 
 /* The coin itself, in front of the repeated tx hash and context. */
 #define AS_COIN_BYTES 244u
@@ -19,6 +20,11 @@ typedef enum as_tail {
  * bytes and a canonical CompactSize that counts exactly the bytes left. Never reads out of bounds.
  */
 as_tail as_coin_tail(const anonset_coin *coin);
+
+/* Reads a canonical CompactSize of at most 32 bits from the `len` bytes. Returns the bytes it
+ * takes, 1, 3 or 5; 0, and *value is not to be used, if it is cut short, not canonical or of 64
+ * bits. */
+uint32_t as_compact_size(uint32_t *value, const uint8_t *bytes, size_t len);
 
 /* All three fields are equal, byte for byte. */
 bool as_coin_equal(const anonset_coin *a, const anonset_coin *b);

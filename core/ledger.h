@@ -45,7 +45,8 @@ typedef struct as_effect {
                                 checkpoints of a size above base */
     uint32_t base;           /* where the pending set began */
     uint32_t epoch;          /* of the pending set that becomes finalized */
-    bool alias_same_size;    /* turn the checkpoint of the same size into an alias (re-anchor) */
+    bool alias_same_size;    /* turn the checkpoint of the new set's size, if there is one, into
+                                an alias (re-anchor) */
     bool add_checkpoint;     /* store `checkpoint` as the newest */
     bool replace_checkpoint; /* store `checkpoint` in place of the newest (gate level raised) */
     anonset_checkpoint checkpoint;
@@ -65,7 +66,8 @@ bool as_ledger_row_in_view(const as_ledger *ledger, anonset_view view, uint32_t 
 uint32_t as_ledger_view_size(const as_ledger *ledger, anonset_view view);
 
 /* One past the last position that a row [row_start, row_start + n) shows in `view`; next_start is
- * where the next row of the view begins (UINT32_MAX: there is none). */
+ * where the next row of the view begins (UINT32_MAX: there is none). If the result is below
+ * row_start + n the row was cut: the digest stored with it is not that of the run's end. */
 uint32_t as_ledger_row_end(const as_ledger *ledger, anonset_view view, uint32_t row_start,
                            uint32_t n, uint32_t next_start);
 

@@ -3,10 +3,11 @@
  *
  *     u32 coins | digest after the last coin, 32 bytes | u32 tag a coin | record a coin
  *
- * Integers are little-endian. A record holds every byte once: where the tail of `serialized` agrees
- * with the other two fields (as_coin_tail), it is the context's length and `serialized`; tx hash
- * and context are then pointers into it. Otherwise it holds all three fields. What went in comes
- * out byte for byte.
+ * Integers are little-endian. A record holds every byte once. Where the tail of `serialized` agrees
+ * with the other two fields (as_coin_tail) it is `serialized` alone, which begins with 0 or 1 and
+ * tells its own length: no byte is added, and tx hash and context are pointers into it. Otherwise
+ * it is 0xff | u32 serialized_len | u32 context_len | serialized | tx hash | context. What went in
+ * comes out byte for byte.
  */
 #ifndef AS_PACK_H
 #define AS_PACK_H

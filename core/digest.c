@@ -1,0 +1,106 @@
+#include "core/digest.h"
+
+#include "core/bytes.h"
+#include "core/detail.h"
+
+#include <limits.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Nearly every coin fits: one call into the crypto library instead of five. */
+#define ONE_UPDATE_BYTES 1024u
+
+struct as_digest {
+    EVP_MD *sha256;
+    EVP_MD_CTX *context;
+};
+
+anonset_code as_digest_new(as_digest **digest, anonset_detail *detail)
+{
+    as_digest *made = calloc(1, sizeof *made);
+    if (!made)
+        return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a digest");
+    made->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    made->context = EVP_MD_CTX_new();
+    if (!made->sha256 || !made->context) {
+        as_digest_free(made);
+        return as_fail(detail, ANONSET_INTERNAL, 0, "the crypto library offers no SHA-256");
+    }
+    *digest = made;
+    return ANONSET_OK;
+}
+
+void as_digest_free(as_digest *digest)
+{
+    if (!digest)
+        return;
+    EVP_MD_CTX_free(digest->context);
+    EVP_MD_free(digest->sha256);
+    free(digest);
+}
+
+static bool start(as_digest *digest)
+{
+    return EVP_DigestInit_ex2(digest->context, digest->sha256, NULL) == 1;
+}
+
+static bool add(as_digest *digest, const uint8_t *bytes, size_t len)
+{
+    return len == 0 || EVP_DigestUpdate(digest->context, bytes, len) == 1;
+}
+
+static bool end(as_digest *digest, uint8_t *out)
+{
+    return EVP_DigestFinal_ex(digest->context, out, NULL) == 1;
+}
+
+static uint8_t *append(uint8_t *at, const uint8_t *bytes, uint32_t len)
+{
+    if (len)
+        memcpy(at, bytes, len);
+    return at + len;
+}
+
+static bool add_small(as_digest *digest, const uint8_t *prev, const anonset_coin *coin)
+{
+    uint8_t buffer[ONE_UPDATE_BYTES], *at = append(buffer, prev, ANONSET_HASH_BYTES);
+    as_put32(at, coin->serialized_len);
+    at = append(at + 4, coin->serialized, coin->serialized_len);
+    at = append(at, coin->tx_hash, ANONSET_HASH_BYTES);
+    as_put32(at, coin->context_len);
+    at = append(at + 4, coin->context, coin->context_len);
+    return add(digest, buffer, (size_t)(at - buffer));
+}
+
+static bool add_large(as_digest *digest, const uint8_t *prev, const anonset_coin *coin)
+{
+    uint8_t serialized_len[4], context_len[4];
+    as_put32(serialized_len, coin->serialized_len);
+    as_put32(context_len, coin->context_len);
+    return add(digest, prev, ANONSET_HASH_BYTES) && add(digest, serialized_len, 4) &&
+           add(digest, coin->serialized, coin->serialized_len) &&
+           add(digest, coin->tx_hash, ANONSET_HASH_BYTES) && add(digest, context_len, 4) &&
+           add(digest, coin->context, coin->context_len);
+}
+
+anonset_code as_digest_coin(as_digest *digest, uint8_t *next, const uint8_t *prev,
+                            const anonset_coin *coin)
+{
+    uint64_t len = 2 * ANONSET_HASH_BYTES + 8ull + coin->serialized_len + coin->context_len;
+    bool ok = start(digest) && (len <= ONE_UPDATE_BYTES ? add_small(digest, prev, coin)
+                                                        : add_large(digest, prev, coin));
+    return ok && end(digest, next) ? ANONSET_OK : ANONSET_INTERNAL;
+}
+
+anonset_code as_digest_bytes(as_digest *digest, uint8_t *out, const uint8_t *bytes, size_t len)
+{
+    bool ok = start(digest) && add(digest, bytes, len) && end(digest, out);
+    return ok ? ANONSET_OK : ANONSET_INTERNAL;
+}
+
+anonset_code as_random(uint8_t *out, size_t len)
+{
+    return len <= INT_MAX && RAND_bytes(out, (int)len) == 1 ? ANONSET_OK : ANONSET_INTERNAL;
+}
