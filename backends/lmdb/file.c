@@ -1,0 +1,538 @@
+#include "config.h" /* before any system header: it sets the width of off_t */
+
+#include "backends/lmdb/file.h"
+
+#include "backends/lmdb/keys.h"
+#include "core/bytes.h"
+#include "core/detail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define DISK_FULL_BYTES 65536u /* what is left where a longer write was cut short */
+
+/* ---- Errors ------------------------------------------------------------------------------- */
+
+static anonset_code fail_lmdb(anonset_detail *detail, int rc, const char *what, const char *path)
+{
+    switch (rc) {
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_NOTFOUND:
+        return as_fail(detail, ANONSET_CORRUPT, 0,
+                       "%s: %s: %s: the file is damaged; clear or delete it and sync again", path,
+                       what, mdb_strerror(rc));
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+        return as_fail(detail, ANONSET_FOREIGN, 0, "%s: %s: %s", path, what, mdb_strerror(rc));
+    case MDB_READERS_FULL:
+        return as_fail(detail, ANONSET_BUSY, 0,
+                       "%s: all %u places for readers are taken: close snapshots, or look for "
+                       "programs that keep them open",
+                       path, AS_LMDB_READERS);
+    case MDB_MAP_FULL:
+        return as_fail(detail, ANONSET_FULL, 0, "%s: %s: the memory map is full", path, what);
+    case MDB_PANIC:
+        return as_fail(detail, ANONSET_UNKNOWN, 0,
+                       "%s: an earlier write met an I/O error: close the store and open it again",
+                       path);
+    default:
+        return as_fail(detail, ANONSET_INTERNAL, 0, "%s: %s: %s", path, what, mdb_strerror(rc));
+    }
+}
+
+anonset_code as_lmdb_fail(anonset_detail *detail, int rc, const char *what, const char *path)
+{
+    if (rc < 0)
+        return fail_lmdb(detail, rc, what, path);
+    switch (rc) {
+    case ENOMEM:
+        return as_fail(detail, ANONSET_NO_MEMORY, rc, "%s: %s: out of memory", path, what);
+    case ENOSPC:
+    case EDQUOT:
+        return as_fail(detail, ANONSET_FULL, rc,
+                       "%s: %s: the disk is full: free some space and call again", path, what);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return as_fail(detail, ANONSET_PERMISSION, rc,
+                       "%s: %s: %s: give the user access to the store, its -lock file and its "
+                       "folder, or copy the store",
+                       path, what, strerror(rc));
+    case ENOENT:
+    case ENOTDIR:
+        return as_fail(detail, ANONSET_NOT_FOUND, rc, "%s: %s: %s", path, what, strerror(rc));
+    default:
+        /* A short write is EIO to LMDB, whatever cut it. */
+        if (as_file_disk_full(path))
+            return as_fail(detail, ANONSET_FULL, rc,
+                           "%s: %s: the disk is full: free some space and call again", path, what);
+        return as_fail(detail, ANONSET_IO, rc, "%s: %s: %s", path, what, strerror(rc));
+    }
+}
+
+bool as_file_disk_full(const char *path)
+{
+    struct statvfs room;
+    return statvfs(path, &room) == 0 && (uint64_t)room.f_bavail * room.f_frsize < DISK_FULL_BYTES;
+}
+
+/* ---- Names -------------------------------------------------------------------------------- */
+
+anonset_code as_file_name(char **name, const char *path, const char *suffix, anonset_detail *detail)
+{
+    size_t len = strlen(path), more = strlen(suffix);
+    char *made = malloc(len + more + 1);
+    if (made == NULL)
+        return as_lmdb_fail(detail, ENOMEM, "open", path);
+    memcpy(made, path, len);
+    memcpy(made + len, suffix, more + 1);
+    *name = made;
+    return ANONSET_OK;
+}
+
+/* The folder's real name and the last part of `path`, for a file that is not there yet. */
+static anonset_code resolve_new(char **full, const char *path, anonset_detail *detail)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    char *folder = slash ? strndup(path, (size_t)(base - path)) : strdup(".");
+    if (folder == NULL)
+        return as_lmdb_fail(detail, ENOMEM, "open", path);
+    anonset_code code = ANONSET_OK;
+    char *real = realpath(folder, NULL);
+    if (real == NULL) {
+        code = as_lmdb_fail(detail, errno, "its folder", path);
+        goto out;
+    }
+    size_t len = strlen(real), more = strlen(base);
+    char *made = malloc(len + more + 2);
+    if (made == NULL) {
+        code = as_lmdb_fail(detail, ENOMEM, "open", path);
+        goto out;
+    }
+    memcpy(made, real, len);
+    made[len] = '/';
+    memcpy(made + len + 1, base, more + 1);
+    *full = made;
+out:
+    free(real);
+    free(folder);
+    return code;
+}
+
+anonset_code as_file_resolve(char **full, const char *path, anonset_detail *detail)
+{
+    char *real = realpath(path, NULL);
+    if (real != NULL) {
+        *full = real;
+        return ANONSET_OK;
+    }
+    return errno == ENOENT ? resolve_new(full, path, detail)
+                           : as_lmdb_fail(detail, errno, "open", path);
+}
+
+/* ---- The meta pages ----------------------------------------------------------------------- */
+
+/* The head of a meta page as LMDB 0.9 lays it out on every machine: its own structures, written as
+ * they lie in memory. Source: mdb.c, MDB_page, MDB_db and MDB_meta. */
+typedef struct meta_table {
+    uint32_t pad; /* of the first table: the page size */
+    uint16_t flags;
+    uint16_t depth;
+    size_t pages[3];
+    size_t entries;
+    size_t root;
+} meta_table;
+
+typedef struct meta_page {
+    size_t number;
+    uint16_t pad;
+    uint16_t flags;
+    uint16_t bounds[2];
+    uint32_t magic;
+    uint32_t version;
+    void *address;
+    size_t map;
+    meta_table tables[2];
+    size_t last_page;
+    size_t txn;
+} meta_page;
+
+#define META_FLAG     0x08u
+#define META_MAGIC    0xBEEFC0DEu
+#define META_VERSION  1u
+#define PAGE_LEAST    512u
+#define PAGE_MOST     65536u
+#define OTHER_WORD_AT (sizeof(size_t) == 8 ? 12u : 16u) /* the magic's place with the other word   \
+                                                         */
+
+static bool is_other_machines(const uint8_t *bytes)
+{
+    uint32_t here, there;
+    memcpy(&here, bytes + offsetof(meta_page, magic), sizeof here);
+    memcpy(&there, bytes + OTHER_WORD_AT, sizeof there);
+    return here == 0xDEC0EFBEu || there == 0xDEC0EFBEu || there == META_MAGIC;
+}
+
+static ssize_t read_at(int fd, void *out, size_t len, off_t at)
+{
+    ssize_t got;
+    do
+        got = pread(fd, out, len, at);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+static bool is_meta(const meta_page *meta)
+{
+    uint32_t page = meta->tables[0].pad;
+    return (meta->flags & META_FLAG) != 0 && meta->magic == META_MAGIC &&
+           meta->version == META_VERSION && page >= PAGE_LEAST && page <= PAGE_MOST &&
+           (page & (page - 1)) == 0;
+}
+
+static anonset_code check_first(meta_page *meta, int fd, const char *path, anonset_detail *detail)
+{
+    memset(meta, 0, sizeof *meta);
+    ssize_t got = read_at(fd, meta, sizeof *meta, 0);
+    if (got < 0)
+        return as_lmdb_fail(detail, errno, "read", path);
+    if (got > 0 && is_other_machines((const uint8_t *)meta))
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s: made by LMDB on a machine with another word size or byte order: "
+                       "convert or sync anew",
+                       path);
+    if ((size_t)got >= offsetof(meta_page, address) && meta->magic == META_MAGIC &&
+        meta->version != META_VERSION)
+        return as_fail(detail, ANONSET_FOREIGN, 0, "%s: made by another version of LMDB", path);
+    if ((size_t)got < sizeof *meta && meta->magic == META_MAGIC)
+        return as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file was cut off", path);
+    if (!is_meta(meta))
+        return as_fail(detail, ANONSET_FOREIGN, 0, "%s: not an LMDB file; it was not touched",
+                       path);
+    return ANONSET_OK;
+}
+
+static anonset_code check_pages(int fd, const char *path, anonset_detail *detail)
+{
+    meta_page first, second;
+    anonset_code code = check_first(&first, fd, path, detail);
+    if (code != ANONSET_OK)
+        return code;
+    size_t page = first.tables[0].pad;
+    ssize_t got = read_at(fd, &second, sizeof second, (off_t)page);
+    if (got < 0)
+        return as_lmdb_fail(detail, errno, "read", path);
+    if ((size_t)got < sizeof second || !is_meta(&second))
+        return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a meta page is damaged or cut off", path);
+    /* After the pages: a writer makes the file longer before it says so. */
+    struct stat now;
+    if (fstat(fd, &now) != 0)
+        return as_lmdb_fail(detail, errno, "read", path);
+    size_t last = first.last_page > second.last_page ? first.last_page : second.last_page;
+    if ((uint64_t)now.st_size / page <= last)
+        return as_fail(detail, ANONSET_CORRUPT, 0,
+                       "%s: the file was cut off: %llu bytes, but %llu pages of %zu are counted; "
+                       "delete it and sync again",
+                       path, (unsigned long long)now.st_size, (unsigned long long)last + 1, page);
+    return ANONSET_OK;
+}
+
+anonset_code as_file_check(const char *path, anonset_detail *detail)
+{
+    struct stat found;
+    if (stat(path, &found) != 0)
+        return as_lmdb_fail(detail, errno, "open", path);
+    if (!S_ISREG(found.st_mode))
+        return as_fail(detail, ANONSET_FOREIGN, 0, "%s: not a plain file", path);
+    if (found.st_size == 0)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "%s: the file is empty", path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return as_lmdb_fail(detail, errno, "open", path);
+    anonset_code code = check_pages(fd, path, detail);
+    close(fd);
+    return code;
+}
+
+/* ---- The info key ------------------------------------------------------------------------- */
+
+#define INFO_NAME    "anonset\n"
+#define INFO_NAME_AT 0u
+#define INFO_FORMAT  1u
+
+/* name, 8 bytes | format u32 | salt | has genesis u32 | genesis */
+void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info)
+{
+    memcpy(out, INFO_NAME, 8);
+    as_put32(out + 8, INFO_FORMAT);
+    memcpy(out + 12, info->salt, ANONSET_SALT_BYTES);
+    as_put32(out + 28, info->has_genesis);
+    memcpy(out + 32, info->genesis, ANONSET_HASH_BYTES);
+}
+
+anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const char *path,
+                            anonset_detail *detail)
+{
+    const uint8_t *bytes = val->mv_data;
+    if (val->mv_size < 12 || memcmp(bytes, INFO_NAME, 8) != 0)
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s: an LMDB file, but not an anonset store; it was not touched", path);
+    if (as_get32(bytes + 8) != INFO_FORMAT)
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s: store format %u is not known to this version of anonset", path,
+                       (unsigned)as_get32(bytes + 8));
+    if (val->mv_size != AS_INFO_BYTES || as_get32(bytes + 28) > 1)
+        return as_fail(detail, ANONSET_CORRUPT, 0, "%s: the store's info record is damaged", path);
+    memcpy(info->salt, bytes + 12, ANONSET_SALT_BYTES);
+    info->has_genesis = as_get32(bytes + 28) == 1;
+    memcpy(info->genesis, bytes + 32, ANONSET_HASH_BYTES);
+    return ANONSET_OK;
+}
+
+/* ---- Probing and creating ----------------------------------------------------------------- */
+
+/* An environment for one transaction of ours. */
+static int open_once(MDB_env **env, const char *path, unsigned flags)
+{
+    MDB_env *made;
+    int rc = mdb_env_create(&made);
+    if (rc != 0)
+        return rc;
+    /* LMDB takes more where the file is longer; the rest of the address space is not needed. */
+    rc = mdb_env_set_mapsize(made, 1u << 20);
+    if (rc == 0)
+        rc = mdb_env_open(made, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0644);
+    if (rc == 0)
+        *env = made;
+    else
+        mdb_env_close(made);
+    return rc;
+}
+
+static anonset_code probe_info(MDB_env *env, const char *path, anonset_detail *detail)
+{
+    MDB_txn *txn;
+    MDB_dbi table;
+    MDB_val val = {0, NULL};
+    anonset_store_info info;
+    uint8_t name[AS_KEY_BYTES];
+    MDB_val key = as_key_encode(name, (as_key){.kind = AS_KIND_INFO});
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return as_lmdb_fail(detail, rc, "look", path);
+    rc = mdb_dbi_open(txn, NULL, 0, &table);
+    if (rc == 0)
+        rc = mdb_get(txn, table, &key, &val);
+    anonset_code code = rc == 0 || rc == MDB_NOTFOUND ? as_info_decode(&info, &val, path, detail)
+                                                      : as_lmdb_fail(detail, rc, "look", path);
+    mdb_txn_abort(txn);
+    return code;
+}
+
+anonset_code as_file_probe(const char *path, anonset_detail *detail)
+{
+    char *lock = NULL;
+    MDB_env *env;
+    anonset_code code = as_file_check(path, detail);
+    if (code == ANONSET_OK)
+        code = as_file_name(&lock, path, "-lock", detail);
+    if (code != ANONSET_OK)
+        return code;
+    /* Without its lock file nobody has the store open, and none may be made beside a foreign file.
+     * With it, whoever writes must see that we read. */
+    unsigned flags = access(lock, F_OK) == 0 ? 0 : MDB_NOLOCK;
+    free(lock);
+    int rc = open_once(&env, path, MDB_RDONLY | flags);
+    if (rc != 0)
+        return as_lmdb_fail(detail, rc, "look", path);
+    code = probe_info(env, path, detail);
+    mdb_env_close(env);
+    return code;
+}
+
+static int commit_empty(MDB_env *env, const uint8_t salt[ANONSET_SALT_BYTES])
+{
+    MDB_txn *txn;
+    MDB_dbi table;
+    uint8_t name[AS_KEY_BYTES], bytes[AS_INFO_BYTES];
+    anonset_store_info info = {.has_genesis = false};
+    MDB_val key = as_key_encode(name, (as_key){.kind = AS_KIND_INFO});
+    MDB_val val = {sizeof bytes, bytes};
+    memcpy(info.salt, salt, ANONSET_SALT_BYTES);
+    as_info_encode(bytes, &info);
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc != 0)
+        return rc;
+    rc = mdb_dbi_open(txn, NULL, 0, &table);
+    if (rc == 0)
+        rc = mdb_put(txn, table, &key, &val, 0);
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+static int sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int rc = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return rc;
+}
+
+static int sync_folder(const char *path)
+{
+    char *folder = strdup(path);
+    if (folder == NULL)
+        return ENOMEM;
+    char *slash = strrchr(folder, '/');
+    slash[slash == folder ? 1 : 0] = '\0';
+    int rc = sync_path(folder, O_RDONLY | O_DIRECTORY);
+    free(folder);
+    return rc;
+}
+
+static int make_file(const char *temp, const uint8_t salt[ANONSET_SALT_BYTES])
+{
+    MDB_env *env;
+    int rc = open_once(&env, temp, MDB_NOLOCK);
+    if (rc != 0)
+        return rc;
+    rc = commit_empty(env, salt);
+    mdb_env_close(env);
+    return rc == 0 ? sync_path(temp, O_RDWR) : rc;
+}
+
+anonset_code as_file_create(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
+                            anonset_detail *detail)
+{
+    char *temp = NULL, *lock = NULL;
+    anonset_code code = as_file_name(&temp, path, "-new", detail);
+    if (code == ANONSET_OK)
+        code = as_file_name(&lock, path, "-lock", detail);
+    if (code != ANONSET_OK)
+        goto out;
+    int rc = make_file(temp, salt);
+    /* A reader table left by a store that was deleted says nothing true of this one. */
+    if (rc == 0 && unlink(lock) != 0 && errno != ENOENT)
+        rc = errno;
+    if (rc == 0 && rename(temp, path) != 0)
+        rc = errno;
+    if (rc == 0)
+        rc = sync_folder(path);
+    if (rc != 0) {
+        code = as_lmdb_fail(detail, rc, "create", path);
+        unlink(temp);
+    }
+out:
+    free(temp);
+    free(lock);
+    return code;
+}
+
+void as_file_clean(const char *path)
+{
+    char *temp;
+    if (as_file_name(&temp, path, "-new", NULL) != ANONSET_OK)
+        return;
+    /* Failing to remove it costs a little disk space; creating would tell. */
+    (void)unlink(temp);
+    free(temp);
+}
+
+/* ---- The files beside --------------------------------------------------------------------- */
+
+#define READER_BYTES 64u   /* a slot in LMDB's reader table: one cache line */
+#define TABLE_HEAD   4096u /* more than LMDB's own head, which differs between systems */
+
+/* LMDB takes the table's length from the file's, so one that has a length keeps it. */
+static int reserve(int fd)
+{
+    struct stat now;
+    if (fstat(fd, &now) != 0)
+        return errno;
+    if (now.st_size > 0 && (uint64_t)now.st_blocks * 512 >= (uint64_t)now.st_size)
+        return 0;
+    off_t len =
+        now.st_size > 0 ? now.st_size : (off_t)(TABLE_HEAD + AS_LMDB_READERS * READER_BYTES);
+    return posix_fallocate(fd, 0, len);
+}
+
+anonset_code as_file_reserve_lock(const char *path, anonset_detail *detail)
+{
+    char *lock;
+    anonset_code code = as_file_name(&lock, path, "-lock", detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = 0;
+    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd >= 0) {
+        rc = reserve(fd);
+        close(fd);
+    } else if (errno != EROFS) /* LMDB reads without a lock where nobody can write */
+        rc = errno;
+    free(lock);
+    return rc == 0 ? ANONSET_OK : as_lmdb_fail(detail, rc, "lock file", path);
+}
+
+void as_file_set_unsure(const char *path)
+{
+    char *name;
+    if (as_file_name(&name, path, "-unsure", NULL) != ANONSET_OK)
+        return;
+    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        close(fd);
+    free(name);
+}
+
+bool as_file_is_unsure(const char *path)
+{
+    char *name;
+    if (as_file_name(&name, path, "-unsure", NULL) != ANONSET_OK)
+        return true;
+    bool is = access(name, F_OK) == 0;
+    free(name);
+    return is;
+}
+
+void as_file_clear_unsure(const char *path)
+{
+    char *name;
+    if (as_file_name(&name, path, "-unsure", NULL) != ANONSET_OK)
+        return;
+    (void)unlink(name);
+    free(name);
+}
+
+anonset_code as_file_disk_bytes(uint64_t *bytes, const char *path, anonset_detail *detail)
+{
+    static const char *const suffixes[] = {"", "-lock", "-writer-lock"};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char *name;
+        struct stat now;
+        anonset_code code = as_file_name(&name, path, suffixes[i], detail);
+        if (code != ANONSET_OK)
+            return code;
+        int rc = stat(name, &now) == 0 ? 0 : errno;
+        free(name);
+        if (rc == 0)
+            sum += (uint64_t)now.st_blocks * 512;
+        else if (i == 0 || rc != ENOENT)
+            return as_lmdb_fail(detail, rc, "disk_bytes", path);
+    }
+    *bytes = sum;
+    return ANONSET_OK;
+}

@@ -1,0 +1,73 @@
+/*
+ * The files of a store, seen from outside of LMDB: what must be right before LMDB may map one.
+ *
+ *     PATH                the data, LMDB's format (MDB_NOSUBDIR)
+ *     PATH-lock           LMDB's own lock and reader table; the name is LMDB's choice
+ *     PATH-writer-lock    our writer lock (backends/lock.h on "PATH-writer")
+ *     PATH-new            a store being created; left over by a crash, removed by the next writer
+ *     PATH-unsure         a commit met an I/O error: the next writer commits anew before all else
+ */
+#ifndef AS_LMDB_FILE_H
+#define AS_LMDB_FILE_H
+
+#include <anonset/backend.h>
+#include <lmdb.h>
+
+#define AS_LMDB_READERS 500u /* open snapshots and reads at one time, of all processes */
+
+/* The value of the info key. */
+#define AS_INFO_BYTES 64u
+void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info);
+/* FOREIGN: not ours, or of a format this library does not know. */
+anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const char *path,
+                            anonset_detail *detail);
+
+/* Sets *full to the one absolute name of `path`, so that all processes use the same lock files,
+ * also through a symbolic link. The caller frees it. The file itself need not exist, its folder
+ * must. */
+anonset_code as_file_resolve(char **full, const char *path, anonset_detail *detail);
+
+/* Sets *name to path with `suffix` behind it; the caller frees it. */
+anonset_code as_file_name(char **name, const char *path, const char *suffix,
+                          anonset_detail *detail);
+
+/*
+ * Looks at the file's two meta pages without LMDB: it must be an LMDB file of this machine's kind
+ * and hold every page that the newest transaction counts, else LMDB would be killed by a signal
+ * when it touches one that is missing. NOT_FOUND: there is none, or it is empty. FOREIGN, CORRUPT,
+ * PERMISSION, IO. Writes nothing.
+ */
+anonset_code as_file_check(const char *path, anonset_detail *detail);
+
+/* as_file_check, and that the info key is ours; makes no file beside it. */
+anonset_code as_file_probe(const char *path, anonset_detail *detail);
+
+/* Makes an empty store at `path`, where there is none: a temporary file, committed, synced,
+ * renamed, its folder synced. Under the writer lock. */
+anonset_code as_file_create(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
+                            anonset_detail *detail);
+
+/* Removes what a crashed creation left. Under the writer lock. */
+void as_file_clean(const char *path);
+
+/* Gives LMDB's lock file its blocks before LMDB maps it: on a full disk the first touch would be a
+ * signal. FULL, and what else opening can say. Not while this process has the store open: closing
+ * the file would drop LMDB's locks. */
+anonset_code as_file_reserve_lock(const char *path, anonset_detail *detail);
+
+/* The mark of a commit whose outcome is open. Kept by a file, for the next process to see; it
+ * need not survive power loss, after which the disk has told the outcome. */
+void as_file_set_unsure(const char *path);
+bool as_file_is_unsure(const char *path);
+void as_file_clear_unsure(const char *path);
+
+/* Sums up the blocks that the store's files take (st_blocks). */
+anonset_code as_file_disk_bytes(uint64_t *bytes, const char *path, anonset_detail *detail);
+
+/* Whether the file system of `path` has no room left for us. */
+bool as_file_disk_full(const char *path);
+
+/* Turns LMDB's or the system's code into ours; `what` was attempted on `path`. Never OK. */
+anonset_code as_lmdb_fail(anonset_detail *detail, int rc, const char *what, const char *path);
+
+#endif

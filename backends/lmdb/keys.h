@@ -1,0 +1,84 @@
+/*
+ * The key layout: everything lies in LMDB's main table. Integers in keys are big-endian, so that
+ * the order of bytes is the order of numbers.
+ *
+ *     key                                       value
+ *     info                                      what the store is: file.h
+ *     pack       | group | start | epoch        a pack of coins: core/pack.h
+ *     ledger     | group                        the group's record: core/ledger.h, fixed length
+ *     checkpoint | group | size  | seq          core/ledger.h; of one size the highest seq is the
+ *                                               current one, below it are its aliases
+ *
+ * The kind is one byte, the rest four each. The order of the kinds is chosen for what a commit has
+ * to rewrite: the newest packs lie beside the ledger records, mostly in one page. Checkpoints come
+ * last, where LMDB can fill its pages by MDB_APPEND.
+ */
+#ifndef AS_LMDB_KEYS_H
+#define AS_LMDB_KEYS_H
+
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum as_kind {
+    AS_KIND_INFO = 0,
+    AS_KIND_PACK = 1,
+    AS_KIND_LEDGER = 2,
+    AS_KIND_CHECKPOINT = 3
+} as_kind;
+
+typedef struct as_key {
+    as_kind kind;
+    uint32_t group;
+    uint32_t at;  /* pack: start; checkpoint: size */
+    uint32_t sub; /* pack: epoch; checkpoint: seq */
+} as_key;
+
+#define AS_KEY_BYTES 13u /* the longest */
+
+static inline void as_key_put32(uint8_t *out, uint32_t v)
+{
+    out[0] = (uint8_t)(v >> 24);
+    out[1] = (uint8_t)(v >> 16);
+    out[2] = (uint8_t)(v >> 8);
+    out[3] = (uint8_t)v;
+}
+
+static inline uint32_t as_key_get32(const uint8_t *in)
+{
+    return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | (uint32_t)in[3];
+}
+
+static inline size_t as_key_len(as_kind kind)
+{
+    return kind == AS_KIND_INFO ? 1 : kind == AS_KIND_LEDGER ? 5 : AS_KEY_BYTES;
+}
+
+/* Encodes into `bytes`, to which the result points. */
+static inline MDB_val as_key_encode(uint8_t bytes[AS_KEY_BYTES], as_key key)
+{
+    bytes[0] = (uint8_t)key.kind;
+    as_key_put32(bytes + 1, key.group);
+    as_key_put32(bytes + 5, key.at);
+    as_key_put32(bytes + 9, key.sub);
+    return (MDB_val){.mv_size = as_key_len(key.kind), .mv_data = bytes};
+}
+
+/* False: not a key of ours. */
+static inline bool as_key_decode(as_key *key, const MDB_val *val)
+{
+    const uint8_t *bytes = val->mv_data;
+    if (val->mv_size < 1 || bytes[0] > AS_KIND_CHECKPOINT ||
+        val->mv_size != as_key_len((as_kind)bytes[0]))
+        return false;
+    *key = (as_key){.kind = (as_kind)bytes[0]};
+    if (val->mv_size >= 5)
+        key->group = as_key_get32(bytes + 1);
+    if (val->mv_size == AS_KEY_BYTES) {
+        key->at = as_key_get32(bytes + 5);
+        key->sub = as_key_get32(bytes + 9);
+    }
+    return true;
+}
+
+#endif

@@ -1,0 +1,193 @@
+/* The vtable: a handle is an environment, shared by all handles on one file, and its options. */
+#include "config.h" /* before any system header: it sets the width of off_t */
+
+#include "backends/backends.h"
+#include "backends/lmdb/file.h"
+#include "backends/lmdb/read.h"
+#include "backends/lmdb/write.h"
+#include "core/detail.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+typedef struct handle {
+    as_env *env;
+    unsigned busy_ms;
+    bool read_only;
+} handle;
+
+static anonset_code lmdb_open(void **out, const char *path, const anonset_backend_options *options,
+                              anonset_detail *detail)
+{
+    handle *h = calloc(1, sizeof *h);
+    if (h == NULL)
+        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory opening %s", path);
+    h->busy_ms = options->busy_ms;
+    h->read_only = (options->flags & ANONSET_STORE_READ_ONLY) != 0;
+    anonset_code code = as_env_open(&h->env, path, options, detail);
+    if (code == ANONSET_OK)
+        *out = h;
+    else
+        free(h);
+    return code;
+}
+
+static void lmdb_close(void *closed)
+{
+    handle *h = closed;
+    as_env_close(h->env);
+    free(h);
+}
+
+static anonset_code begin(MDB_txn **txn, const handle *h, anonset_detail *detail)
+{
+    return as_read_begin(txn, h->env, h->busy_ms, detail);
+}
+
+static anonset_code run(const handle *h, as_work work, const void *in, anonset_detail *detail)
+{
+    if (h->read_only)
+        return as_fail(detail, ANONSET_INVALID, 0, "%s: opened read-only", as_env_path(h->env));
+    return as_env_write(h->env, work, in, h->busy_ms, detail);
+}
+
+/* ---- State -------------------------------------------------------------------------------- */
+
+static anonset_code lmdb_info(void *opened, anonset_store_info *info, anonset_detail *detail)
+{
+    const handle *h = opened;
+    MDB_txn *txn;
+    MDB_val val;
+    anonset_code code = begin(&txn, h, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = as_get(txn, (as_key){.kind = AS_KIND_INFO}, &val);
+    code = rc == 0 ? as_info_decode(info, &val, as_env_path(h->env), detail)
+                   : as_lmdb_fail(detail, rc, "info", as_env_path(h->env));
+    as_read_end(h->env, txn);
+    return code;
+}
+
+static anonset_code find_group(uint32_t *group, const handle *h, MDB_txn *txn, uint32_t after,
+                               anonset_detail *detail)
+{
+    MDB_cursor *cursor;
+    MDB_val name, val;
+    as_key key = {.kind = AS_KIND_LEDGER, .group = after + 1};
+    uint8_t bytes[AS_KEY_BYTES];
+    int rc = mdb_cursor_open(txn, as_env_table(h->env), &cursor);
+    if (rc != 0)
+        return as_lmdb_fail(detail, rc, "read", as_env_path(h->env));
+    name = as_key_encode(bytes, key);
+    rc = mdb_cursor_get(cursor, &name, &val, MDB_SET_RANGE);
+    bool found = rc == 0 && as_key_decode(&key, &name) && key.kind == AS_KIND_LEDGER;
+    mdb_cursor_close(cursor);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return as_lmdb_fail(detail, rc, "read", as_env_path(h->env));
+    if (!found)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "%s: no group above %u", as_env_path(h->env),
+                       (unsigned)after);
+    *group = key.group;
+    return ANONSET_OK;
+}
+
+static anonset_code lmdb_next_group(void *opened, uint32_t *group, uint32_t after,
+                                    anonset_detail *detail)
+{
+    const handle *h = opened;
+    MDB_txn *txn;
+    if (after == UINT32_MAX)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "%s: no group above %u", as_env_path(h->env),
+                       (unsigned)after);
+    anonset_code code = begin(&txn, h, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = find_group(group, h, txn, after, detail);
+    as_read_end(h->env, txn);
+    return code;
+}
+
+static anonset_code lmdb_load_state(void *opened, anonset_state *state, uint32_t group,
+                                    anonset_detail *detail)
+{
+    const handle *h = opened;
+    MDB_txn *txn;
+    as_ledger ledger;
+    anonset_code code = begin(&txn, h, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_load_ledger(&ledger, txn, group, as_env_path(h->env), detail);
+    as_read_end(h->env, txn);
+    if (code == ANONSET_OK)
+        *state = ledger.state;
+    return code;
+}
+
+static anonset_code lmdb_disk_bytes(void *opened, uint64_t *bytes, anonset_detail *detail)
+{
+    const handle *h = opened;
+    return as_file_disk_bytes(bytes, as_env_path(h->env), detail);
+}
+
+/* ---- Writes ------------------------------------------------------------------------------- */
+
+static anonset_code lmdb_set_genesis(void *opened, const uint8_t *genesis, anonset_detail *detail)
+{
+    return run(opened, as_work_genesis, genesis, detail);
+}
+
+static anonset_code lmdb_append_sector(void *opened, const anonset_append *append,
+                                       anonset_detail *detail)
+{
+    return run(opened, as_work_append, append, detail);
+}
+
+static anonset_code lmdb_mark_complete(void *opened, const anonset_complete *complete,
+                                       anonset_detail *detail)
+{
+    return run(opened, as_work_complete, complete, detail);
+}
+
+static anonset_code lmdb_discard_incomplete(void *opened, uint32_t group, anonset_detail *detail)
+{
+    return run(opened, as_work_discard, &group, detail);
+}
+
+static anonset_code lmdb_clear(void *opened, uint32_t group, anonset_detail *detail)
+{
+    return run(opened, as_work_clear, &group, detail);
+}
+
+/* ---- Snapshots ---------------------------------------------------------------------------- */
+
+static anonset_code lmdb_snapshot_open(void *opened, void **snapshot, anonset_state *state,
+                                       uint32_t group, anonset_view which, anonset_detail *detail)
+{
+    const handle *h = opened;
+    as_view *view;
+    anonset_code code = as_view_open(&view, state, h->env, group, which, h->busy_ms, detail);
+    if (code == ANONSET_OK)
+        *snapshot = view;
+    return code;
+}
+
+const anonset_backend as_backend_lmdb = {
+    .size = sizeof(anonset_backend),
+    .name = "lmdb",
+    .open = lmdb_open,
+    .close = lmdb_close,
+    .info = lmdb_info,
+    .set_genesis = lmdb_set_genesis,
+    .next_group = lmdb_next_group,
+    .load_state = lmdb_load_state,
+    .append_sector = lmdb_append_sector,
+    .mark_complete = lmdb_mark_complete,
+    .discard_incomplete = lmdb_discard_incomplete,
+    .clear = lmdb_clear,
+    .disk_bytes = lmdb_disk_bytes,
+    .snapshot_open = lmdb_snapshot_open,
+    .snapshot_close = as_view_close,
+    .read = as_view_read,
+    .checkpoint = as_view_checkpoint,
+    .read_tags = as_view_tags,
+};
