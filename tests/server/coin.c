@@ -1,0 +1,138 @@
+#include "tests/server/coin.h"
+
+#include <string.h>
+
+#define ELEMENT       34u
+#define MINT_INPUT    41u
+#define CONTEXT_BYTES (35u * MINT_INPUT)
+
+/* The finalizer of splitmix64. */
+static uint64_t scramble(uint64_t v)
+{
+    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9u;
+    v = (v ^ v >> 27) * 0x94d049bb133111ebu;
+    return v ^ v >> 31;
+}
+
+uint64_t mix(uint64_t a, uint64_t b, uint64_t c)
+{
+    return scramble(scramble(scramble(a + 0x9e3779b97f4a7c15u) + b) + c);
+}
+
+/* Fills with what follows from `state`, eight bytes at a time. */
+static void fill(uint8_t *out, size_t len, uint64_t state)
+{
+    while (len > 0) {
+        uint64_t v = scramble(state += 0x9e3779b97f4a7c15u);
+        size_t part = len < sizeof v ? len : sizeof v;
+        memcpy(out, &v, part);
+        out += part;
+        len -= part;
+    }
+}
+
+uint32_t tx_coins(const coin_rules *rules, uint64_t tx)
+{
+    static const uint8_t usual[] = {1, 2, 2, 2, 3, 3, 5, 8};
+    return usual[mix(rules->seed, tx, 1) % sizeof usual];
+}
+
+bool tx_is_spend(const coin_rules *rules, uint64_t tx)
+{
+    return mix(rules->seed, tx, 2) % 100 < rules->spend_percent;
+}
+
+uint64_t coin_key(const coin_rules *rules, uint64_t tx, uint32_t output)
+{
+    return mix(rules->seed, tx, 1000 + output);
+}
+
+static bool is_bare(const coin_rules *rules, uint64_t tx)
+{
+    return rules->bare_every && tx % rules->bare_every == rules->bare_every - 1;
+}
+
+static uint8_t *put_element(uint8_t *at, uint64_t state)
+{
+    fill(at, ELEMENT - 2, state);
+    at[ELEMENT - 2] = (uint8_t)(state & 1);
+    at[ELEMENT - 1] = 0;
+    return at + ELEMENT;
+}
+
+static uint8_t *put_sized(uint8_t *at, uint8_t len, uint64_t state)
+{
+    *at++ = len;
+    fill(at, len, state);
+    return at + len;
+}
+
+void coin_bytes(const coin_rules *rules, uint64_t tx, uint32_t output, uint8_t *out)
+{
+    bool spend = tx_is_spend(rules, tx);
+    uint64_t key = coin_key(rules, tx, output);
+    uint8_t *at = out;
+    *at++ = spend;
+    put_element(at, key ^ 1);
+    for (unsigned i = 0; i < 8; i++)
+        at[i] = (uint8_t)(key >> (56 - 8 * i));
+    at = put_element(at + ELEMENT, key ^ 2);
+    at = put_element(at, key ^ 3);
+    at = put_sized(at, spend ? 90 : 82, key ^ 4);
+    at = put_sized(at, 16, key ^ 5);
+    at = put_sized(at, 32, key ^ 6);
+    if (!spend) {
+        fill(at, 5, key ^ 7);
+        memset(at + 5, 0, 3); /* amounts are far below 2^40 */
+    }
+}
+
+/* Mint: outpoint, empty script and sequence of each input. Spend: a count, and its tags. */
+static size_t put_context(const coin_rules *rules, uint64_t tx, uint8_t *out)
+{
+    static const uint8_t usual[] = {1, 1, 1, 1, 1, 2, 2, 3};
+    uint64_t chance = mix(rules->seed, tx, 3);
+    uint8_t count = chance % 256 == 0 ? 35 : usual[chance % sizeof usual];
+    if (tx_is_spend(rules, tx)) {
+        *out = count;
+        for (unsigned i = 0; i < count; i++)
+            put_element(out + 1 + i * ELEMENT, mix(rules->seed, tx, 100 + i));
+        return 1 + count * ELEMENT;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t *input = out + i * MINT_INPUT;
+        memset(input, 0, MINT_INPUT);
+        fill(input, 32, mix(rules->seed, tx, 100 + i));
+        input[32] = (uint8_t)i;
+        memcpy(input + 37, "\xfe\xff\xff\xff", 4);
+    }
+    return count * MINT_INPUT;
+}
+
+void coin_json(const coin_rules *rules, uint64_t tx, uint32_t output, text *out)
+{
+    uint8_t bytes[COIN_BYTES + 32 + 3 + CONTEXT_BYTES];
+    uint8_t context[CONTEXT_BYTES];
+    size_t context_len = put_context(rules, tx, context);
+    size_t len = COIN_BYTES;
+    coin_bytes(rules, tx, output, bytes);
+    uint8_t *tx_hash = bytes + len;
+    fill(tx_hash, 32, mix(rules->seed, tx, 4));
+    len += 32;
+    if (context_len < 253) {
+        bytes[len++] = (uint8_t)context_len;
+    } else {
+        bytes[len++] = 253;
+        bytes[len++] = (uint8_t)context_len;
+        bytes[len++] = (uint8_t)(context_len >> 8);
+    }
+    memcpy(bytes + len, context, context_len);
+    len += context_len;
+    text_put(out, "[\"");
+    text_base64(out, bytes, is_bare(rules, tx) ? COIN_BYTES : len);
+    text_put(out, "\",\"");
+    text_base64(out, tx_hash, 32);
+    text_put(out, "\",\"");
+    text_base64(out, context, context_len);
+    text_put(out, "\"]");
+}
