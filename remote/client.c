@@ -1,0 +1,343 @@
+/*
+ * The built-in transport: drives a sync over a link. A turn of the loop steps the sync; a request
+ * is queued, and put on the wire at once where a commit may follow, so that the server works while
+ * we commit; a wait receives one answer, decodes it in place and feeds it. What fails for a moment
+ * is tried again, more and more patiently.
+ */
+#include "remote/client.h"
+
+#include "core/detail.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_TIMEOUT_MS 30000u
+#define DEFAULT_RETRIES    5u
+#define NOTIFICATIONS_MAX  1000u /* in a row, without an answer between */
+
+/* One run. */
+typedef struct as_run {
+    anonset_client *client;
+    anonset_sync *sync;
+    anonset_answer answer;  /* fed last; the sync may still look at its coins */
+    bool commit_may_follow; /* coins were fed since the last wait */
+    unsigned notifications;
+    unsigned failures; /* in a row without a commit */
+    uint64_t commits;  /* as counted at the last failure */
+} as_run;
+
+/* ---- Making and ending -------------------------------------------------------------------- */
+
+void anonset_client_options_init(anonset_client_options *options)
+{
+    if (!options)
+        return;
+    *options = (anonset_client_options){
+        .size = sizeof *options,
+        .timeout_ms = DEFAULT_TIMEOUT_MS,
+        .retries = DEFAULT_RETRIES,
+    };
+}
+
+static uint64_t jitter_seed(const anonset_client *client)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* any value will do */
+    return (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 20 ^ (uint64_t)getpid() << 40 ^
+           (uint64_t)(uintptr_t)client;
+}
+
+anonset_code anonset_client_new(anonset_client **client, const char *url,
+                                const anonset_client_options *options, anonset_detail *detail)
+{
+    anonset_client_options defaults;
+    anonset_code code;
+    if (!client || !url)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_client_new: a NULL argument");
+    anonset_client_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    if (options->size < sizeof *options)
+        return as_fail(detail, ANONSET_INVALID, 0,
+                       "call anonset_client_options_init before setting options");
+    anonset_client *made = calloc(1, sizeof *made);
+    if (!made)
+        return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a client");
+    code = as_target_make(&made->target, url, options, detail);
+    if (code != ANONSET_OK)
+        goto out;
+    made->driver = made->target.dialect == ANONSET_ELECTRUMX ? &as_electrumx : &as_firod;
+    made->retries = options->retries;
+    made->backoff_base_ms = AS_BACKOFF_BASE_MS;
+    made->backoff_cap_ms = AS_BACKOFF_CAP_MS;
+    made->jitter = jitter_seed(made);
+    made->link = made->driver->make(&made->target);
+    if (!made->link) {
+        code = as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a client");
+        goto out;
+    }
+    *client = made;
+    made = NULL;
+out:
+    anonset_client_free(made);
+    return code;
+}
+
+void anonset_client_free(anonset_client *client)
+{
+    if (!client)
+        return;
+    if (client->link)
+        client->driver->free(client->link);
+    as_target_free(&client->target);
+    free(client);
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------ */
+
+/* Waits, or until the sync is cancelled. A signal cuts a nap short, so its cancel is seen at once.
+ */
+static void wait_ms(const as_run *run, uint64_t ms)
+{
+    uint64_t end = as_now_ms() + ms;
+    for (uint64_t now = as_now_ms(); now < end && !anonset_sync_is_cancelled(run->sync);
+         now = as_now_ms())
+        (void)poll(NULL, 0, end - now < AS_LINK_NAP_MS ? (int)(end - now) : AS_LINK_NAP_MS);
+}
+
+/* How long the requests outstanding, sent or not, have to wait for the server's charges. firod
+ * charges nothing. */
+static uint64_t pace_wait(const as_run *run)
+{
+    const as_pace *pace = &run->client->pace;
+    const anonset_request *outstanding;
+    uint64_t bytes = 0;
+    if (run->client->target.dialect == ANONSET_FIROD)
+        return 0;
+    size_t n = anonset_sync_outstanding(run->sync, &outstanding);
+    for (size_t i = 0; i < n; i++)
+        bytes += as_pace_expect(pace, outstanding[i].kind == ANONSET_REQUEST_SECTOR
+                                          ? outstanding[i].end - outstanding[i].start
+                                          : 0);
+    return as_pace_wait(pace, as_now_ms(), bytes);
+}
+
+/* ---- Sending and receiving ---------------------------------------------------------------- */
+
+static as_fate flush(as_run *run, anonset_detail *detail)
+{
+    const anonset_request *outstanding;
+    size_t n = anonset_sync_outstanding(run->sync, &outstanding);
+    return run->client->driver->flush(run->client->link, outstanding, n, detail);
+}
+
+/*
+ * Lets the server work while we commit what was fed. Failing now must not cost the commit: the
+ * flush before the next wait fails in the same way, and is heard.
+ */
+static void flush_before_commit(as_run *run)
+{
+    anonset_detail unheard;
+    (void)flush(run, &unheard);
+}
+
+static as_fate send_request(as_run *run, const anonset_request *request, anonset_detail *detail)
+{
+    anonset_client *client = run->client;
+    as_fate fate = client->driver->open(client->link, detail);
+    if (fate == AS_FATE_OK)
+        fate = client->driver->queue(client->link, request, detail);
+    if (fate == AS_FATE_OK && run->commit_may_follow && pace_wait(run) == 0)
+        flush_before_commit(run);
+    return fate;
+}
+
+static as_fate refuse_busy(as_run *run, anonset_detail *detail)
+{
+    as_fail(detail, ANONSET_NETWORK, 0, "%s: the server is busy: %.100s; sync again later",
+            run->client->target.where, run->answer.text);
+    return AS_FATE_RETRY;
+}
+
+static as_fate note_notification(as_run *run, anonset_detail *detail)
+{
+    if (++run->notifications <= NOTIFICATIONS_MAX)
+        return AS_FATE_OK;
+    as_fail(detail, ANONSET_BAD_ANSWER, 0,
+            "%s: the server sends notifications without end and no answer; use another server",
+            run->client->target.where);
+    return AS_FATE_RETRY;
+}
+
+static bool is_error(anonset_answer_kind kind)
+{
+    return kind >= ANONSET_ANSWER_BLOCK_REFUSED;
+}
+
+static void charge(as_run *run)
+{
+    as_pace *pace = &run->client->pace;
+    const anonset_answer *answer = &run->answer;
+    as_pace_bytes(pace, as_now_ms(), answer->wire_bytes);
+    if (is_error(answer->kind))
+        as_pace_error(pace, as_now_ms());
+    if (answer->kind == ANONSET_ANSWER_COINS)
+        as_pace_learn(pace, answer->n, answer->wire_bytes);
+}
+
+static as_fate feed(as_run *run, anonset_detail *detail)
+{
+    anonset_answer *answer = &run->answer;
+    charge(run);
+    if (answer->kind == ANONSET_ANSWER_NONE)
+        return note_notification(run, detail);
+    if (answer->kind == ANONSET_ANSWER_BUSY)
+        return refuse_busy(run, detail);
+    run->notifications = 0;
+    run->commit_may_follow = run->commit_may_follow || answer->kind == ANONSET_ANSWER_COINS;
+    anonset_code code = anonset_sync_feed(run->sync, answer, detail);
+    if (code != ANONSET_OK)
+        return code == ANONSET_NO_MEMORY ? AS_FATE_FATAL : AS_FATE_RETRY;
+    /* firod takes one request at a time: the next of the flight may go now. */
+    flush_before_commit(run);
+    return AS_FATE_OK;
+}
+
+/* Puts the server's address before the decoder's words. */
+static as_fate refuse_answer(const as_run *run, anonset_code code, const anonset_detail *why,
+                             anonset_detail *detail)
+{
+    as_fail(detail, code, 0, "%s: %.180s", run->client->target.where, why->text);
+    return code == ANONSET_BAD_ANSWER ? AS_FATE_RETRY : AS_FATE_FATAL;
+}
+
+static as_fate receive_answer(as_run *run, anonset_detail *detail)
+{
+    anonset_client *client = run->client;
+    const anonset_request *outstanding;
+    anonset_detail why = {0};
+    char *text;
+    size_t len;
+    anonset_answer_clear(&run->answer);
+    run->commit_may_follow = false;
+    wait_ms(run, pace_wait(run));
+    if (anonset_sync_is_cancelled(run->sync))
+        return AS_FATE_CANCELLED;
+    size_t n = anonset_sync_outstanding(run->sync, &outstanding);
+    if (n == 0) {
+        as_fail(detail, ANONSET_INTERNAL, 0, "the sync waits for an answer it did not ask for");
+        return AS_FATE_FATAL;
+    }
+    as_fate fate = flush(run, detail);
+    if (fate == AS_FATE_OK)
+        fate = client->driver->receive(client->link, &text, &len, outstanding, n, detail);
+    if (fate != AS_FATE_OK)
+        return fate;
+    anonset_code code =
+        anonset_answer_read(&run->answer, text, len, outstanding, n, client->target.dialect, &why);
+    return code == ANONSET_OK ? feed(run, detail) : refuse_answer(run, code, &why, detail);
+}
+
+/* ---- Failing and trying again ------------------------------------------------------------- */
+
+static void give_up(as_run *run, const anonset_detail *why)
+{
+    anonset_sync_abort(run->sync, why);
+}
+
+static void try_again(as_run *run, bool timed_out, const anonset_detail *why)
+{
+    anonset_client *client = run->client;
+    uint64_t commits = anonset_sync_commits(run->sync);
+    if (commits != run->commits)
+        run->failures = 0;
+    run->commits = commits;
+    if (run->failures >= client->retries) {
+        give_up(run, why);
+        return;
+    }
+    unsigned ms = as_backoff_ms(run->failures, client->backoff_base_ms, client->backoff_cap_ms,
+                                as_jitter(&client->jitter));
+    run->failures++;
+    run->notifications = 0;
+    anonset_sync_reconnect(run->sync, timed_out);
+    wait_ms(run, ms);
+}
+
+static void recover(as_run *run, as_fate fate, const anonset_detail *why)
+{
+    run->client->driver->close(run->client->link);
+    if (fate == AS_FATE_FATAL)
+        give_up(run, why);
+    else if (fate != AS_FATE_CANCELLED) /* the next step tells the result of a cancel */
+        try_again(run, fate == AS_FATE_TIMEOUT, why);
+    anonset_answer_clear(&run->answer);
+}
+
+static void drive(as_run *run)
+{
+    anonset_request request;
+    for (;;) {
+        anonset_detail why = {0};
+        anonset_step step = anonset_sync_step(run->sync, &request);
+        if (step == ANONSET_STEP_DONE)
+            return;
+        as_fate fate = step == ANONSET_STEP_SEND ? send_request(run, &request, &why)
+                                                 : receive_answer(run, &why);
+        if (fate != AS_FATE_OK)
+            recover(run, fate, &why);
+    }
+}
+
+/* ---- SIGPIPE ------------------------------------------------------------------------------ */
+
+/* A library must not leave a process to die of a closed connection, nor change what its signals do:
+ * SIGPIPE is held back on this thread, and taken off if it came. */
+typedef struct pipe_guard {
+    sigset_t before;
+    bool pending;
+} pipe_guard;
+
+static void hold_pipe(pipe_guard *guard)
+{
+    sigset_t pipe, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigemptyset(&pending);
+    (void)sigpending(&pending); /* fails only for a bad pointer */
+    guard->pending = sigismember(&pending, SIGPIPE) == 1;
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, &guard->before);
+}
+
+static void release_pipe(const pipe_guard *guard)
+{
+    static const struct timespec at_once = {0};
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    while (!guard->pending && sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR)
+        ;
+    (void)pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
+}
+
+anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync, anonset_detail *detail)
+{
+    pipe_guard guard;
+    if (!client || !sync)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_client_run: a NULL argument");
+    as_run run = {.client = client, .sync = sync, .commits = anonset_sync_commits(sync)};
+    client->link->sync = sync;
+    hold_pipe(&guard);
+    drive(&run);
+    client->driver->close(client->link);
+    release_pipe(&guard);
+    client->link->sync = NULL;
+    anonset_answer_clear(&run.answer);
+    return ANONSET_OK;
+}

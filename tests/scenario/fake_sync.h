@@ -1,0 +1,39 @@
+/*
+ * A sync without a store, for tests of the transport alone: it asks for the meta, then for
+ * `sectors` sectors of one coin, each next one before it "commits" the last, and keeps count of all
+ * that the transport does to it. It stands in for core/sync.c; a test program links one of the two.
+ */
+#ifndef FAKE_SYNC_H
+#define FAKE_SYNC_H
+
+#include <anonset/anonset.h>
+#include <stdatomic.h>
+
+#define FAKE_OUTSTANDING 4u
+
+struct anonset_sync {
+    uint32_t sectors;
+    uint32_t coins;                   /* a sector; 0 counts as 1 */
+    void (*on_commit)(void *context); /* inside of step, while a commit would run */
+    void *context;
+
+    /* What happened. */
+    uint64_t commits;
+    uint32_t metas, reconnects, timeouts;
+    uint32_t sent_before_commit; /* commits with the next sector handed out */
+    bool aborted;
+    anonset_detail why; /* of the abort */
+    bool cancelled_seen;
+    char serialized[16]; /* of the newest coin fed, as it read at its commit */
+
+    /* Its own. */
+    atomic_bool cancelled;
+    anonset_request outstanding[FAKE_OUTSTANDING];
+    size_t n;
+    uint32_t last_id;
+    uint32_t asked; /* sectors handed out since the last meta, the committed ones included */
+    bool meta_asked, meta_told, fed;
+    anonset_coin coin;
+};
+
+#endif

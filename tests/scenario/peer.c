@@ -1,0 +1,173 @@
+#include "tests/scenario/peer.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ZEROS_B64 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define ONES_B64  "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+
+static void *listen_on(void *context)
+{
+    ts_peer *peer = context;
+    while (!atomic_load(&peer->stopping)) {
+        int fd = accept(peer->listener, NULL, NULL);
+        if (fd < 0)
+            break;
+        peer->serve(peer, fd, atomic_fetch_add(&peer->connections, 1));
+        (void)close(fd);
+    }
+    return NULL;
+}
+
+void peer_start(ts_peer *peer, const char *scheme, peer_serve *serve)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    peer->serve = serve;
+    peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(peer->listener, 0);
+    cr_assert_eq(bind(peer->listener, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(peer->listener, 8), 0);
+    cr_assert_eq(getsockname(peer->listener, (struct sockaddr *)&address, &len), 0);
+    peer->port = ntohs(address.sin_port);
+    (void)snprintf(peer->url, sizeof peer->url, "%s://127.0.0.1:%u", scheme, peer->port);
+    cr_assert_eq(pthread_create(&peer->thread, NULL, listen_on, peer), 0);
+}
+
+void peer_stop(ts_peer *peer)
+{
+    atomic_store(&peer->stopping, true);
+    (void)shutdown(peer->listener, SHUT_RDWR); /* wakes accept */
+    cr_assert_eq(pthread_join(peer->thread, NULL), 0);
+    (void)close(peer->listener);
+}
+
+int peer_read(int fd, void *bytes, size_t len)
+{
+    char *at = bytes;
+    while (len > 0) {
+        ssize_t n = recv(fd, at, len, 0);
+        if (n <= 0)
+            return -1;
+        at += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int peer_line(int fd, char *line, size_t cap)
+{
+    size_t len = 0;
+    char c;
+    while (peer_read(fd, &c, 1) == 0) {
+        if (c == '\n') {
+            line[len] = '\0';
+            return 0;
+        }
+        if (len + 1 < cap)
+            line[len++] = c;
+    }
+    return -1;
+}
+
+int peer_write(int fd, const void *bytes, size_t len)
+{
+    const char *at = bytes;
+    while (len > 0) {
+        ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
+        if (n <= 0)
+            return -1;
+        at += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int peer_print(int fd, const char *format, ...)
+{
+    char text[8192];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return n < 0 || (size_t)n >= sizeof text ? -1 : peer_write(fd, text, (size_t)n);
+}
+
+unsigned peer_id(const char *request)
+{
+    const char *id = strstr(request, "\"id\":");
+    return id ? (unsigned)strtoul(id + 5, NULL, 10) : 0;
+}
+
+void peer_answer_text(char *text, size_t cap, const char *request)
+{
+    unsigned id = peer_id(request);
+    if (strstr(request, "server.version"))
+        (void)snprintf(text, cap, "{\"jsonrpc\":\"2.0\",\"result\":[\"Peer\",\"1.4\"],\"id\":%u}",
+                       id);
+    else if (strstr(request, "meta"))
+        (void)snprintf(text, cap,
+                       "{\"result\":{\"blockHash\":\"" ONES_B64 "\",\"setHash\":\"\",\"size\":9},"
+                       "\"error\":null,\"id\":%u}",
+                       id);
+    else /* serialized: "coin" */
+        (void)snprintf(text, cap,
+                       "{\"result\":{\"coins\":[[\"Y29pbg==\",\"" ZEROS_B64
+                       "\",\"\"]]},\"error\":null,\"id\":%u}",
+                       id);
+}
+
+int peer_answer(int fd, const char *request)
+{
+    char text[1024];
+    peer_answer_text(text, sizeof text, request);
+    return peer_print(fd, "%s\n", text);
+}
+
+void peer_answer_all(int fd, unsigned most)
+{
+    char line[1024];
+    unsigned sectors = 0;
+    while (sectors < most && peer_line(fd, line, sizeof line) == 0) {
+        sectors += strstr(line, "sector") != NULL;
+        if (peer_answer(fd, line) != 0)
+            return;
+    }
+}
+
+int peer_http_read(int fd, char *body, size_t cap, char *login, size_t login_cap)
+{
+    char line[1024];
+    size_t len = 0;
+    login[0] = '\0';
+    for (;;) {
+        if (peer_line(fd, line, sizeof line) != 0)
+            return -1;
+        line[strcspn(line, "\r")] = '\0';
+        if (line[0] == '\0')
+            break;
+        if (strncasecmp(line, "Content-Length: ", 16) == 0)
+            len = strtoul(line + 16, NULL, 10);
+        if (strncasecmp(line, "Authorization: ", 15) == 0)
+            (void)snprintf(login, login_cap, "%.*s", (int)login_cap - 1, line + 15);
+    }
+    if (len >= cap || peer_read(fd, body, len) != 0)
+        return -1;
+    body[len] = '\0';
+    return 0;
+}
+
+int peer_http_write(int fd, const char *status, const char *body)
+{
+    return peer_print(
+        fd, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+        status, strlen(body), body);
+}

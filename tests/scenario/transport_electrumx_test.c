@@ -1,0 +1,500 @@
+/* The ElectrumX driver against a server that misbehaves in every way we thought of. */
+#include "remote/client.h"
+#include "tests/scenario/fake_sync.h"
+#include "tests/scenario/peer.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define ALL UINT32_MAX
+
+static ts_peer server;
+static anonset_sync sync_;
+
+/* Runs the sync against the server to its end. */
+static void run(const char *url, unsigned retries, unsigned timeout_ms, const char *proxy)
+{
+    anonset_client *client;
+    anonset_client_options options;
+    anonset_detail detail;
+    anonset_client_options_init(&options);
+    options.retries = retries;
+    options.timeout_ms = timeout_ms;
+    options.proxy = proxy;
+    cr_assert_eq(anonset_client_new(&client, url, &options, &detail), ANONSET_OK, "%s",
+                 detail.text);
+    client->backoff_base_ms = 1;
+    client->backoff_cap_ms = 4;
+    cr_assert_eq(anonset_client_run(client, &sync_, &detail), ANONSET_OK);
+    anonset_client_free(client);
+}
+
+static void expect_whole(uint32_t sectors)
+{
+    cr_assert(!sync_.aborted, "%s", sync_.why.text);
+    cr_assert_eq(sync_.commits, sectors);
+    cr_assert_str_eq(sync_.serialized, "coin");
+}
+
+static void expect_abort(anonset_code code, const char *words)
+{
+    cr_assert(sync_.aborted);
+    cr_assert_eq(sync_.why.code, code, "%d: %s", sync_.why.code, sync_.why.text);
+    cr_assert(strstr(sync_.why.text, words), "%s", sync_.why.text);
+    cr_assert(strstr(sync_.why.text, server.url), "%s", sync_.why.text);
+}
+
+static void serve_well(ts_peer *self, int fd, unsigned nth)
+{
+    (void)self;
+    (void)nth;
+    peer_answer_all(fd, ALL);
+}
+
+Test(electrumx, says_hello_first_in_the_same_flight, .timeout = 20)
+{
+    sync_.sectors = 3;
+    peer_start(&server, "tcp", serve_well);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(3);
+    cr_assert_eq(server.connections, 1);
+}
+
+/* Answers nothing until hello and meta have both come. */
+static void serve_flight(ts_peer *self, int fd, unsigned nth)
+{
+    char hello[512], meta[512];
+    (void)nth;
+    if (peer_line(fd, hello, sizeof hello) != 0 || peer_line(fd, meta, sizeof meta) != 0)
+        return;
+    atomic_store(&self->counts[0], strstr(hello, "server.version") && strstr(hello, "\"1.4\"") &&
+                                       strstr(meta, "getsparkanonymitysetmeta"));
+    if (peer_answer(fd, meta) == 0 && peer_answer(fd, hello) == 0)
+        peer_answer_all(fd, ALL);
+}
+
+Test(electrumx, pipelines_and_takes_answers_in_any_order, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_flight);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(1);
+    cr_assert_eq(server.counts[0], 1);
+}
+
+/* Counts sector requests as they come; answers each. */
+static void serve_counting(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)nth;
+    while (peer_line(fd, line, sizeof line) == 0) {
+        atomic_fetch_add(&self->counts[0], strstr(line, "sector") != NULL);
+        if (peer_answer(fd, line) != 0)
+            return;
+    }
+}
+
+/* At a commit the server has, or gets without our help, the request for the next sector. */
+static void check_on_wire(void *context)
+{
+    ts_peer *self = context;
+    unsigned want = sync_.asked;
+    for (int i = 0; i < 5000 && atomic_load(&self->counts[0]) < want; i++)
+        (void)poll(NULL, 0, 1);
+    cr_assert_eq(atomic_load(&self->counts[0]), want);
+}
+
+Test(electrumx, the_next_sector_is_on_the_wire_while_one_commits, .timeout = 20)
+{
+    sync_.sectors = 5;
+    sync_.on_commit = check_on_wire;
+    sync_.context = &server;
+    peer_start(&server, "tcp", serve_counting);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(5);
+    cr_assert_eq(sync_.sent_before_commit, 4);
+}
+
+/* The first connection ends in the middle of a line; so does the second, without one. */
+static void serve_cut(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512], text[1024];
+    (void)self;
+    if (nth == 0) {
+        peer_answer_all(fd, 2);
+        if (peer_line(fd, line, sizeof line) != 0)
+            return;
+        peer_answer_text(text, sizeof text, line);
+        (void)peer_write(fd, text, strlen(text) / 2);
+    } else if (nth == 1) {
+        (void)peer_line(fd, line, sizeof line);
+    } else {
+        peer_answer_all(fd, ALL);
+    }
+}
+
+Test(electrumx, a_cut_connection_is_tried_again, .timeout = 20)
+{
+    sync_.sectors = 4;
+    peer_start(&server, "tcp", serve_cut);
+    run(server.url, 2, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(4);
+    cr_assert_eq(server.connections, 3);
+    cr_assert_eq(sync_.reconnects, 2);
+    cr_assert_eq(sync_.timeouts, 0);
+}
+
+static void serve_nothing(ts_peer *self, int fd, unsigned nth)
+{
+    (void)self;
+    (void)fd;
+    (void)nth;
+}
+
+Test(electrumx, retries_end_and_say_why, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_nothing);
+    run(server.url, 3, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_NETWORK, "");
+    cr_assert_eq(server.connections, 4);
+    cr_assert_eq(sync_.reconnects, 3);
+}
+
+/* Each connection gives one sector, then ends: with one retry only, it gets on all the same. */
+static void serve_one_each(ts_peer *self, int fd, unsigned nth)
+{
+    (void)self;
+    (void)nth;
+    peer_answer_all(fd, 1);
+}
+
+Test(electrumx, a_commit_renews_the_patience, .timeout = 20)
+{
+    sync_.sectors = 6;
+    peer_start(&server, "tcp", serve_one_each);
+    run(server.url, 1, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(6);
+    cr_assert_eq(server.connections, 6);
+}
+
+Test(electrumx, nobody_listening, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_nothing);
+    peer_stop(&server);
+    run(server.url, 2, 5000, NULL);
+    expect_abort(ANONSET_NETWORK, "could not connect");
+    cr_assert_eq(sync_.reconnects, 2);
+}
+
+/* Takes requests, answers none on the first connection. */
+static void serve_hang(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)self;
+    if (nth > 0)
+        peer_answer_all(fd, ALL);
+    else
+        while (peer_line(fd, line, sizeof line) == 0)
+            ;
+}
+
+Test(electrumx, silence_times_out_and_asks_for_less, .timeout = 20)
+{
+    sync_.sectors = 2;
+    peer_start(&server, "tcp", serve_hang);
+    run(server.url, 1, 200, NULL);
+    peer_stop(&server);
+    expect_whole(2);
+    cr_assert_eq(sync_.timeouts, 1);
+}
+
+/* Every byte of an answer comes on its own: in sum longer than the timeout, and yet not late. */
+static void serve_slowly(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512], text[1024];
+    (void)self;
+    (void)nth;
+    while (peer_line(fd, line, sizeof line) == 0) {
+        peer_answer_text(text, sizeof text - 1, line);
+        (void)strcat(text, "\n");
+        for (size_t i = 0; text[i]; i++) {
+            (void)poll(NULL, 0, 8);
+            if (peer_write(fd, &text[i], 1) != 0)
+                return;
+        }
+    }
+}
+
+Test(electrumx, slow_is_not_silent, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_slowly);
+    run(server.url, 0, 400, NULL);
+    peer_stop(&server);
+    expect_whole(1);
+}
+
+static void serve_endless_line(ts_peer *self, int fd, unsigned nth)
+{
+    char block[65536];
+    (void)nth;
+    memset(block, 'x', sizeof block);
+    while (peer_write(fd, block, sizeof block) == 0)
+        atomic_fetch_add(&self->counts[0], 1);
+}
+
+Test(electrumx, an_endless_line_is_cut_off, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_endless_line);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_BAD_ANSWER, "cut off");
+}
+
+static void serve_flood(ts_peer *self, int fd, unsigned nth)
+{
+    (void)self;
+    (void)nth;
+    while (peer_print(fd, "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[]}\n") == 0)
+        ;
+}
+
+Test(electrumx, a_flood_of_notifications_ends, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_flood);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_BAD_ANSWER, "notifications");
+}
+
+/* Every answer, that to server.version too, comes behind 450 notifications. */
+static void serve_chatty(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)self;
+    (void)nth;
+    while (peer_line(fd, line, sizeof line) == 0) {
+        for (int i = 0; i < 450; i++)
+            (void)peer_print(fd, "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[%d]}\n", i);
+        if (peer_answer(fd, line) != 0)
+            return;
+    }
+}
+
+Test(electrumx, notifications_are_passed_over, .timeout = 20)
+{
+    sync_.sectors = 3;
+    peer_start(&server, "tcp", serve_chatty);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(3);
+}
+
+static void serve_busy(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)self;
+    if (nth > 1) {
+        peer_answer_all(fd, ALL);
+        return;
+    }
+    while (peer_line(fd, line, sizeof line) == 0)
+        if (peer_print(fd,
+                       "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-101,\"message\":\"excessive "
+                       "resource usage\"},\"id\":%u}\n",
+                       peer_id(line)) != 0)
+            return;
+}
+
+static void serve_other_protocol(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)self;
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) == 0)
+        (void)peer_print(fd, "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":1,\"message\":\"unsupported "
+                             "protocol version: 1.4\"},\"id\":0}\n");
+}
+
+Test(electrumx, a_server_of_another_protocol_is_not_tried_again, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_other_protocol);
+    run(server.url, 5, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_SERVER, "unsupported protocol version");
+    cr_assert_eq(server.connections, 1);
+}
+
+/* Hello is answered; everything after is busy. */
+static void serve_busy_later(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    if (peer_line(fd, line, sizeof line) == 0 && peer_answer(fd, line) == 0)
+        serve_busy(self, fd, nth);
+}
+
+Test(electrumx, a_busy_server_is_tried_again, .timeout = 20)
+{
+    sync_.sectors = 2;
+    peer_start(&server, "tcp", serve_busy_later);
+    run(server.url, 2, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(2);
+    cr_assert_eq(server.connections, 3);
+}
+
+static void serve_garbage(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)self;
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) == 0)
+        (void)peer_print(fd, "220 mail.example ESMTP\n");
+    while (peer_line(fd, line, sizeof line) == 0)
+        ;
+}
+
+Test(electrumx, garbage_is_a_bad_answer, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_garbage);
+    run(server.url, 1, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_BAD_ANSWER, "");
+    cr_assert_eq(server.connections, 2);
+}
+
+/* ---- Cancel ------------------------------------------------------------------------------- */
+
+static void on_alarm(int number)
+{
+    (void)number;
+    anonset_sync_cancel(&sync_);
+}
+
+static void cancel_after(suseconds_t us)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval timer = {.it_value.tv_usec = us};
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+Test(electrumx, cancel_ends_a_wait_for_an_answer, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_hang);
+    cancel_after(200000);
+    uint64_t began = as_now_ms();
+    run(server.url, 5, 30000, NULL);
+    cr_assert_lt(as_now_ms() - began, 200 + 100 + 200); /* the last is for a busy machine */
+    peer_stop(&server);
+    cr_assert(sync_.cancelled_seen);
+    cr_assert(!sync_.aborted);
+}
+
+Test(electrumx, cancel_ends_a_backoff, .timeout = 20)
+{
+    anonset_client *client;
+    anonset_detail detail;
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_nothing);
+    cr_assert_eq(anonset_client_new(&client, server.url, NULL, &detail), ANONSET_OK);
+    client->backoff_base_ms = client->backoff_cap_ms = 1u << 30;
+    cancel_after(200000);
+    uint64_t began = as_now_ms();
+    cr_assert_eq(anonset_client_run(client, &sync_, &detail), ANONSET_OK);
+    cr_assert_lt(as_now_ms() - began, 200 + 100 + 200);
+    anonset_client_free(client);
+    peer_stop(&server);
+    cr_assert(sync_.cancelled_seen);
+}
+
+/* ---- SOCKS5h ------------------------------------------------------------------------------ */
+
+/* A proxy that takes user "u", password "p" and the name "hidden.onion", and is then the server. */
+static void serve_socks(ts_peer *self, int fd, unsigned nth)
+{
+    uint8_t head[2], methods[255], request[5 + 12 + 2];
+    static const uint8_t login[] = {1, 1, 'u', 1, 'p'};
+    uint8_t said[sizeof login];
+    static const uint8_t granted[] = {5, 0, 0, 1, 127, 0, 0, 1, 0, 1};
+    (void)nth;
+    if (peer_read(fd, head, 2) != 0 || peer_read(fd, methods, head[1]) != 0 ||
+        peer_write(fd, (const uint8_t[]){5, 2}, 2) != 0 || peer_read(fd, said, sizeof said) != 0)
+        return;
+    bool good = memcmp(said, login, sizeof login) == 0;
+    (void)peer_write(fd, (const uint8_t[]){1, good ? 0 : 1}, 2);
+    if (!good || peer_read(fd, request, sizeof request) != 0)
+        return;
+    if (request[3] == 3 && request[4] == 12 && memcmp(request + 5, "hidden.onion", 12) == 0)
+        atomic_fetch_add(&self->counts[0], 1);
+    if (peer_write(fd, granted, sizeof granted) == 0)
+        peer_answer_all(fd, ALL);
+}
+
+Test(electrumx, socks5h_leaves_the_name_to_the_proxy, .timeout = 20)
+{
+    char proxy[64];
+    sync_.sectors = 2;
+    peer_start(&server, "socks5h", serve_socks);
+    (void)snprintf(proxy, sizeof proxy, "socks5h://u:p@127.0.0.1:%u", server.port);
+    run("tcp://hidden.onion:50001", 0, 5000, proxy);
+    peer_stop(&server);
+    expect_whole(2);
+    cr_assert_eq(server.counts[0], 1);
+}
+
+Test(electrumx, socks5h_refused_login, .timeout = 20)
+{
+    char proxy[64];
+    sync_.sectors = 1;
+    peer_start(&server, "socks5h", serve_socks);
+    (void)snprintf(proxy, sizeof proxy, "socks5h://u:x@127.0.0.1:%u", server.port);
+    run("tcp://hidden.onion:50001", 0, 5000, proxy);
+    peer_stop(&server);
+    cr_assert(sync_.aborted);
+    cr_assert(strstr(sync_.why.text, "tcp://hidden.onion:50001"), "%s", sync_.why.text);
+}
+
+Test(electrumx, the_environment_names_no_proxy, .timeout = 20)
+{
+    cr_assert_eq(setenv("http_proxy", "http://127.0.0.1:9", 1), 0);
+    cr_assert_eq(setenv("ALL_PROXY", "socks5h://127.0.0.1:9", 1), 0);
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_well);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(1);
+}
+
+Test(electrumx, the_environment_leads_past_no_proxy, .timeout = 20)
+{
+    char proxy[64];
+    cr_assert_eq(setenv("no_proxy", "*", 1), 0);
+    sync_.sectors = 1;
+    peer_start(&server, "socks5h", serve_socks);
+    (void)snprintf(proxy, sizeof proxy, "socks5h://u:p@127.0.0.1:%u", server.port);
+    run("tcp://hidden.onion:50001", 0, 5000, proxy);
+    peer_stop(&server);
+    expect_whole(1);
+    cr_assert_eq(server.counts[0], 1);
+}
