@@ -117,14 +117,16 @@ static anonset_answer_kind error_kind(const anonset_request *request, const char
         strstr(text, "'code': -28,") || strstr(text, "excessive resource usage") ||
         strstr(text, "server busy"))
         return ANONSET_ANSWER_BUSY;
+    bool of_group =
+        request->kind == ANONSET_REQUEST_SECTOR || request->kind == ANONSET_REQUEST_META;
+    if (of_group && strstr(text, "There is no anonymity set with this id"))
+        return ANONSET_ANSWER_NO_GROUP;
     if (request->kind != ANONSET_REQUEST_SECTOR)
         return ANONSET_ANSWER_ERROR;
     if (!strcmp(code, "-32600") && strstr(text, "response too large"))
         return ANONSET_ANSWER_TOO_LARGE;
     if (strstr(text, "Incorrect blockHash provided"))
         return ANONSET_ANSWER_BLOCK_REFUSED;
-    if (strstr(text, "There is no anonymity set with this id"))
-        return ANONSET_ANSWER_NO_GROUP;
     return ANONSET_ANSWER_ERROR;
 }
 
@@ -216,8 +218,14 @@ static anonset_code read_genesis(anonset_answer *answer, as_span result, anonset
 {
     static const char *const names[] = {"genesis_hash"};
     as_span value = result, text;
-    if (dialect == ANONSET_ELECTRUMX && (!as_json_members(result, names, &value, 1) || !value.at))
-        return bad(detail, "server.features tells no genesis_hash");
+    if (dialect == ANONSET_ELECTRUMX && !as_json_members(result, names, &value, 1))
+        return bad(detail, "server.features is no object, or tells two genesis hashes");
+    if (!value.at) { /* a server may keep it to itself: that is no breach of the protocol */
+        static const char text_absent[] = "server.features tells no genesis_hash";
+        answer->kind = ANONSET_ANSWER_ERROR;
+        as_clean_text(answer->text, sizeof answer->text, text_absent, sizeof text_absent - 1);
+        return ANONSET_OK;
+    }
     if (!as_json_string(value, &text) || text.len != 2 * ANONSET_HASH_BYTES)
         return bad(detail, "the genesis hash is not 64 hexadecimal digits");
     for (size_t i = 0; i < ANONSET_HASH_BYTES; i++) {

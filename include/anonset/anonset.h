@@ -331,8 +331,8 @@ typedef struct anonset_result {
     uint32_t requests;     /* requests handed out */
     uint64_t bytes;        /* of answers, as fed (padding included) */
     anonset_detail error;  /* what failed and what to do; for FINALIZED, REANCHORED and UP_TO_DATE
-                              the  code is OK and the text empty. The text explains every other
-                              outcome,  also where nothing failed and the code is OK */
+                              the code is OK and the text empty. The text explains every other
+                              outcome, also where nothing failed and the code is OK */
 } anonset_result;
 
 /* How far a sync is. Never goes back but for `restarted`. */
@@ -386,7 +386,7 @@ typedef enum anonset_answer_kind {
     ANONSET_ANSWER_HASH,          /* meta.block_hash: the genesis block's hash, its bytes in the
                                      order of the hex digits (a meta has them the other way round) */
     ANONSET_ANSWER_BLOCK_REFUSED, /* SECTOR: "Incorrect blockHash provided": not on its chain */
-    ANONSET_ANSWER_NO_GROUP,      /* SECTOR: "There is no anonymity set with this id" */
+    ANONSET_ANSWER_NO_GROUP,      /* SECTOR, META: "There is no anonymity set with this id" */
     ANONSET_ANSWER_TOO_LARGE,     /* SECTOR: "response too large": ask for less */
     ANONSET_ANSWER_BUSY,          /* the server cannot just now (excessive use, warming up) */
     ANONSET_ANSWER_ERROR,         /* any other error object; `text` */

@@ -175,7 +175,11 @@ static const struct answer_case good[] = {
     {DAEMON("-1", "x: Incorrect blockHash provided: 00"), SECTOR, ANONSET_ANSWER_BLOCK_REFUSED, 0},
     {DAEMON("-1", "x: Incorrect blockHash provided: 00"), NEWEST, ANONSET_ANSWER_ERROR, 0},
     {FAILED("-1", "There is no anonymity set with this id: 9"), SECTOR, ANONSET_ANSWER_NO_GROUP, 0},
-    {FAILED("-1", "There is no anonymity set with this id: 9"), META, ANONSET_ANSWER_ERROR, 0},
+    {FAILED("-1", "There is no anonymity set with this id: 9"), META, ANONSET_ANSWER_NO_GROUP, 0},
+    {FAILED("-1", "There is no anonymity set with this id: 9"), NEWEST, ANONSET_ANSWER_ERROR, 0},
+    /* a server that does not tell its genesis hash */
+    {ANSWER("{}"), GENESIS, ANONSET_ANSWER_ERROR, 0},
+    {ANSWER("{\"hosts\":{},\"pruning\":null}"), GENESIS, ANONSET_ANSWER_ERROR, 0},
     {FAILED("-99999999999999999999999999", ""), META, ANONSET_ANSWER_ERROR, 0},
     {"{\"result\":null,\"error\":{\"message\":\"m\",\"data\":[],\"code\":0},\"id\":7}", META,
      ANONSET_ANSWER_ERROR, 0},
@@ -357,7 +361,8 @@ static const struct {
     {ANSWER("{\"coins\":[" COIN "," COIN "," COIN ",nxx]}"), SECTOR},
     /* genesis */
     {ANSWER("\"" HEX64 "\""), GENESIS}, /* firod's form */
-    {ANSWER("{}"), GENESIS},
+    {ANSWER("[]"), GENESIS},
+    {ANSWER("{\"genesis_hash\":\"" HEX64 "\",\"genesis_hash\":\"" HEX64 "\"}"), GENESIS},
     {ANSWER("{\"genesis_hash\":null}"), GENESIS},
     {ANSWER("{\"genesis_hash\":\"\"}"), GENESIS},
     {ANSWER("{\"genesis_hash\":\"" HEX64 "0\"}"), GENESIS},
