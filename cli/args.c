@@ -136,7 +136,7 @@ static void build_options(struct option *out, const struct option_row *rows)
     size_t n = 0;
 
     memset(out, 0, (ARGS_OPTIONS_MAX + 1) * sizeof *out);
-    for (; rows[n].name && n < ARGS_OPTIONS_MAX; n++) {
+    for (; n < ARGS_OPTIONS_MAX && rows[n].name; n++) {
         out[n].name = rows[n].name;
         out[n].has_arg = rows[n].value ? required_argument : no_argument;
     }

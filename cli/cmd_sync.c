@@ -65,6 +65,7 @@ static void release_interrupts(void)
 static void print_json(const anonset_result *r, double seconds)
 {
     json j = {.out = stdout};
+    bool done = exits_of_result(r->outcome, r->error.code) == EXITS_DONE;
 
     json_begin(&j, NULL, '{');
     if (r->group)
@@ -79,7 +80,7 @@ static void print_json(const anonset_result *r, double seconds)
     json_number(&j, "requests", r->requests);
     json_number(&j, "bytes", r->bytes);
     json_seconds(&j, "seconds", seconds);
-    json_string(&j, "error", r->error.code != ANONSET_OK ? r->error.text : NULL);
+    json_string(&j, "error", done || !r->error.text[0] ? NULL : r->error.text);
     json_end(&j, '}');
     putchar('\n');
 }

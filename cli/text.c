@@ -113,7 +113,8 @@ void text_write_base64(FILE *out, const uint8_t *bytes, size_t len)
 
     while (len) {
         size_t n = len < CHUNK ? len : CHUNK;
-        fwrite(text, 1, encode(text, bytes, n), out);
+        size_t written = encode(text, bytes, n);
+        fwrite(text, 1, written, out);
         bytes += n;
         len -= n;
     }

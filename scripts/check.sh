@@ -1,0 +1,211 @@
+#!/usr/bin/env bash
+# Runs every check there is: installs what is needed, builds, and tests
+#   1. the default backend (sqlite): make check, which tests both backends; install; link against it
+#   2. the lmdb backend: build, install, link against it
+#   3. everything again under ASan and UBSan
+#   4. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck
+#   5. make distcheck
+# Builds are below build-check/ (or $ANONSET_CHECK_DIR) and kept for the next run. A step that fails
+# prints its log; the others still run. The last line is the sum of all tests.
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=${ANONSET_CHECK_DIR:-$root/build-check}
+logs=$work/logs
+started=$SECONDS
+failed_steps=()
+
+# step NAME COMMAND…: runs it with its output in a log; prints the log if it fails.
+step()
+{
+    local name=$1 at=$SECONDS
+    shift
+    printf '==> %s\n' "$name"
+    if "$@" >"$logs/$name.log" 2>&1 </dev/null; then
+        printf '    ok, %d s\n' $((SECONDS - at))
+        return 0
+    fi
+    failed_steps+=("$name")
+    printf '    FAILED after %d s. %s:\n' $((SECONDS - at)) "$logs/$name.log"
+    tail -n 200 "$logs/$name.log"
+    return 1
+}
+
+configure_in()
+{
+    local dir=$1
+    shift
+    mkdir -p "$dir" && cd "$dir" || return
+    # The same options as last time: make itself notices what changed since.
+    if [ ! -f Makefile ] || [ "$(cat options 2>/dev/null)" != "$*" ]; then
+        "$root/configure" "$@" && echo "$*" >options
+    fi
+}
+
+build_in()
+{
+    local dir=$1
+    shift
+    configure_in "$dir" "$@" && make -j2
+}
+
+check_in()
+{
+    cd "$1" || return
+    find . \( -name '*.log' -o -name '*.trs' \) -path '*/tests/*' -delete
+    make -j2 check VERBOSE=1
+}
+
+# The library and program as installed: named right, linked to just one engine, and usable by the
+# example in README.md through pkg-config.
+install_in()
+{
+    local dir=$1 backend=$2 engine=$3 other=$4 to needed
+    to=$dir/installed
+    cd "$dir" || return
+    rm -rf "$to"
+    make install DESTDIR="$to" || return
+    to=$to/usr/local
+    needed=$(objdump -p "$to/lib/libanonset.so" | grep NEEDED) || return
+    echo "$needed"
+    grep -q "$engine" <<<"$needed" || { echo "libanonset.so does not link $engine"; return 1; }
+    ! grep -q "$other" <<<"$needed" || { echo "libanonset.so links $other too"; return 1; }
+    LD_LIBRARY_PATH=$to/lib "$to/bin/anonset" --version | tee version || return
+    grep -q "($backend)" version || { echo "the program names another backend"; return 1; }
+    sed -n '/^```c$/,/^```$/p' "$root/README.md" | sed '/^```/d' >example.c
+    [ -s example.c ] || { echo "README.md has no C example"; return 1; }
+    PKG_CONFIG_PATH=$to/lib/pkgconfig pkg-config --define-variable=prefix="$to" --cflags --libs \
+        anonset >flags || return
+    # shellcheck disable=SC2046 # words on purpose
+    gcc -std=c11 -Wall -Wextra -Werror example.c -o example $(cat flags)
+}
+
+headers_alone()
+{
+    local header status=0
+    cd "$root" || return
+    for header in include/anonset/*.h; do
+        gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only -x c "$header" || status=1
+        g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only -x c++ "$header" || status=1
+    done
+    for header in $(git ls-files 'core/*.h' 'remote/*.h' 'backends/*.h' 'cli/*.h'); do
+        gcc -std=gnu11 -Wall -Wextra -Werror -Iinclude -I. -fsyntax-only -x c "$header" || status=1
+    done
+    return $status
+}
+
+# Data flows one way: core knows no engine, no network and no JSON; the program only the public API.
+includes_kept_apart()
+{
+    cd "$root" || return
+    ! grep -nE '#[[:space:]]*include[[:space:]]*[<"](sqlite3|lmdb|curl/|jsmn|openssl/|backends/|remote/)' \
+        core/*.[ch] include/anonset/*.h | grep -v '^core/digest\.c:[0-9]*:#include <openssl/' &&
+        ! grep -nE '#[[:space:]]*include[[:space:]]*[<"](sqlite3|lmdb|curl/|jsmn|openssl/|backends/|remote/|core/|anonset/backend)' \
+            cli/*.[ch]
+}
+
+# What the library exports is a promise: it changes only together with the list.
+exported_symbols()
+{
+    nm -D --defined-only "$work/sqlite/.libs/libanonset.so" | awk '{print $3}' | LC_ALL=C sort >"$work/symbols.sqlite"
+    nm -D --defined-only "$work/lmdb/.libs/libanonset.so" | awk '{print $3}' | LC_ALL=C sort >"$work/symbols.lmdb"
+    diff -u "$root/tests/symbols.txt" "$work/symbols.sqlite" &&
+        diff -u "$root/tests/symbols.txt" "$work/symbols.lmdb"
+}
+
+format()
+{
+    cd "$root" && git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+}
+
+tidy()
+{
+    cd "$root" && git ls-files '*.c' | xargs -P2 -I{} clang-tidy --quiet {} -- -std=gnu11 \
+        -Iinclude -I. -I"$work/sqlite" -DFIXTURES='"tests/fixtures"'
+}
+
+cpp_check()
+{
+    cd "$root" && git ls-files 'core/*.c' 'remote/*.c' 'backends/*.c' 'cli/*.c' |
+        xargs cppcheck --std=c11 --enable=warning,performance,portability --inline-suppr --quiet \
+            --suppress=missingIncludeSystem --error-exitcode=1 -Iinclude -I.
+}
+
+distcheck()
+{
+    # Runs on the tarball what the first step ran on the tree; one test program proves that tests are
+    # in it, complete, and run from a read-only source.
+    cd "$work/sqlite" && make -j2 distcheck \
+        AM_DISTCHECK_DVI_TARGET= TESTS="tests/unit/cli_text_test tests/unit/plan_test"
+}
+
+# Adds one build's tests to the sum: Criterion's own closing lines, and of a test that is no Criterion
+# program its one verdict.
+passed=0 failed=0 skipped=0
+sum_in()
+{
+    local name=$1 dir=$2 trs log line tested passing
+    [ -d "$dir" ] || return 0
+    printf '\n%s\n' "$name"
+    while read -r trs; do
+        log=${trs%.trs}.log
+        line=$(grep -a 'Synthesis:' "$log" | tail -n 1)
+        if [ -n "$line" ]; then
+            tested=$(sed -E 's/.*Tested: ([0-9]+).*/\1/' <<<"$line")
+            passing=$(sed -E 's/.*Passing: ([0-9]+).*/\1/' <<<"$line")
+            passed=$((passed + passing))
+            failed=$((failed + tested - passing))
+        elif grep -q ':test-result: PASS' "$trs"; then
+            line=PASS
+            passed=$((passed + 1))
+        elif grep -q ':test-result: SKIP' "$trs"; then
+            line=SKIP
+            skipped=$((skipped + 1))
+        else
+            line=FAIL
+            failed=$((failed + 1))
+        fi
+        printf '%-44s %s\n' "$(realpath --relative-to="$dir" "${trs%.trs}")" "$line"
+    done < <(find "$dir" -name '*.trs' -not -path '*/anonset-*/*' | sort)
+}
+
+bash "$root/scripts/deps.sh" check || exit 1
+rm -rf "$logs"
+mkdir -p "$logs"
+if [ -f "$root/config.status" ]; then
+    echo "The source tree itself is configured; builds elsewhere need it clean: make distclean" >&2
+    exit 1
+fi
+cd "$root" || exit 1
+step autoreconf autoreconf -fi || exit 1
+if step build-sqlite build_in "$work/sqlite" --with-backend=sqlite; then
+    step check-sqlite check_in "$work/sqlite"
+    step install-sqlite install_in "$work/sqlite" sqlite libsqlite3 liblmdb
+fi
+if step build-lmdb build_in "$work/lmdb" --with-backend=lmdb; then
+    step install-lmdb install_in "$work/lmdb" lmdb liblmdb libsqlite3
+fi
+step build-sanitized build_in "$work/sanitized" --enable-sanitizers &&
+    step check-sanitized check_in "$work/sanitized"
+step headers headers_alone
+step includes includes_kept_apart
+step symbols exported_symbols
+step format format
+step clang-tidy tidy
+step cppcheck cpp_check
+step distcheck distcheck
+
+sum_in "make check" "$work/sqlite"
+sum_in "make check under ASan and UBSan" "$work/sanitized"
+printf '\n%d s in all' $((SECONDS - started))
+# A step that is no test, or broke before its tests could tell, counts as one failure.
+if [ ${#failed_steps[@]} -gt 0 ]; then
+    printf '; failed steps: %s' "${failed_steps[*]}"
+    failed=$((failed > ${#failed_steps[@]} ? failed : ${#failed_steps[@]}))
+fi
+printf '\n%d passed, %d failed' "$passed" "$failed"
+if [ "$skipped" -gt 0 ]; then
+    printf ', %d skipped' "$skipped"
+fi
+printf '\n'
+[ "$failed" -eq 0 ]
