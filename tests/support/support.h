@@ -14,7 +14,7 @@
  *         ts_result result;
  *         ts_dir_make(&dir);
  *         ts_server_start(&server, "--coins", "20000", NULL);
- *         ts_tell(&server, "hold sectors=5");
+ *         ts_tell(&server, "hold 5");
  *         ts_process sync;
  *         ts_anonset_start(&sync, "lmdb", "sync", "--db", ts_in(&dir, "store"), "--server",
  * server.tcp,
@@ -110,8 +110,9 @@ typedef struct ts_result {
 
 typedef struct ts_process {
     pid_t pid;
-    int out; /* temporary files that take its output */
+    int out; /* files in memory that take its output */
     int err;
+    int alive; /* a pipe that ends with the process */
     double started;
 } ts_process;
 
@@ -139,8 +140,8 @@ void ts_anonset(ts_result *result, const char *backend, ...) __attribute__((sent
 /*
  * The value at `path` in the first JSON document of `json`: member names and array indices
  * separated by dots, as "outcome" or "0.finalized.size". A string comes without its quotes,
- * anything else as it stands. Returns NULL if there is no such value. The result lives until the
- * 16th call after.
+ * anything else as it stands; escapes stay. Returns NULL if there is no such value. The result
+ * lives until the 16th call after.
  */
 const char *ts_json(const char *json, const char *path);
 /* It is there and reads so. */
