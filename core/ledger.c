@@ -163,13 +163,6 @@ static bool hash_equal(const uint8_t *a, const uint8_t *b)
     return memcmp(a, b, ANONSET_HASH_BYTES) == 0;
 }
 
-bool as_meta_equal(const anonset_meta *a, const anonset_meta *b)
-{
-    return a->size == b->size && a->has_set_hash == b->has_set_hash &&
-           hash_equal(a->block_hash, b->block_hash) &&
-           (!a->has_set_hash || hash_equal(a->set_hash, b->set_hash));
-}
-
 /* The log digest that the record knows for the position an append starts at, or NULL. */
 static const uint8_t *known_digest(const anonset_state *s, uint32_t base)
 {
