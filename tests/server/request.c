@@ -30,7 +30,7 @@ static char *bare_text(const char *json, const jsmntok_t *t)
 /* The token behind `at` and all below it. */
 static int skip(const jsmntok_t *t, int count, int at)
 {
-    int end = t[at].end;
+    int end = t[at++].end;
     while (at < count && t[at].start < end)
         at++;
     return at;
