@@ -90,16 +90,23 @@ static int move_in_view(as_view *view, MDB_cursor_op op, as_key *key, MDB_val *v
     return rc;
 }
 
-/* Where the row behind the one at the cursor begins. */
+/* Where the next row of the view behind the one at the cursor begins. Rows of the other view lie in
+ * between, but none of this one at or past its size. */
 static anonset_code next_start(as_view *view, uint32_t *start, anonset_detail *detail)
 {
+    uint32_t size = as_ledger_view_size(&view->ledger, view->which);
     as_key key;
     MDB_val val;
-    int rc = move_in_view(view, MDB_NEXT, &key, &val);
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return fail(view, rc, detail);
-    *start = rc == 0 ? key.at : UINT32_MAX;
-    return ANONSET_OK;
+    int rc;
+    *start = UINT32_MAX;
+    do {
+        rc = as_cursor_move(view->rows, MDB_NEXT, AS_KIND_PACK, view->group, &key, &val);
+        if (rc == 0 && as_ledger_row_in_view(&view->ledger, view->which, key.at, key.sub)) {
+            *start = key.at;
+            return ANONSET_OK;
+        }
+    } while (rc == 0 && key.at < size);
+    return rc == 0 || rc == MDB_NOTFOUND ? ANONSET_OK : fail(view, rc, detail);
 }
 
 static anonset_code damaged(const as_view *view, uint32_t position, anonset_detail *detail)
@@ -121,8 +128,7 @@ static anonset_code find_row(as_view *view, row *found, uint32_t position, anons
     if (rc != 0)
         return fail(view, rc, detail);
     anonset_code code = as_pack_open(&found->pack, val.mv_data, val.mv_size, detail);
-    if (code == ANONSET_OK &&
-        (uint64_t)key.at + found->pack.n < as_ledger_view_size(&view->ledger, view->which))
+    if (code == ANONSET_OK) /* even a row that reaches the view's end may be cut by the next one */
         code = next_start(view, &next, detail);
     if (code != ANONSET_OK)
         return code;
