@@ -137,7 +137,11 @@ anonset_code as_work_discard(as_write *write, const void *in, anonset_detail *de
         return code;
     as_ledger_discard(&next, &now);
     code = as_rows_drop(write, group, now.state.base, now.epoch, false, detail);
-    return code == ANONSET_OK ? store(write, group, &next, detail) : code;
+    if (code != ANONSET_OK)
+        return code;
+    if (!next.state.has_finalized) /* nothing is stored of the group any more */
+        return delete_from(write, AS_KIND_LEDGER, group, 0, detail);
+    return store(write, group, &next, detail);
 }
 
 /* ---- Info and clearing -------------------------------------------------------------------- */
