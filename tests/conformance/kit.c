@@ -34,18 +34,30 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return remove(path);
 }
 
+void kit_dir_make(char dir[KIT_DIR])
+{
+    const char *below = getenv("TMPDIR");
+    int len = snprintf(dir, KIT_DIR, "%s/anonset-conformance-XXXXXX", below ? below : "/tmp");
+    cr_assert(len > 0 && len < KIT_DIR && mkdtemp(dir), "cannot make a directory in %s", dir);
+}
+
+void kit_dir_remove(const char *dir)
+{
+    cr_assert_eq(nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0, "cannot remove %s", dir);
+}
+
 void kit_run(size_t backend, const char *name, void (*body)(subject *s))
 {
-    subject s = {.backend = as_backends[backend], .dir = "/tmp/anonset-conformance-XXXXXX"};
+    subject s = {.backend = as_backends[backend]};
     fprintf(stderr, "begin %s %s\n", s.backend->name, name);
-    cr_assert(mkdtemp(s.dir), "cannot make %s", s.dir);
+    kit_dir_make(s.dir);
     snprintf(s.path, sizeof s.path, "%s/store", s.dir);
     kit_reopen(&s, ANONSET_STORE_CREATE);
     body(&s);
     kit_close(&s);
     for (size_t i = 0; i < s.n_chains; i++)
         ts_chain_free(s.chains[i]);
-    cr_assert_eq(nftw(s.dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    kit_dir_remove(s.dir);
     fprintf(stderr, "ok    %s %s\n", s.backend->name, name);
 }
 
@@ -330,21 +342,30 @@ static void mix_checkpoints(uint64_t *sum, const anonset_backend *backend, void 
     }
 }
 
-static void mix_view(uint64_t *sum, const anonset_backend *backend, void *handle, uint32_t group,
-                     anonset_view view, bool tags)
+uint64_t kit_snapshot_image(const anonset_backend *backend, void *snapshot,
+                            const anonset_state *state, anonset_view view, bool tags)
+{
+    uint64_t sum = 0;
+    bool next = view == ANONSET_VIEW_NEXT && state->has_pending;
+    uint32_t size = next ? state->base + state->count : state->finalized.size;
+    mix_state(&sum, state);
+    mix_coins(&sum, backend, snapshot, size);
+    if (tags)
+        mix_tags(&sum, backend, snapshot, size);
+    mix_checkpoints(&sum, backend, snapshot);
+    return sum;
+}
+
+static uint64_t view_image(const anonset_backend *backend, void *handle, uint32_t group,
+                           anonset_view view, bool tags)
 {
     void *snapshot;
     anonset_state state;
     cr_assert_eq(backend->snapshot_open(handle, &snapshot, &state, group, view, NULL), ANONSET_OK,
                  "%s: snapshot", backend->name);
-    bool next = view == ANONSET_VIEW_NEXT && state.has_pending;
-    uint32_t size = next ? state.base + state.count : state.finalized.size;
-    mix_state(sum, &state);
-    mix_coins(sum, backend, snapshot, size);
-    if (tags)
-        mix_tags(sum, backend, snapshot, size);
-    mix_checkpoints(sum, backend, snapshot);
+    uint64_t image = kit_snapshot_image(backend, snapshot, &state, view, tags);
     backend->snapshot_close(snapshot);
+    return image;
 }
 
 uint64_t kit_image(const anonset_backend *backend, void *handle, uint32_t group, bool tags)
@@ -354,7 +375,7 @@ uint64_t kit_image(const anonset_backend *backend, void *handle, uint32_t group,
     cr_assert_eq(backend->load_state(handle, &state, group, NULL), ANONSET_OK, "%s: state",
                  backend->name);
     mix_state(&sum, &state);
-    mix_view(&sum, backend, handle, group, ANONSET_VIEW_FINALIZED, tags);
-    mix_view(&sum, backend, handle, group, ANONSET_VIEW_NEXT, tags);
+    mix_number(&sum, view_image(backend, handle, group, ANONSET_VIEW_FINALIZED, tags));
+    mix_number(&sum, view_image(backend, handle, group, ANONSET_VIEW_NEXT, tags));
     return sum;
 }

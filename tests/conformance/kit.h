@@ -13,12 +13,13 @@
 #include <criterion/parameterized.h>
 
 #define KIT_CHAINS 16
+#define KIT_DIR    200
 
 typedef struct subject {
     const anonset_backend *backend;
     void *handle; /* NULL: closed by the case */
-    char dir[64];
-    char path[96];
+    char dir[KIT_DIR];
+    char path[KIT_DIR + 40];
     ts_chain *chains[KIT_CHAINS]; /* freed when the case ends */
     size_t n_chains;
 } subject;
@@ -48,6 +49,10 @@ void kit_gives(const subject *s, const char *file, int line, const char *what,
 
 /* Tells that the rest of a case does not apply to this backend, and why. */
 void kit_skip(const subject *s, const char *why);
+
+/* Makes a directory for stores below $TMPDIR or /tmp; removes it with all that is in it. */
+void kit_dir_make(char dir[KIT_DIR]);
+void kit_dir_remove(const char *dir);
 
 /* ---- Stores ------------------------------------------------------------------------------- */
 
@@ -107,6 +112,11 @@ size_t kit_checkpoints(const subject *s, uint32_t group, anonset_checkpoint *out
 /* A fingerprint of all that is stored of a group: state, checkpoints, the coins of both views, and
  * their tags if asked. */
 uint64_t kit_image(const anonset_backend *backend, void *handle, uint32_t group, bool tags);
+
+/* A fingerprint of what one snapshot shows: `state` as it told at its opening, coins, checkpoints.
+ */
+uint64_t kit_snapshot_image(const anonset_backend *backend, void *snapshot,
+                            const anonset_state *state, anonset_view view, bool tags);
 
 /* Makes a call that must answer `expected` and leave everything of the group as it was. */
 #define REFUSED(expected, group, call)                                                             \
