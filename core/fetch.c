@@ -32,23 +32,34 @@ static void ask_continuity(anonset_sync *sync)
     sync->closing_asked = false;
     sync->old_pin = sync->control = AS_REPLY_AWAITED;
     sync->next = sync->held;
-    as_sync_ask_pin(sync, AS_ASK_OLD_PIN, old->block_hash, 0);
-    as_sync_ask_control(sync, AS_ASK_CONTROL);
+    if (sync->compared) {
+        sync->old_pin = AS_REPLY_ACCEPTED;
+        sync->control = AS_REPLY_REFUSED;
+    } else {
+        as_sync_ask_pin(sync, AS_ASK_OLD_PIN, old->block_hash, 0);
+        as_sync_ask_control(sync, AS_ASK_CONTROL);
+    }
     ask_next(sync, true);
 }
 
-/* `checked`: what is held, if anything, is already known to belong to the target. */
-void as_fetch_begin(anonset_sync *sync, bool checked)
+void as_fetch_begin(anonset_sync *sync)
 {
-    sync->closing_asked = false;
-    if (!checked) {
+    sync->compared = false;
+    if (sync->held > 0) {
         ask_continuity(sync);
         return;
     }
+    sync->closing_asked = false;
     sync->phase = AS_PHASE_DOWNLOAD;
-    sync->next = sync->held;
-    if (sync->next == sync->target.size)
-        as_finish_ask(sync);
+    sync->next = 0;
+}
+
+/* The newest coin we hold is asked for once more: what was compared must still be on the chain of
+ * the target, also where there is no new coin to ask for. */
+void as_fetch_begin_compared(anonset_sync *sync)
+{
+    sync->compared = true;
+    ask_continuity(sync);
 }
 
 void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
@@ -159,7 +170,9 @@ static void part_ways(anonset_sync *sync)
 {
     as_flight_ignore(&sync->flight);
     as_sync_drop_ready(sync);
-    if (!sync->resuming) {
+    if (sync->compared) {
+        as_sync_moved(sync, "coins that were just compared changed");
+    } else if (!sync->resuming) {
         /* An accepted block with another coin below it is a contradiction: it covers nothing. */
         sync->floor_from = 1;
         as_prove_begin(sync);

@@ -8,16 +8,18 @@
 /* ---- Closing questions -------------------------------------------------------------------- */
 
 /*
- * Asked in the flight of the last sector. A group of one block answers any pin with what it has
- * now: only an unchanged meta shows that it was the same block throughout. In a longer group a
- * refused made-up hash shows that pins are looked at, and an accepted checkpoint covers what lies
- * below it.
+ * Asked in the flight of the last sector, and again if an answer overtakes it (servers work on
+ * several requests at once): only what was said behind the last coin speaks for all of them. A
+ * group of one block answers any pin with what it has now: only an unchanged meta shows that it was
+ * the same block throughout. In a longer group a refused made-up hash shows that pins are looked
+ * at, and an accepted checkpoint covers what lies below it.
  */
 void as_finish_ask(anonset_sync *sync)
 {
     if (sync->closing_asked)
         return;
     sync->closing_asked = true;
+    sync->closing_early = false;
     sync->close_control = sync->close_pin = AS_REPLY_REFUSED;
     sync->close_meta_told = false;
     if (!sync->target.has_set_hash) {
@@ -123,6 +125,11 @@ bool as_finish_advance(anonset_sync *sync)
 {
     if (is_awaited(sync))
         return false;
+    if (sync->closing_early) {
+        sync->closing_asked = false;
+        as_finish_ask(sync);
+        return true;
+    }
     if (!is_target_still_there(sync)) {
         leave_target(sync);
     } else if (sync->covered == 0 ||

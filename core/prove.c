@@ -188,6 +188,6 @@ bool as_prove_compare_advance(anonset_sync *sync)
     }
     if (sync->covered > sync->floor.size)
         return false;
-    as_fetch_begin(sync, true);
+    as_fetch_begin_compared(sync);
     return true;
 }

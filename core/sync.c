@@ -401,7 +401,7 @@ static void carry_out(anonset_sync *sync, const as_plan *plan)
     if (plan->action == AS_COMPARE)
         as_prove_begin(sync);
     else
-        as_fetch_begin(sync, sync->held == 0);
+        as_fetch_begin(sync);
 }
 
 void as_sync_decide(anonset_sync *sync)
@@ -592,6 +592,8 @@ static bool fits(as_role role, anonset_answer_kind kind)
 
 static void take(anonset_sync *sync, const as_asked *asked, anonset_answer *answer)
 {
+    if (asked->role >= AS_ASK_CLOSE_META && as_flight_has(&sync->flight, AS_ASK_SECTOR))
+        sync->closing_early = true;
     switch (answer->kind) {
     case ANONSET_ANSWER_META:
         take_meta(sync, asked, answer);

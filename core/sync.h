@@ -100,6 +100,7 @@ struct anonset_sync {
     uint8_t digest_held[ANONSET_HASH_BYTES];
     as_ready ready;
     as_reply old_pin, control;
+    bool compared; /* what is held was compared: its block need not be accepted */
 
     /* what is proven of the finalized coins below base: [covered, base) was compared with the
      * target, and nothing below covered differs if the checkpoint `floor` is on its chain */
@@ -111,6 +112,7 @@ struct anonset_sync {
     uint32_t candidate_count;
 
     bool closing_asked;
+    bool closing_early; /* a closing answer overtook the last sector, so it is not behind it */
     as_reply close_control, close_pin;
     bool close_meta_told;
 
@@ -144,7 +146,10 @@ void as_sync_tell_progress(anonset_sync *sync);
 void as_sync_drop_ready(anonset_sync *sync);
 
 /* fetch.c */
-void as_fetch_begin(anonset_sync *sync, bool checked);
+/* Begins the download at `held`, with the continuity check where something is held. */
+void as_fetch_begin(anonset_sync *sync);
+/* The same behind a comparison that covered what is held. */
+void as_fetch_begin_compared(anonset_sync *sync);
 bool as_fetch_continuity_advance(anonset_sync *sync);
 bool as_fetch_download_advance(anonset_sync *sync);
 /* Takes coins that answer `asked`; they are checked here, and used by the next step. */
