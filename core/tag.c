@@ -16,7 +16,7 @@
  * L blocks agree at no more than L of the 2^61 points r.
  *
  * Bound: for any two different coins chosen without knowing the salt,
- *     P(same tag) <= (L + 1) / 2^61 + 2 / 2^32,
+ *     P(same tag) <= (L + 2) / 2^61 + 2 / 2^32,
  * where the second term is that of multiply-shift hashing (Dietzfelbinger et al., 1997). L is 52
  * for a coin of 358 bytes; even for 64 KiB of context the first term is below 2^-45.
  */
@@ -89,7 +89,7 @@ void as_tagger_init(as_tagger *tagger, const uint8_t salt[ANONSET_SALT_BYTES])
 {
     memset(tagger, 0, sizeof *tagger);
     uint64_t r = as_get64(salt) & P;
-    tagger->key[KEY_R] = r == P ? 0 : r;
+    tagger->key[KEY_R] = r == 0 || r == P ? 1 : r; /* 0 would give all coins one tag */
     uint64_t r2 = times(tagger->key[KEY_R], tagger->key[KEY_R]);
     tagger->key[KEY_R2] = r2 >= P ? r2 - P : r2;
     tagger->key[KEY_MULTIPLIER] = as_get64(salt + 8) | 1;

@@ -14,7 +14,8 @@ typedef struct as_tagger {
 
 void as_tagger_init(as_tagger *tagger, const uint8_t salt[ANONSET_SALT_BYTES]);
 
-/* Equal coins have equal tags; others differ but for chance, 1 in 2^32. */
+/* Equal coins have equal tags; others share one with a chance of about 1 in 2^31 at most,
+ * whatever a server that does not know the salt sends: core/tag.c has the bound. */
 uint32_t as_tag(const as_tagger *tagger, const anonset_coin *coin);
 
 #endif
