@@ -1,0 +1,451 @@
+/* The contract of the three writes: every refusal and every effect is a row. */
+#include "core/ledger.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+/* Metas and digests are told apart by one number each. */
+static anonset_meta meta_of(uint8_t block, uint32_t size)
+{
+    anonset_meta meta = {.size = size, .has_set_hash = true};
+    memset(meta.block_hash, block, sizeof meta.block_hash);
+    memset(meta.set_hash, block + 100, sizeof meta.set_hash);
+    return meta;
+}
+
+static void set_digest(uint8_t *digest, uint8_t number)
+{
+    memset(digest, number, ANONSET_HASH_BYTES);
+}
+
+/* A set of `size` coins finalized for block 1 with digest 11; a pending one for block 2 and 200
+ * coins with digest 12. base == NO: no pending set; size == NO: no finalized one. */
+#define NO UINT32_MAX
+
+static as_ledger ledger_of(uint32_t size, anonset_gate gate, uint32_t base, uint32_t count)
+{
+    as_ledger ledger;
+    memset(&ledger, 0, sizeof ledger);
+    ledger.epoch = 7;
+    anonset_state *s = &ledger.state;
+    if (size != NO) {
+        s->has_finalized = true;
+        s->finalized = meta_of(1, size);
+        s->gate = gate;
+        set_digest(s->digest, 11);
+    }
+    if (base != NO) {
+        s->has_pending = true;
+        s->target = meta_of(2, 200);
+        s->base = base;
+        s->count = count;
+        set_digest(s->pending_digest, 12);
+    }
+    return ledger;
+}
+
+static void expect_same(const as_ledger *a, const as_ledger *b, const char *what)
+{
+    uint8_t x[AS_LEDGER_BYTES], y[AS_LEDGER_BYTES];
+    as_ledger_encode(x, a);
+    as_ledger_encode(y, b);
+    cr_expect_arr_eq(x, y, sizeof x, "%s", what);
+}
+
+/* ---- append_sector ------------------------------------------------------------------------ */
+
+typedef struct append_row {
+    const char *what;
+    uint32_t size; /* as ledger_of takes them */
+    anonset_gate gate;
+    uint32_t has_base, has_count;
+    uint8_t block; /* of the target */
+    uint32_t target_size, base, start, n;
+    uint8_t before; /* digest_before */
+    anonset_code want;
+    const char *text; /* part of the refusal */
+} append_row;
+
+#define COUNT ANONSET_GATE_COUNT
+#define NONE  ANONSET_GATE_NONE
+#define OK    ANONSET_OK
+#define STALE ANONSET_STALE
+
+static const append_row append_rows[] = {
+    {"first sector of a group", NO, NONE, NO, 0, 2, 200, 0, 0, 50, 0, OK, NULL},
+    {"an empty first sector", NO, NONE, NO, 0, 2, 200, 0, 0, 0, 0, OK, NULL},
+    {"the whole set at once", NO, NONE, NO, 0, 2, 200, 0, 0, 200, 0, OK, NULL},
+    {"one coin too many", NO, NONE, NO, 0, 2, 200, 0, 0, 201, 0, STALE, "target's 200"},
+    {"sizes that overflow", NO, NONE, NO, 0, 2, 200, 0, 0, UINT32_MAX, 0, STALE, "target's 200"},
+    {"digest at 0 is not zero", NO, NONE, NO, 0, 2, 200, 0, 0, 50, 1, STALE, "another digest"},
+    {"base without a finalized set", NO, NONE, NO, 0, 2, 200, 1, 1, 9, 0, STALE, "the 0 finalized"},
+    {"first sector starts late", NO, NONE, NO, 0, 2, 200, 0, 1, 9, 0, STALE,
+     "expected coins from 0"},
+    {"growth of a finalized set", 100, COUNT, NO, 0, 2, 200, 100, 100, 50, 11, OK, NULL},
+    {"growth on another digest", 100, COUNT, NO, 0, 2, 200, 100, 100, 50, 0, STALE,
+     "another digest"},
+    {"base past the finalized size", 100, COUNT, NO, 0, 2, 200, 101, 101, 9, 11, STALE,
+     "past the 100 finalized"},
+    {"a tail to replace; its digest is not known", 100, COUNT, NO, 0, 2, 200, 60, 60, 9, 99, OK,
+     NULL},
+    {"all to replace", 100, COUNT, NO, 0, 2, 200, 0, 0, 9, 0, OK, NULL},
+    {"all to replace, digest not zero", 100, COUNT, NO, 0, 2, 200, 0, 0, 9, 11, STALE,
+     "another digest"},
+    {"a re-anchor", 100, COUNT, NO, 0, 2, 100, 100, 100, 0, 11, OK, NULL},
+    {"the finalized target again", 100, COUNT, NO, 0, 1, 100, 100, 100, 0, 11, STALE, "already"},
+    {"the finalized target, other size", 100, COUNT, NO, 0, 1, 101, 100, 100, 1, 11, OK, NULL},
+    {"the finalized target at level none", 100, NONE, NO, 0, 1, 100, 0, 0, 50, 0, OK, NULL},
+    {"the next sector", 100, COUNT, 100, 30, 2, 200, 100, 130, 50, 12, OK, NULL},
+    {"the next, without a finalized set", NO, NONE, 0, 30, 2, 200, 0, 30, 50, 12, OK, NULL},
+    {"the last sector", 100, COUNT, 100, 30, 2, 200, 100, 130, 70, 12, OK, NULL},
+    {"past the target's size", 100, COUNT, 100, 30, 2, 200, 100, 130, 71, 12, STALE,
+     "target's 200"},
+    {"the same sector again", 100, COUNT, 100, 30, 2, 200, 100, 100, 30, 11, STALE,
+     "expected coins from 130 on, got 100"},
+    {"a gap", 100, COUNT, 100, 30, 2, 200, 100, 131, 9, 12, STALE,
+     "expected coins from 130 on, got 131"},
+    {"another base", 100, COUNT, 100, 30, 2, 200, 90, 120, 9, 12, STALE,
+     "begins at 100, not at 90"},
+    {"another digest", 100, COUNT, 100, 30, 2, 200, 100, 130, 9, 11, STALE, "another digest"},
+    {"a re-pin with coins", 100, COUNT, 100, 30, 3, 300, 100, 130, 150, 12, OK, NULL},
+    {"a re-pin alone", 100, COUNT, 100, 30, 3, 300, 100, 130, 0, 12, OK, NULL},
+    {"a re-pin to fewer coins than pend", 100, COUNT, 100, 30, 3, 129, 100, 130, 0, 12, STALE,
+     "target's 129"},
+    {"a re-pin to just the coins that pend", 100, COUNT, 100, 30, 3, 130, 100, 130, 0, 12, OK,
+     NULL},
+    {"a re-pin to the finalized target", 100, COUNT, 0, 30, 1, 100, 0, 30, 9, 12, STALE, "already"},
+};
+
+static anonset_append append_of(const append_row *row)
+{
+    anonset_append a = {.group = 5,
+                        .target = meta_of(row->block, row->target_size),
+                        .base = row->base,
+                        .start = row->start,
+                        .n = row->n};
+    set_digest(a.digest_before, row->before);
+    set_digest(a.digest_after, 20);
+    return a;
+}
+
+Test(ledger, append)
+{
+    for (size_t i = 0; i < sizeof append_rows / sizeof *append_rows; i++) {
+        const append_row *row = &append_rows[i];
+        const as_ledger now = ledger_of(row->size, row->gate, row->has_base, row->has_count);
+        as_ledger next = ledger_of(NO, NONE, 3, 3), before = next, want = now;
+        anonset_append a = append_of(row);
+        anonset_detail detail = {.code = OK};
+        cr_expect_eq(as_ledger_append(&next, &now, &a, &detail), row->want, "%s: %s", row->what,
+                     detail.text);
+        cr_expect_eq(detail.code, row->want, "%s", row->what);
+        if (row->want != OK) {
+            cr_expect(strstr(detail.text, row->text), "%s: %s", row->what, detail.text);
+            expect_same(&next, &before, row->what);
+            continue;
+        }
+        want.epoch = row->has_base == NO ? 8 : 7;
+        want.state.has_pending = true;
+        want.state.target = a.target;
+        want.state.base = row->base;
+        want.state.count = row->start + row->n - row->base;
+        set_digest(want.state.pending_digest, 20);
+        expect_same(&next, &want, row->what);
+    }
+}
+
+Test(ledger, append_stops_at_the_last_epoch)
+{
+    as_ledger now = ledger_of(100, COUNT, NO, 0), next;
+    append_row row = {
+        .block = 2, .target_size = 200, .base = 100, .start = 100, .n = 1, .before = 11};
+    anonset_append a = append_of(&row);
+    now.epoch = UINT32_MAX - 1;
+    cr_expect_eq(as_ledger_append(&next, &now, &a, NULL), OK);
+    cr_expect_eq(next.epoch, UINT32_MAX);
+    now.epoch = UINT32_MAX;
+    cr_expect_eq(as_ledger_append(&next, &now, &a, NULL), ANONSET_INTERNAL);
+}
+
+/* ---- mark_complete ------------------------------------------------------------------------ */
+
+typedef struct complete_row {
+    const char *what;
+    uint32_t size;
+    anonset_gate has_gate;
+    uint32_t has_base, has_count;
+    uint8_t block;
+    uint32_t target_size, expected;
+    uint8_t digest;
+    anonset_gate gate;
+    anonset_code want;
+    const char *text;
+    bool again, drop, alias; /* what it comes to */
+} complete_row;
+
+#define SET_HASH ANONSET_GATE_SET_HASH
+
+static const complete_row complete_rows[] = {
+    {"a first set", NO, NONE, 0, 200, 2, 200, 200, 12, COUNT, OK, NULL, 0, 0, 0},
+    {"growth", 100, COUNT, 100, 100, 2, 200, 100, 12, SET_HASH, OK, NULL, 0, 0, 0},
+    {"a tail replaced", 100, COUNT, 60, 140, 2, 200, 140, 12, COUNT, OK, NULL, 0, 1, 0},
+    {"all replaced", 100, COUNT, 0, 200, 2, 200, 200, 12, COUNT, OK, NULL, 0, 1, 0},
+    {"a legacy set replaced", 100, NONE, 0, 200, 2, 200, 200, 12, COUNT, OK, NULL, 0, 1, 0},
+    {"a re-anchor", 200, COUNT, 200, 0, 2, 200, 0, 12, COUNT, OK, NULL, 0, 0, 1},
+    {"a set that only lost its tail", 300, COUNT, 200, 0, 2, 200, 0, 12, COUNT, OK, NULL, 0, 1, 1},
+    {"fewer coins pend than expected", 100, COUNT, 100, 100, 2, 200, 101, 12, COUNT, STALE,
+     "expected 100 pending coins, got 101", 0, 0, 0},
+    {"more coins pend than expected", 100, COUNT, 100, 100, 2, 200, 99, 12, COUNT, STALE,
+     "expected 100 pending coins, got 99", 0, 0, 0},
+    {"not all coins are here", 100, COUNT, 100, 99, 2, 200, 99, 12, COUNT, STALE,
+     "199 of the target's 200", 0, 0, 0},
+    {"another digest", 100, COUNT, 100, 100, 2, 200, 100, 13, COUNT, STALE, "another digest", 0, 0,
+     0},
+    {"another target", 100, COUNT, 100, 100, 3, 200, 100, 12, COUNT, STALE, "another target", 0, 0,
+     0},
+    {"nothing pends", 100, COUNT, NO, 0, 2, 200, 100, 12, COUNT, STALE, "no pending set", 0, 0, 0},
+    {"nothing is stored", NO, NONE, NO, 0, 2, 200, 200, 12, COUNT, STALE, "no pending set", 0, 0,
+     0},
+    {"finalized already", 100, COUNT, NO, 0, 1, 100, 77, 11, COUNT, OK, NULL, 1, 0, 0},
+    {"… and the level rises", 100, COUNT, NO, 0, 1, 100, 77, 11, SET_HASH, OK, NULL, 1, 0, 0},
+    {"… or would fall", 100, SET_HASH, NO, 0, 1, 100, 77, 11, COUNT, OK, NULL, 1, 0, 0},
+    {"… with another digest", 100, COUNT, NO, 0, 1, 100, 77, 12, SET_HASH, STALE, "another digest",
+     0, 0, 0},
+    {"… while others pend", 100, COUNT, 100, 30, 1, 100, 77, 11, SET_HASH, OK, NULL, 1, 0, 0},
+};
+
+static void expect_effect(const complete_row *row, const as_effect *e, const as_ledger *next)
+{
+    bool raised = row->again && row->gate > row->has_gate;
+    cr_expect_eq(e->drop_tail, row->drop, "%s", row->what);
+    cr_expect_eq(e->alias_same_size, row->alias, "%s", row->what);
+    cr_expect_eq(e->add_checkpoint, !row->again, "%s", row->what);
+    cr_expect_eq(e->replace_checkpoint, raised, "%s", row->what);
+    if (!row->again) {
+        cr_expect_eq(e->base, row->has_base, "%s", row->what);
+        cr_expect_eq(e->epoch, 7u, "%s", row->what);
+    }
+    if (!row->again || raised) {
+        cr_expect(as_meta_equal(&e->checkpoint.meta, &next->state.finalized), "%s", row->what);
+        cr_expect_eq(e->checkpoint.gate, row->gate, "%s", row->what);
+        cr_expect_eq(e->checkpoint.digest[31], row->digest, "%s", row->what);
+        cr_expect_not(e->checkpoint.alias, "%s", row->what);
+    }
+}
+
+Test(ledger, complete)
+{
+    for (size_t i = 0; i < sizeof complete_rows / sizeof *complete_rows; i++) {
+        const complete_row *row = &complete_rows[i];
+        const as_ledger now = ledger_of(row->size, row->has_gate, row->has_base, row->has_count);
+        as_ledger next = ledger_of(NO, NONE, 3, 3), before = next, want = now;
+        as_effect effect;
+        anonset_detail detail = {.code = OK};
+        anonset_complete c = {.group = 5,
+                              .target = meta_of(row->block, row->target_size),
+                              .expected_count = row->expected,
+                              .gate = row->gate};
+        set_digest(c.digest, row->digest);
+        cr_expect_eq(as_ledger_complete(&next, &effect, &now, &c, &detail), row->want, "%s: %s",
+                     row->what, detail.text);
+        if (row->want != OK) {
+            cr_expect(strstr(detail.text, row->text), "%s: %s", row->what, detail.text);
+            expect_same(&next, &before, row->what);
+            continue;
+        }
+        if (row->again) {
+            want.state.gate = row->gate > row->has_gate ? row->gate : row->has_gate;
+        } else {
+            want = ledger_of(1, row->gate, NO, 0);
+            want.state.finalized = c.target;
+            set_digest(want.state.digest, row->digest);
+        }
+        expect_same(&next, &want, row->what);
+        expect_effect(row, &effect, &next);
+    }
+}
+
+Test(ledger, discard)
+{
+    const as_ledger with = ledger_of(100, COUNT, 60, 30), without = ledger_of(100, COUNT, NO, 0);
+    as_ledger next;
+    as_ledger_discard(&next, &with);
+    expect_same(&next, &without, "a pending set goes");
+    as_ledger_discard(&next, &without);
+    expect_same(&next, &without, "nothing pends");
+    next = with;
+    as_ledger_discard(&next, &next);
+    expect_same(&next, &without, "in place");
+}
+
+Test(ledger, metas_differ_in_each_field)
+{
+    const anonset_meta a = meta_of(1, 100);
+    anonset_meta b = a, c = a;
+    cr_expect(as_meta_equal(&a, &b));
+    b.size++;
+    cr_expect_not(as_meta_equal(&a, &b), "size");
+    b = a;
+    b.block_hash[31] ^= 1;
+    cr_expect_not(as_meta_equal(&a, &b), "block hash");
+    b = a;
+    b.set_hash[0] ^= 1;
+    cr_expect_not(as_meta_equal(&a, &b), "set hash");
+    b = a;
+    b.has_set_hash = false;
+    cr_expect_not(as_meta_equal(&a, &b), "no set hash");
+    c.has_set_hash = false;
+    cr_expect(as_meta_equal(&b, &c), "neither has one");
+}
+
+/* ---- Records ------------------------------------------------------------------------------ */
+
+static const as_ledger *ledgers(size_t *n)
+{
+    static as_ledger all[6];
+    all[0] = ledger_of(NO, NONE, NO, 0);
+    all[1] = ledger_of(100, SET_HASH, NO, 0);
+    all[2] = ledger_of(NO, NONE, 0, 200);
+    all[3] = ledger_of(100, NONE, 60, 30);
+    all[4] = ledger_of(UINT32_MAX - 1, COUNT, 5, 0);
+    all[4].state.target = meta_of(9, UINT32_MAX);
+    all[4].state.count = UINT32_MAX - 5;
+    all[5] = ledger_of(100, COUNT, 100, 0);
+    all[5].state.finalized.has_set_hash = false;
+    memset(all[5].state.finalized.set_hash, 0, ANONSET_HASH_BYTES);
+    *n = 6;
+    return all;
+}
+
+static void expect_state(const anonset_state *a, const anonset_state *b, size_t i)
+{
+    cr_expect_eq(a->has_finalized, b->has_finalized, "ledger %zu", i);
+    cr_expect_eq(a->gate, b->gate, "ledger %zu", i);
+    cr_expect(as_meta_equal(&a->finalized, &b->finalized), "ledger %zu", i);
+    cr_expect_arr_eq(a->digest, b->digest, ANONSET_HASH_BYTES, "ledger %zu", i);
+    cr_expect_eq(a->has_pending, b->has_pending, "ledger %zu", i);
+    cr_expect(as_meta_equal(&a->target, &b->target), "ledger %zu", i);
+    cr_expect_eq(a->base, b->base, "ledger %zu", i);
+    cr_expect_eq(a->count, b->count, "ledger %zu", i);
+    cr_expect_arr_eq(a->pending_digest, b->pending_digest, ANONSET_HASH_BYTES, "ledger %zu", i);
+}
+
+Test(ledger, record_comes_back_and_every_flipped_bit_is_found)
+{
+    size_t n;
+    const as_ledger *all = ledgers(&n);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t bytes[AS_LEDGER_BYTES];
+        as_ledger back;
+        as_ledger_encode(bytes, &all[i]);
+        cr_assert_eq(as_ledger_decode(&back, bytes, sizeof bytes, NULL), OK);
+        cr_expect_eq(back.epoch, all[i].epoch);
+        expect_state(&back.state, &all[i].state, i);
+        for (size_t bit = 0; bit < sizeof bytes * 8; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            cr_expect_eq(as_ledger_decode(&back, bytes, sizeof bytes, NULL), ANONSET_CORRUPT,
+                         "ledger %zu, bit %zu", i, bit);
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+}
+
+Test(ledger, record_of_another_length_is_corrupt)
+{
+    uint8_t bytes[AS_LEDGER_BYTES + 1] = {0};
+    as_ledger now = ledger_of(100, COUNT, 60, 30), back;
+    as_ledger_encode(bytes, &now);
+    cr_expect_eq(as_ledger_decode(&back, bytes, 0, NULL), ANONSET_CORRUPT);
+    cr_expect_eq(as_ledger_decode(&back, bytes, AS_LEDGER_BYTES - 1, NULL), ANONSET_CORRUPT);
+    cr_expect_eq(as_ledger_decode(&back, bytes, AS_LEDGER_BYTES + 1, NULL), ANONSET_CORRUPT);
+}
+
+/* Well-formed bytes with a right checksum that no write of ours can have stored. */
+Test(ledger, record_that_contradicts_itself_is_corrupt)
+{
+    as_ledger impossible[5], back;
+    for (size_t i = 0; i < 5; i++)
+        impossible[i] = ledger_of(100, COUNT, 60, 30);
+    impossible[0].state.base = 101;
+    impossible[1].state.count = 141;
+    impossible[2].epoch = 0;
+    impossible[3].state.gate = (anonset_gate)3;
+    impossible[4].state.has_finalized = false;
+    for (size_t i = 0; i < 5; i++) {
+        uint8_t bytes[AS_LEDGER_BYTES];
+        as_ledger_encode(bytes, &impossible[i]);
+        cr_expect_eq(as_ledger_decode(&back, bytes, sizeof bytes, NULL), ANONSET_CORRUPT, "%zu", i);
+    }
+}
+
+Test(ledger, checkpoint_comes_back_and_every_flipped_bit_is_found)
+{
+    anonset_checkpoint all[3] = {{.meta = meta_of(3, 70), .gate = COUNT},
+                                 {.meta = meta_of(4, UINT32_MAX), .gate = SET_HASH, .alias = true},
+                                 {.meta = meta_of(5, 0), .gate = NONE}};
+    all[2].meta.has_set_hash = false;
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t bytes[AS_CHECKPOINT_BYTES];
+        anonset_checkpoint back;
+        set_digest(all[i].digest, (uint8_t)(40 + i));
+        as_checkpoint_encode(bytes, &all[i]);
+        cr_assert_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, NULL), OK);
+        cr_expect(as_meta_equal(&back.meta, &all[i].meta));
+        cr_expect_eq(back.gate, all[i].gate);
+        cr_expect_eq(back.alias, all[i].alias);
+        cr_expect_arr_eq(back.digest, all[i].digest, ANONSET_HASH_BYTES);
+        cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes - 1, NULL), ANONSET_CORRUPT);
+        for (size_t bit = 0; bit < sizeof bytes * 8; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, NULL), ANONSET_CORRUPT,
+                         "checkpoint %zu, bit %zu", i, bit);
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+}
+
+/* ---- Rows --------------------------------------------------------------------------------- */
+
+#define FINALIZED ANONSET_VIEW_FINALIZED
+#define NEXT      ANONSET_VIEW_NEXT
+
+Test(ledger, rows_of_a_view)
+{
+    /* 100 finalized; 30 pending from 60 on, of epoch 7. */
+    static const struct {
+        anonset_view view;
+        uint32_t start, epoch;
+        bool pends, want;
+    } rows[] = {
+        {FINALIZED, 0, 3, true, true},    {FINALIZED, 99, 3, true, true},
+        {FINALIZED, 100, 3, true, false}, {FINALIZED, 60, 7, true, false},
+        {NEXT, 59, 3, true, true},        {NEXT, 60, 3, true, false},
+        {NEXT, 60, 7, true, true},        {NEXT, 89, 7, true, true},
+        {NEXT, 90, 7, true, false},       {FINALIZED, 60, 7, false, true},
+        {NEXT, 60, 7, false, true},       {NEXT, 99, 3, false, true},
+        {NEXT, 100, 3, false, false},
+    };
+    const as_ledger with = ledger_of(100, COUNT, 60, 30), without = ledger_of(100, COUNT, NO, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_eq(as_ledger_row_in_view(rows[i].pends ? &with : &without, rows[i].view,
+                                           rows[i].start, rows[i].epoch),
+                     rows[i].want, "row %zu", i);
+    const as_ledger none = ledger_of(NO, NONE, NO, 0);
+    cr_expect_not(as_ledger_row_in_view(&none, NEXT, 0, 7), "nothing is stored");
+}
+
+Test(ledger, sizes_of_views_and_ends_of_rows)
+{
+    const as_ledger with = ledger_of(100, COUNT, 60, 30), without = ledger_of(100, COUNT, NO, 0);
+    const as_ledger none = ledger_of(NO, NONE, NO, 0), large = ledger_of(NO - 1, COUNT, NO, 0);
+    cr_expect_eq(as_ledger_view_size(&with, FINALIZED), 100u);
+    cr_expect_eq(as_ledger_view_size(&with, NEXT), 90u);
+    cr_expect_eq(as_ledger_view_size(&without, NEXT), 100u);
+    cr_expect_eq(as_ledger_view_size(&none, NEXT), 0u);
+    cr_expect_eq(as_ledger_row_end(&with, FINALIZED, 10, 20, 30), 30u, "a whole row");
+    cr_expect_eq(as_ledger_row_end(&with, FINALIZED, 10, 20, NO), 30u, "the last row");
+    cr_expect_eq(as_ledger_row_end(&with, NEXT, 50, 20, 60), 60u, "cut where the pending set is");
+    cr_expect_eq(as_ledger_row_end(&with, FINALIZED, 90, 20, NO), 100u, "cut at the set's end");
+    cr_expect_eq(as_ledger_row_end(&with, NEXT, 80, 20, NO), 90u, "cut at the pending end");
+    cr_expect_eq(as_ledger_row_end(&large, FINALIZED, NO - 5, 20, NO), NO - 1, "no overflow");
+}
