@@ -101,8 +101,11 @@ static unsigned terminal_width(void)
 static void draw(bar *b)
 {
     char line[BAR_LINE];
+    unsigned width = terminal_width();
 
-    bar_line(line, sizeof line, terminal_width(), &b->view);
+    /* Room for the ^C that the terminal may echo behind it: were it to wrap, we could not clear it.
+     */
+    bar_line(line, sizeof line, width > 2 ? width - 2 : width, &b->view);
     fprintf(stderr, "%s%s", clear_line, line);
     fflush(stderr);
     b->drawn = true;

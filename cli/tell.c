@@ -122,7 +122,9 @@ void tell_result(FILE *out, const anonset_result *result, const struct args *arg
     if (result->group)
         fprintf(out, "group %u: ", result->group);
     fprintf(out, "%s\n", what);
-    if (result->error.code != ANONSET_OK && result->error.text[0])
+    /* With code OK the text says the same as `what`, and so it does of a cancel. */
+    if (result->error.code != ANONSET_OK && result->error.code != ANONSET_CANCELLED &&
+        result->error.text[0])
         fprintf(out, "  cause: %s\n", result->error.text);
     /* After a failure of the store its state is not known: say nothing of what was not read. */
     if (result->group && result->outcome != ANONSET_STORE_ERROR)

@@ -72,6 +72,7 @@ install_in()
     ! grep -q "$other" <<<"$needed" || { echo "libanonset.so links $other too"; return 1; }
     LD_LIBRARY_PATH=$to/lib "$to/bin/anonset" --version | tee version || return
     grep -q "($backend)" version || { echo "the program names another backend"; return 1; }
+    # shellcheck disable=SC2016 # backticks of Markdown
     sed -n '/^```c$/,/^```$/p' "$root/README.md" | sed '/^```/d' >example.c
     [ -s example.c ] || { echo "README.md has no C example"; return 1; }
     PKG_CONFIG_PATH=$to/lib/pkgconfig pkg-config --define-variable=prefix="$to" --cflags --libs \

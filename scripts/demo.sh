@@ -54,10 +54,9 @@ start_server()
     local line
     coproc SERVER { exec "$work/sqlite/tests/server/anonset-testserver" --lifeline \
         --recorded "$root/tests/fixtures/m_big6000"; }
+    # shellcheck disable=SC2153 # set by coproc
     server_pid=$SERVER_PID
-    # bash closes and forgets the coprocess's descriptors when it ends: keep some of our own
-    exec {server_out}<&"${SERVER[0]}" {server_in}>&"${SERVER[1]}"
-    read -r -t 20 line <&"$server_out" || fail "the server on this machine did not start"
+    read -r -t 20 line <&"${SERVER[0]}" || fail "the server on this machine did not start"
     url=tcp://127.0.0.1:$(sed -E 's/.*electrumx=([0-9]+).*/\1/' <<<"$line")
     exec {control}<>"/dev/tcp/127.0.0.1/$(sed -E 's/.*control=([0-9]+).*/\1/' <<<"$line")"
 }
@@ -122,7 +121,7 @@ mkdir -p "$work"
 bash "$root/scripts/deps.sh" build
 cd "$root"
 [ ! -f config.status ] || fail "the source tree itself is configured: run make distclean in it first"
-[ -x configure ] && [ configure -nt configure.ac ] || quietly autoreconf autoreconf -fi
+quietly autoreconf autoreconf -fi
 build sqlite
 build lmdb
 quietly make-server make -C "$work/sqlite" -j2 tests/server/anonset-testserver

@@ -81,6 +81,6 @@ fi
 
 missing=$(probe)
 if [ -n "$missing" ]; then
-    echo "Still missing after apt-get:" $missing >&2
+    echo "Still missing after apt-get: ${missing//$'\n'/ }" >&2
     exit 1
 fi
