@@ -148,7 +148,7 @@ static size_t allowed(const server *s, conn *c)
     c->allowance += (at - c->allowance_at) * rate;
     c->allowance = c->allowance < most ? c->allowance : most;
     c->allowance_at = at;
-    return (size_t)c->allowance;
+    return c->allowance > 0 ? (size_t)c->allowance : 0;
 }
 
 static void drop_item(conn *c)
@@ -167,7 +167,8 @@ static void advance(server *s, conn *c, size_t sent)
 {
     item *i = c->first;
     i->sent += sent;
-    c->allowance -= (double)sent;
+    if (limit_of(s, c) > 0)
+        c->allowance -= (double)sent;
     if (c->kind != CONN_CONTROL)
         s->count[COUNT_BYTES_OUT] += sent;
     if (i->sent == i->data.len && i->repeat_at > 0)
