@@ -72,28 +72,6 @@ const char *anonset_outcome_name(anonset_outcome outcome)
     return (unsigned)outcome < ANONSET_OUTCOME_COUNT ? names[outcome] : "unknown";
 }
 
-const char *anonset_outcome_name(anonset_outcome outcome)
-{
-    static const char *const names[ANONSET_OUTCOME_COUNT] = {
-        [ANONSET_FINALIZED] = "finalized",
-        [ANONSET_REANCHORED] = "reanchored",
-        [ANONSET_UP_TO_DATE] = "up_to_date",
-        [ANONSET_NO_SUCH_GROUP] = "no_such_group",
-        [ANONSET_REMOTE_BEHIND] = "remote_behind",
-        [ANONSET_REORG_DETECTED] = "reorg_detected",
-        [ANONSET_ANOMALY] = "anomaly",
-        [ANONSET_BAD_SECTOR] = "bad_sector",
-        [ANONSET_GATE_REFUSED] = "gate_refused",
-        [ANONSET_NETWORK_ERROR] = "network_error",
-        [ANONSET_STORE_BUSY] = "busy",
-        [ANONSET_STORE_ERROR] = "store_error",
-        [ANONSET_OTHER_NETWORK] = "wrong_network",
-        [ANONSET_SYNC_CANCELLED] = "cancelled",
-    };
-    unsigned index = (unsigned)outcome;
-    return index < ANONSET_OUTCOME_COUNT ? names[index] : "unknown";
-}
-
 const char *anonset_version(void)
 {
     return PACKAGE_VERSION;
