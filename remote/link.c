@@ -34,6 +34,8 @@ static CURLcode set_tls(CURL *easy, const as_target *target)
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
     SET(CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+    if (target->ca_file)
+        SET(CURLOPT_CAINFO, target->ca_file);
     if (target->tls_pin)
         SET(CURLOPT_PINNEDPUBLICKEY, target->tls_pin);
     return CURLE_OK;
@@ -97,9 +99,11 @@ static const char *cure_of_fatal(CURLcode code)
                "change the pin";
     case CURLE_SSL_CACERT_BADFILE:
         return "install the system's CA certificates (ca-certificates), or pin the server's key";
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return "what answers there does not speak HTTP: is it ElectrumX (tcp://, ssl://)?";
     case CURLE_SSL_CIPHER:
     case CURLE_NOT_BUILT_IN:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_UNKNOWN_OPTION:
     case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_URL_MALFORMAT:

@@ -22,6 +22,7 @@ typedef struct as_target {
     char *cookie_file; /* NULL: none */
     char *proxy;       /* "": none */
     char *tls_pin;     /* NULL: none */
+    char *ca_file;     /* NULL: the system's; set by tests alone */
     bool tls_insecure;
     unsigned timeout_ms;
 } as_target;

@@ -32,6 +32,7 @@ void as_target_free(as_target *target)
     free(target->cookie_file);
     wipe(target->proxy); /* may hold a password */
     free(target->tls_pin);
+    free(target->ca_file);
     *target = (as_target){0};
 }
 

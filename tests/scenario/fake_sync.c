@@ -12,6 +12,7 @@ static anonset_step hand_out(anonset_sync *sync, anonset_request *request,
     if (kind == ANONSET_REQUEST_SECTOR) {
         request->start = sync->asked * coins;
         request->end = request->start + coins;
+        memcpy(request->block_hash, sync->block_hash, sizeof request->block_hash);
         sync->asked++;
     }
     sync->outstanding[sync->n++] = *request;
@@ -68,6 +69,7 @@ anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anons
     if (answer->kind == ANONSET_ANSWER_META) {
         sync->metas++;
         sync->meta_told = true;
+        memcpy(sync->block_hash, answer->meta.block_hash, sizeof sync->block_hash);
     } else if (answer->kind == ANONSET_ANSWER_COINS && answer->n > 0) {
         sync->coin = answer->coins[0];
         sync->fed = true;

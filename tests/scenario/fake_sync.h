@@ -33,6 +33,7 @@ struct anonset_sync {
     uint32_t last_id;
     uint32_t asked; /* sectors handed out since the last meta, the committed ones included */
     bool meta_asked, meta_told, fed;
+    uint8_t block_hash[ANONSET_HASH_BYTES];
     anonset_coin coin;
 };
 
