@@ -23,7 +23,10 @@
 #define MAP_FIRST ((size_t)128 << 20)
 #define MAP_MOST  ((size_t)1792 << 20)
 #endif
-#define MAP_LEAST ((size_t)1 << 20)
+/* LMDB numbers its own two tables alike in every environment. */
+#define FREE_TABLE 0u
+#define MAIN_TABLE 1u
+#define MAP_LEAST  ((size_t)1 << 20)
 
 size_t as_env_first_map;
 
@@ -450,36 +453,62 @@ static anonset_code grow(as_env *env, unsigned busy_ms, anonset_detail *detail)
 
 /* ---- Writing ------------------------------------------------------------------------------ */
 
+static anonset_code data_file(const as_env *env, int *fd, uint64_t *pages, anonset_detail *detail)
+{
+    struct stat now;
+    int rc = mdb_env_get_fd(env->mdb, fd);
+    if (rc == 0 && fstat(*fd, &now) != 0)
+        rc = errno;
+    if (rc != 0)
+        return as_lmdb_fail(detail, rc, "look at the file", env->path);
+    *pages = (uint64_t)now.st_size / env->page;
+    return ANONSET_OK;
+}
+
 /*
  * Pages that a transaction takes at the end of the file and gives up again are counted in the meta
  * page, but LMDB never writes them: the file would end before the last page counted, as if it had
- * been cut off. So it is made long enough before the commit: by all pages that the deletes can have
- * touched, those put, and what the list of free pages may need. Costs no disk space (a hole).
+ * been cut off. So it is made long enough before a commit that deletes: by all pages that the
+ * deletes can have touched, those put, and what the list of free pages may need. It is a hole,
+ * which takes no space; trim cuts off what was not needed.
  */
-static int lengthen(const as_write *write)
+static anonset_code lengthen(const as_write *write, anonset_detail *detail)
 {
+    const as_env *env = write->env;
     MDB_envinfo info;
     MDB_stat main_table, free_table;
-    mdb_filehandle_t fd;
-    struct stat now;
-    int rc = mdb_env_info(write->env->mdb, &info);
+    uint64_t has;
+    int fd;
+    int rc = mdb_env_info(env->mdb, &info);
     if (rc == 0)
-        rc = mdb_stat(write->txn, write->env->table, &main_table);
+        rc = mdb_stat(write->txn, env->table, &main_table);
     if (rc == 0)
-        rc = mdb_stat(write->txn, 0, &free_table);
-    if (rc == 0)
-        rc = mdb_env_get_fd(write->env->mdb, &fd);
+        rc = mdb_stat(write->txn, FREE_TABLE, &free_table);
     if (rc != 0)
-        return rc;
-    if (fstat(fd, &now) != 0)
-        return errno;
-    size_t tree = write->deletes * (main_table.ms_depth + 1u);
-    size_t frees = free_table.ms_branch_pages + free_table.ms_leaf_pages +
-                   free_table.ms_overflow_pages + write->deletes / 16;
-    size_t pages = info.me_last_pgno + 1 + tree + write->new_pages + frees + 8;
-    if ((uint64_t)now.st_size >= (uint64_t)pages * write->page)
-        return 0;
-    return ftruncate(fd, (off_t)(pages * write->page)) == 0 ? 0 : errno;
+        return as_lmdb_fail(detail, rc, "make the file longer", env->path);
+    anonset_code code = data_file(env, &fd, &has, detail);
+    if (code != ANONSET_OK)
+        return code;
+    uint64_t tree = (uint64_t)write->deletes * (main_table.ms_depth + 1u);
+    uint64_t frees = free_table.ms_branch_pages + free_table.ms_leaf_pages +
+                     free_table.ms_overflow_pages + write->deletes / 16 + 8;
+    uint64_t wants = info.me_last_pgno + 1 + tree + write->new_pages + frees;
+    if (has < wants && ftruncate(fd, (off_t)(wants * env->page)) != 0)
+        return as_lmdb_fail(detail, errno, "make the file longer", env->path);
+    return ANONSET_OK;
+}
+
+/* Cuts off what lies behind the last page counted: what lengthen made, or a failed commit left. No
+ * reader goes there, and writers wait for our lock. If it fails, the file is just longer. */
+static void trim(const as_env *env)
+{
+    MDB_envinfo info;
+    uint64_t has;
+    int fd;
+    if (mdb_env_info(env->mdb, &info) != 0 || data_file(env, &fd, &has, NULL) != ANONSET_OK)
+        return;
+    if (has > info.me_last_pgno + 1)
+        (void)!ftruncate(fd, (off_t)((info.me_last_pgno + 1) * env->page));
 }
 
 /* Whether LMDB gave up on this environment: the meta page could not be written, and who knows which
@@ -518,17 +547,18 @@ static anonset_code finish(as_write *write, anonset_code code, anonset_detail *d
 {
     if (write->cursor)
         mdb_cursor_close(write->cursor);
-    if (code == ANONSET_OK && write->changed && write->deletes > 0) {
-        int rc = lengthen(write);
-        if (rc != 0)
-            code = as_lmdb_fail(detail, rc, "make the file longer", write->env->path);
-    }
+    if (code == ANONSET_OK && write->changed && write->deletes > 0)
+        code = lengthen(write, detail);
     if (code != ANONSET_OK || !write->changed) {
         mdb_txn_abort(write->txn);
         return code;
     }
     write->rc = mdb_txn_commit(write->txn);
-    return write->rc == 0 ? ANONSET_OK : commit_failed(write->env, write->rc, detail);
+    if (write->rc != 0)
+        code = commit_failed(write->env, write->rc, detail);
+    if (code != ANONSET_UNKNOWN && (write->rc != 0 || write->deletes > 0))
+        trim(write->env);
+    return code;
 }
 
 static anonset_code attempt(as_write *write, as_work work, const void *in, unsigned busy_ms,
@@ -572,21 +602,6 @@ anonset_code as_write_fail(as_write *write, int rc, const char *what, anonset_de
     return as_lmdb_fail(detail, rc, what, write->env->path);
 }
 
-/* MDB_APPEND fills pages to the end where the key is the highest of all. */
-static int put(as_write *write, as_key key, MDB_val *val, unsigned flags)
-{
-    uint8_t bytes[AS_KEY_BYTES];
-    MDB_val name = as_key_encode(bytes, key);
-    write->changed = true;
-    write->new_pages += val->mv_size / write->page + 2;
-    if (key.kind == AS_KIND_CHECKPOINT) {
-        int rc = mdb_cursor_put(write->cursor, &name, val, flags | MDB_APPEND);
-        if (rc != MDB_KEYEXIST)
-            return rc;
-    }
-    return mdb_cursor_put(write->cursor, &name, val, flags);
-}
-
 anonset_code as_write_put(as_write *write, as_key key, const void *bytes, size_t len,
                           anonset_detail *detail)
 {
@@ -600,8 +615,12 @@ anonset_code as_write_put(as_write *write, as_key key, const void *bytes, size_t
 anonset_code as_write_reserve(as_write *write, uint8_t **bytes, as_key key, size_t len,
                               anonset_detail *detail)
 {
+    uint8_t name_bytes[AS_KEY_BYTES];
+    MDB_val name = as_key_encode(name_bytes, key);
     MDB_val val = {.mv_size = len, .mv_data = NULL};
-    int rc = put(write, key, &val, MDB_RESERVE);
+    write->changed = true;
+    write->new_pages += len / write->page + 2;
+    int rc = mdb_cursor_put(write->cursor, &name, &val, MDB_RESERVE);
     if (rc != 0)
         return as_write_fail(write, rc, "write", detail);
     *bytes = val.mv_data;
@@ -630,8 +649,6 @@ anonset_code as_write_empty(as_write *write, anonset_detail *detail)
 }
 
 /* ---- Looking things up -------------------------------------------------------------------- */
-
-#define MAIN_TABLE 1u /* LMDB's main table has this number in every environment */
 
 int as_get(MDB_txn *txn, as_key key, MDB_val *val)
 {
@@ -679,7 +696,7 @@ int as_cursor_at_most(MDB_cursor *cursor, as_key *key, MDB_val *val)
         return rc;
     rc = found(wanted.kind, wanted.group, &got, &name);
     if (rc == 0 && got.at == wanted.at && got.sub == wanted.sub)
-        return 0;
+        return 0; /* *key is that already */
     if (rc != 0 && rc != MDB_NOTFOUND)
         return rc;
     return as_cursor_move(cursor, MDB_PREV, wanted.kind, wanted.group, key, val);

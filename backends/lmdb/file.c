@@ -166,13 +166,14 @@ typedef struct meta_page {
     size_t txn;
 } meta_page;
 
-#define META_FLAG     0x08u
-#define META_MAGIC    0xBEEFC0DEu
-#define META_VERSION  1u
-#define PAGE_LEAST    512u
-#define PAGE_MOST     65536u
-#define OTHER_WORD_AT (sizeof(size_t) == 8 ? 12u : 16u) /* the magic's place with the other word   \
-                                                         */
+#define META_FLAG    0x08u
+#define META_MAGIC   0xBEEFC0DEu
+#define META_VERSION 1u
+#define PAGE_LEAST   512u
+#define PAGE_MOST    65536u
+#define OTHER_WORD_AT                                                                              \
+    (sizeof(size_t) == 8 ? 12u : 16u) /* the magic's place with the other word                     \
+                                       */
 
 static bool is_other_machines(const uint8_t *bytes)
 {

@@ -6,12 +6,11 @@
  *     info                                      what the store is: file.h
  *     pack       | group | start | epoch        a pack of coins: core/pack.h
  *     ledger     | group                        the group's record: core/ledger.h, fixed length
- *     checkpoint | group | size  | seq          core/ledger.h; of one size the highest seq is the
- *                                               current one, below it are its aliases
+ *     checkpoint | group | chunk                up to 37 checkpoints: checkpoints.h
  *
  * The kind is one byte, the rest four each. The order of the kinds is chosen for what a commit has
- * to rewrite: the newest packs lie beside the ledger records, mostly in one page. Checkpoints come
- * last, where LMDB can fill its pages by MDB_APPEND.
+ * to rewrite: the newest packs, the ledger records and the newest checkpoints lie side by side,
+ * mostly in one page.
  */
 #ifndef AS_LMDB_KEYS_H
 #define AS_LMDB_KEYS_H
@@ -30,8 +29,8 @@ typedef enum as_kind {
 typedef struct as_key {
     as_kind kind;
     uint32_t group;
-    uint32_t at;  /* pack: start; checkpoint: size */
-    uint32_t sub; /* pack: epoch; checkpoint: seq */
+    uint32_t at;  /* pack: start; checkpoint: chunk */
+    uint32_t sub; /* pack: epoch */
 } as_key;
 
 #define AS_KEY_BYTES 13u /* the longest */
@@ -51,7 +50,11 @@ static inline uint32_t as_key_get32(const uint8_t *in)
 
 static inline size_t as_key_len(as_kind kind)
 {
-    return kind == AS_KIND_INFO ? 1 : kind == AS_KIND_LEDGER ? 5 : AS_KEY_BYTES;
+    static const uint8_t lens[] = {[AS_KIND_INFO] = 1,
+                                   [AS_KIND_PACK] = AS_KEY_BYTES,
+                                   [AS_KIND_LEDGER] = 5,
+                                   [AS_KIND_CHECKPOINT] = 9};
+    return lens[kind];
 }
 
 /* Encodes into `bytes`, to which the result points. */
@@ -74,10 +77,10 @@ static inline bool as_key_decode(as_key *key, const MDB_val *val)
     *key = (as_key){.kind = (as_kind)bytes[0]};
     if (val->mv_size >= 5)
         key->group = as_key_get32(bytes + 1);
-    if (val->mv_size == AS_KEY_BYTES) {
+    if (val->mv_size >= 9)
         key->at = as_key_get32(bytes + 5);
+    if (val->mv_size == AS_KEY_BYTES)
         key->sub = as_key_get32(bytes + 9);
-    }
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include "backends/lmdb/read.h"
 
+#include "backends/lmdb/checkpoints.h"
 #include "backends/lmdb/file.h"
 #include "core/detail.h"
 #include "core/pack.h"
@@ -13,9 +14,7 @@
 struct as_view {
     as_env *env;
     MDB_txn *txn;
-    MDB_cursor *rows;
-    MDB_cursor *checkpoints;
-    uint32_t next_checkpoint; /* the index behind the one that `checkpoints` stands at */
+    MDB_cursor *cursor;
     uint32_t group;
     anonset_view which;
     as_ledger ledger;
@@ -28,11 +27,9 @@ static anonset_code fail(const as_view *view, int rc, anonset_detail *detail)
     return as_lmdb_fail(detail, rc, "read", as_env_path(view->env));
 }
 
-static anonset_code open_cursors(as_view *view, MDB_dbi table, anonset_detail *detail)
+static anonset_code open_cursor(as_view *view, anonset_detail *detail)
 {
-    int rc = mdb_cursor_open(view->txn, table, &view->rows);
-    if (rc == 0)
-        rc = mdb_cursor_open(view->txn, table, &view->checkpoints);
+    int rc = mdb_cursor_open(view->txn, as_env_table(view->env), &view->cursor);
     return rc == 0 ? ANONSET_OK : fail(view, rc, detail);
 }
 
@@ -47,7 +44,7 @@ anonset_code as_view_open(as_view **view, anonset_state *state, as_env *env, uin
     if (code == ANONSET_OK)
         code = as_load_ledger(&made->ledger, made->txn, group, as_env_path(env), detail);
     if (code == ANONSET_OK)
-        code = open_cursors(made, as_env_table(env), detail);
+        code = open_cursor(made, detail);
     if (code != ANONSET_OK) {
         as_view_close(made);
         return code;
@@ -62,10 +59,8 @@ void as_view_close(void *closed)
     as_view *view = closed;
     if (view == NULL)
         return;
-    if (view->rows)
-        mdb_cursor_close(view->rows);
-    if (view->checkpoints)
-        mdb_cursor_close(view->checkpoints);
+    if (view->cursor)
+        mdb_cursor_close(view->cursor);
     if (view->txn)
         as_read_end(view->env, view->txn);
     free(view->coins);
@@ -85,7 +80,7 @@ static int move_in_view(as_view *view, MDB_cursor_op op, as_key *key, MDB_val *v
 {
     int rc;
     do
-        rc = as_cursor_move(view->rows, op, AS_KIND_PACK, view->group, key, val);
+        rc = as_cursor_move(view->cursor, op, AS_KIND_PACK, view->group, key, val);
     while (rc == 0 && !as_ledger_row_in_view(&view->ledger, view->which, key->at, key->sub));
     return rc;
 }
@@ -120,7 +115,7 @@ static anonset_code find_row(as_view *view, row *found, uint32_t position, anons
     as_key key = {AS_KIND_PACK, view->group, position, UINT32_MAX};
     MDB_val val;
     uint32_t next = UINT32_MAX;
-    int rc = as_cursor_at_most(view->rows, &key, &val);
+    int rc = as_cursor_at_most(view->cursor, &key, &val);
     if (rc == 0 && !as_ledger_row_in_view(&view->ledger, view->which, key.at, key.sub))
         rc = move_in_view(view, MDB_PREV, &key, &val);
     if (rc == MDB_NOTFOUND)
@@ -182,28 +177,17 @@ anonset_code as_view_tags(void *reading, anonset_run *run, uint32_t position,
 
 /* ---- Checkpoints -------------------------------------------------------------------------- */
 
-/* Keys ascend by size and then by age: backwards is the order wanted, newest first, an alias right
- * behind the one it belongs to. */
 anonset_code as_view_checkpoint(void *reading, anonset_checkpoint *checkpoint, uint32_t index,
                                 anonset_detail *detail)
 {
-    as_view *view = reading;
-    as_key key = {AS_KIND_CHECKPOINT, view->group, UINT32_MAX, UINT32_MAX};
-    MDB_val val;
-    int rc = 0;
-    uint32_t next = index < view->next_checkpoint ? 0 : view->next_checkpoint;
-    view->next_checkpoint = 0;
-    if (next == 0) {
-        rc = as_cursor_at_most(view->checkpoints, &key, &val);
-        next = 1;
-    }
-    for (; rc == 0 && next <= index; next++)
-        rc = as_cursor_move(view->checkpoints, MDB_PREV, AS_KIND_CHECKPOINT, view->group, &key,
-                            &val);
-    if (rc == MDB_NOTFOUND)
-        return as_fail(detail, ANONSET_NOT_FOUND, 0, "no checkpoint %u", (unsigned)index);
-    if (rc != 0)
-        return fail(view, rc, detail);
-    view->next_checkpoint = index + 1;
-    return as_checkpoint_decode(checkpoint, val.mv_data, val.mv_size, detail);
+    const as_view *view = reading;
+    uint32_t n;
+    const char *path = as_env_path(view->env);
+    anonset_code code = as_checkpoints_count(&n, view->cursor, view->group, path, detail);
+    if (code != ANONSET_OK)
+        return code;
+    if (index >= n)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "%s: group %u has %u checkpoints", path,
+                       (unsigned)view->group, (unsigned)n);
+    return as_checkpoints_read(checkpoint, view->txn, view->group, n - 1 - index, path, detail);
 }

@@ -251,15 +251,15 @@ static anonset_code delete_rows(as_write *write, const as_key *keys, uint32_t n,
     return ANONSET_OK;
 }
 
-anonset_code as_rows_join(as_write *write, uint32_t group, uint32_t base, uint32_t epoch,
+anonset_code as_rows_join(as_write *write, uint32_t group, const as_effect *effect,
                           anonset_detail *detail)
 {
+    uint32_t base = effect->base, epoch = effect->epoch;
     batch b = {0};
     as_key keys[JOIN_ROWS];
     uint32_t n_keys = 0, old_epoch = 0;
     bool all = false, same = false;
-    /* Coins read from a page that this write has changed already would move under our hands. */
-    if (base == 0 || write->changed)
+    if (base == 0 || effect->drop_tail)
         return ANONSET_OK;
     anonset_code code = take_finalized(&b, &old_epoch, write, group, base, detail);
     uint32_t n_old = b.n;

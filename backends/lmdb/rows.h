@@ -16,9 +16,10 @@
 anonset_code as_rows_append(as_write *write, const anonset_append *append, uint32_t epoch,
                             bool has_rows, anonset_detail *detail);
 
-/* Joins the last finalized row below `base` with the pending set of `epoch`, if both are small. The
- * result is right with or without. Called as part of mark_complete. */
-anonset_code as_rows_join(as_write *write, uint32_t group, uint32_t base, uint32_t epoch,
+/* Joins the last finalized row with the pending set that mark_complete finalizes, if both are small
+ * and no tail is replaced. The result is right with or without. Before anything else is changed:
+ * coins read from a page that this write has changed would move under our hands. */
+anonset_code as_rows_join(as_write *write, uint32_t group, const as_effect *effect,
                           anonset_detail *detail);
 
 /* Deletes the group's rows that start at `from` or above and whose epoch is (keep: is not) `epoch`.

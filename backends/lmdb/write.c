@@ -3,6 +3,7 @@
 
 #include "backends/lmdb/write.h"
 
+#include "backends/lmdb/checkpoints.h"
 #include "backends/lmdb/file.h"
 #include "backends/lmdb/rows.h"
 #include "core/detail.h"
@@ -37,82 +38,17 @@ anonset_code as_work_append(as_write *write, const void *in, anonset_detail *det
     return code == ANONSET_OK ? store(write, append->group, &next, detail) : code;
 }
 
-/* ---- Checkpoints -------------------------------------------------------------------------- */
-
-static anonset_code put_checkpoint(as_write *write, as_key key,
-                                   const anonset_checkpoint *checkpoint, anonset_detail *detail)
-{
-    uint8_t bytes[AS_CHECKPOINT_BYTES];
-    as_checkpoint_encode(bytes, checkpoint);
-    return as_write_put(write, key, bytes, sizeof bytes, detail);
-}
-
-/* Deletes the entries of a kind and group from `from` (size or start) on. */
-static anonset_code delete_from(as_write *write, as_kind kind, uint32_t group, uint32_t from,
-                                anonset_detail *detail)
-{
-    as_key key = {kind, group, from, 0};
-    MDB_val val;
-    int rc = as_cursor_at_least(write->cursor, &key, &val);
-    while (rc == 0) {
-        anonset_code code = as_write_delete(write, detail);
-        if (code != ANONSET_OK)
-            return code;
-        rc = as_cursor_move(write->cursor, MDB_NEXT, kind, group, &key, &val);
-    }
-    return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
-}
-
-static anonset_code make_alias(as_write *write, as_key key, const MDB_val *val,
-                               anonset_detail *detail)
-{
-    anonset_checkpoint old;
-    anonset_code code = as_checkpoint_decode(&old, val->mv_data, val->mv_size, detail);
-    if (code != ANONSET_OK)
-        return code;
-    old.alias = true;
-    return put_checkpoint(write, key, &old, detail);
-}
-
-/* Stores the newest checkpoint: in place of the one of its size, above it, or as the first. */
-static anonset_code set_checkpoint(as_write *write, uint32_t group, const as_effect *effect,
-                                   anonset_detail *detail)
-{
-    uint32_t size = effect->checkpoint.meta.size;
-    as_key key = {AS_KIND_CHECKPOINT, group, size, UINT32_MAX};
-    MDB_val val;
-    int rc = as_cursor_at_most(write->cursor, &key, &val);
-    bool has_same = rc == 0 && key.at == size;
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return as_write_fail(write, rc, "read", detail);
-    if (has_same && effect->alias_same_size) {
-        anonset_code code = make_alias(write, key, &val, detail);
-        if (code != ANONSET_OK)
-            return code;
-    }
-    if (!has_same)
-        key = (as_key){AS_KIND_CHECKPOINT, group, size, 0};
-    else if (!effect->replace_checkpoint)
-        key.sub++;
-    return put_checkpoint(write, key, &effect->checkpoint, detail);
-}
-
 /* ---- Completing and discarding ------------------------------------------------------------ */
 
-static anonset_code apply(as_write *write, uint32_t group, const as_ledger *now,
-                          const as_effect *effect, anonset_detail *detail)
+static anonset_code apply(as_write *write, uint32_t group, const as_effect *effect,
+                          anonset_detail *detail)
 {
     anonset_code code = ANONSET_OK;
-    if (effect->drop_tail) {
+    if (effect->add_checkpoint) /* first of all: it reads rows where nothing may have changed yet */
+        code = as_rows_join(write, group, effect, detail);
+    if (code == ANONSET_OK && effect->drop_tail)
         code = as_rows_drop(write, group, effect->base, effect->epoch, true, detail);
-        if (code == ANONSET_OK && effect->base < UINT32_MAX)
-            code = delete_from(write, AS_KIND_CHECKPOINT, group, effect->base + 1, detail);
-    }
-    if (code == ANONSET_OK && now->state.has_pending && effect->add_checkpoint)
-        code = as_rows_join(write, group, effect->base, effect->epoch, detail);
-    if (code == ANONSET_OK && (effect->add_checkpoint || effect->replace_checkpoint))
-        code = set_checkpoint(write, group, effect, detail);
-    return code;
+    return code == ANONSET_OK ? as_checkpoints_update(write, group, effect, detail) : code;
 }
 
 anonset_code as_work_complete(as_write *write, const void *in, anonset_detail *detail)
@@ -124,7 +60,7 @@ anonset_code as_work_complete(as_write *write, const void *in, anonset_detail *d
     if (code == ANONSET_OK)
         code = as_ledger_complete(&next, &effect, &now, complete, detail);
     if (code == ANONSET_OK)
-        code = apply(write, complete->group, &now, &effect, detail);
+        code = apply(write, complete->group, &effect, detail);
     return code == ANONSET_OK ? store(write, complete->group, &next, detail) : code;
 }
 
@@ -194,6 +130,22 @@ static anonset_code clear_all(as_write *write, anonset_detail *detail)
     return store_info(write, &info, detail);
 }
 
+/* Deletes the entries of a kind and group. */
+static anonset_code delete_kind(as_write *write, as_kind kind, uint32_t group,
+                                anonset_detail *detail)
+{
+    as_key key = {.kind = kind, .group = group};
+    MDB_val val;
+    int rc = as_cursor_at_least(write->cursor, &key, &val);
+    while (rc == 0) {
+        anonset_code code = as_write_delete(write, detail);
+        if (code != ANONSET_OK)
+            return code;
+        rc = as_cursor_move(write->cursor, MDB_NEXT, kind, group, &key, &val);
+    }
+    return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
+}
+
 anonset_code as_work_clear(as_write *write, const void *in, anonset_detail *detail)
 {
     static const as_kind kinds[] = {AS_KIND_PACK, AS_KIND_LEDGER, AS_KIND_CHECKPOINT};
@@ -202,6 +154,6 @@ anonset_code as_work_clear(as_write *write, const void *in, anonset_detail *deta
     if (group == 0)
         return clear_all(write, detail);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && code == ANONSET_OK; i++)
-        code = delete_from(write, kinds[i], group, 0, detail);
+        code = delete_kind(write, kinds[i], group, detail);
     return code;
 }
