@@ -95,7 +95,7 @@ static anonset_code next_start(as_view *view, uint32_t *start, anonset_detail *d
     int rc;
     *start = UINT32_MAX;
     do {
-        rc = as_cursor_move(view->rows, MDB_NEXT, AS_KIND_PACK, view->group, &key, &val);
+        rc = as_cursor_move(view->cursor, MDB_NEXT, AS_KIND_PACK, view->group, &key, &val);
         if (rc == 0 && as_ledger_row_in_view(&view->ledger, view->which, key.at, key.sub)) {
             *start = key.at;
             return ANONSET_OK;
