@@ -24,6 +24,22 @@ static anonset_code store(as_write *write, uint32_t group, const as_ledger *next
                         sizeof bytes, detail);
 }
 
+/* Deletes the entries of a kind and group. */
+static anonset_code delete_kind(as_write *write, as_kind kind, uint32_t group,
+                                anonset_detail *detail)
+{
+    as_key key = {.kind = kind, .group = group};
+    MDB_val val;
+    int rc = as_cursor_at_least(write->cursor, &key, &val);
+    while (rc == 0) {
+        anonset_code code = as_write_delete(write, detail);
+        if (code != ANONSET_OK)
+            return code;
+        rc = as_cursor_move(write->cursor, MDB_NEXT, kind, group, &key, &val);
+    }
+    return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
+}
+
 anonset_code as_work_append(as_write *write, const void *in, anonset_detail *detail)
 {
     const anonset_append *append = in;
@@ -76,7 +92,7 @@ anonset_code as_work_discard(as_write *write, const void *in, anonset_detail *de
     if (code != ANONSET_OK)
         return code;
     if (!next.state.has_finalized) /* nothing is stored of the group any more */
-        return delete_from(write, AS_KIND_LEDGER, group, 0, detail);
+        return delete_kind(write, AS_KIND_LEDGER, group, detail);
     return store(write, group, &next, detail);
 }
 
@@ -128,22 +144,6 @@ static anonset_code clear_all(as_write *write, anonset_detail *detail)
     info.has_genesis = false;
     memset(info.genesis, 0, sizeof info.genesis);
     return store_info(write, &info, detail);
-}
-
-/* Deletes the entries of a kind and group. */
-static anonset_code delete_kind(as_write *write, as_kind kind, uint32_t group,
-                                anonset_detail *detail)
-{
-    as_key key = {.kind = kind, .group = group};
-    MDB_val val;
-    int rc = as_cursor_at_least(write->cursor, &key, &val);
-    while (rc == 0) {
-        anonset_code code = as_write_delete(write, detail);
-        if (code != ANONSET_OK)
-            return code;
-        rc = as_cursor_move(write->cursor, MDB_NEXT, kind, group, &key, &val);
-    }
-    return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
 }
 
 anonset_code as_work_clear(as_write *write, const void *in, anonset_detail *detail)
