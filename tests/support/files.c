@@ -18,12 +18,24 @@ void ts_die(const char *format, ...)
     abort();
 }
 
+/* A string that lives as long as the process; the list keeps it from being a leak. */
+typedef struct kept {
+    struct kept *next;
+    char text[];
+} kept;
+
+static kept *all_kept;
+
 static const char *join(const char *a, const char *b)
 {
-    char *path;
-    if (asprintf(&path, "%s/%s", a, b) < 0)
+    size_t len = strlen(a) + 1 + strlen(b) + 1;
+    kept *k = malloc(sizeof *k + len);
+    if (!k)
         ts_die("no memory");
-    return path;
+    snprintf(k->text, len, "%s/%s", a, b);
+    k->next = all_kept;
+    all_kept = k;
+    return k->text;
 }
 
 const char *ts_source(const char *below)
