@@ -38,7 +38,7 @@ void as_sector_good(as_sector *sector, uint32_t n, uint64_t bytes)
         per_coin = UINT32_MAX;
     /* The most seen in the last answers: falls slowly, rises at once, since an answer just past a
      * power of two travels as twice its size. */
-    uint32_t kept = sector->bytes_per_coin - sector->bytes_per_coin / 16;
+    uint32_t kept = sector->bytes_per_coin - sector->bytes_per_coin / 128;
     sector->bytes_per_coin = per_coin > kept ? (uint32_t)per_coin : kept;
     /* Grow back by a quarter after a failure, not at once to what failed. */
     uint64_t most = (uint64_t)sector->most + sector->most / 4 + 1;

@@ -1,0 +1,323 @@
+/* The scenarios of a sync, by the program, over a real socket, on both backends. */
+#include "tests/scenario/scene.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECTOR_50 "--sector-size", "50"
+
+/* Starts a sync that stops after `sectors` sector answers, and kills it there. */
+static void kill_after(scene *s, unsigned sectors)
+{
+    ts_process sync;
+    ts_tell(&s->server, "hold %u", sectors);
+    ts_anonset_start(&sync, s->backend, "sync", "--db", s->db, "--server", s->server.tcp, "--group",
+                     "1", SECTOR_50, "--quiet", NULL);
+    ts_wait(&s->server, "held", 1);
+    ts_kill(&sync);
+    ts_tell(&s->server, "release");
+}
+
+SCENARIO(sync, first_sync_in_one_sector, "--coins", "40")
+{
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 40);
+    cr_assert_eq(scene_int(s, "resumed_from"), 0);
+    scene_is_whole(s);
+    scene_sync_is(s, "up_to_date", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 0);
+}
+
+SCENARIO(sync, first_sync_in_many_sectors, "--coins", "2000", "--bare-every", "7")
+{
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 2000);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, over_http, "--coins", "1000")
+{
+    scene_sync_at(s, s->server.http, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    scene_is_whole(s);
+    ts_tell(&s->server, "grow 70");
+    scene_sync_at(s, s->server.http, NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 70);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, growth_fetches_only_what_is_new, "--coins", "1000")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "grow 130");
+    ts_tell(&s->server, "reset");
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 130);
+    cr_assert_eq(scene_int(s, "resumed_from"), 1000);
+    /* One for the overlap, two for the pins asked before and behind. */
+    cr_assert_leq(ts_count(&s->server, "coins"), 130 + 3);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, a_small_delta_takes_two_flights, "--coins", "1000")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "grow 5");
+    ts_tell(&s->server, "reset");
+    scene_sync_is(s, "finalized", 0);
+    /* genesis and meta; then old pin, made-up pin, sector, made-up pin and pin behind it */
+    cr_assert_eq(scene_int(s, "requests"), 7);
+    cr_assert_eq(ts_count(&s->server, "connections"), 1);
+}
+
+SCENARIO(sync, killed_and_resumed, "--coins", "1000")
+{
+    kill_after(s, 6);
+    cr_assert_str_eq(scene_status(s, "finalized"), "null", "a part of a set was shown");
+    scene_verify(s);
+    ts_tell(&s->server, "reset");
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_geq(scene_int(s, "resumed_from"), 5 * 50, "committed sectors were lost");
+    cr_assert_eq(scene_int(s, "discarded"), 0);
+    cr_assert_leq(ts_count(&s->server, "coins"), 1000 - 5 * 50 + 2 + 1);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, readers_see_the_old_set_while_a_newer_one_comes, "--coins", "500")
+{
+    char before[65];
+    scene_sync_is(s, "finalized", 0);
+    (void)snprintf(before, sizeof before, "%s", scene_digest(s));
+    ts_tell(&s->server, "grow 500");
+    kill_after(s, 4);
+    cr_assert_str_eq(scene_digest(s), before);
+    cr_assert_str_eq(scene_status(s, "finalized.size"), "500");
+    cr_assert_str_eq(scene_status(s, "pending.base"), "500");
+    scene_sync_is(s, "finalized", 0);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, the_chain_grows_between_two_attempts, "--coins", "1000")
+{
+    kill_after(s, 6);
+    ts_tell(&s->server, "grow 200");
+    ts_tell(&s->server, "reset");
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_geq(scene_int(s, "resumed_from"), 5 * 50);
+    cr_assert_eq(scene_int(s, "discarded"), 0, "coins of the older block were not kept");
+    cr_assert_leq(ts_count(&s->server, "coins"), 1200 - 5 * 50 + 3);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, the_pending_block_is_reorganized_away, "--coins", "1000")
+{
+    kill_after(s, 6);
+    ts_tell(&s->server, "reorg 1");
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_geq(scene_int(s, "discarded"), 5 * 50);
+    cr_assert_eq(scene_int(s, "resumed_from"), 0);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, the_target_is_reorganized_away_in_mid_sync, "--coins", "1000")
+{
+    ts_tell(&s->server, "at sectors 6 reorg 2");
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, a_crash_between_the_last_sector_and_the_finalize, "--coins", "300")
+{
+    ts_process sync;
+    /* The sectors are in, the closing question (a made-up pin) is held back. */
+    ts_tell(&s->server, "hold 6");
+    ts_anonset_start(&sync, s->backend, "sync", "--db", s->db, "--server", s->server.tcp, "--group",
+                     "1", SECTOR_50, "--quiet", NULL);
+    ts_wait(&s->server, "held", 1);
+    for (int i = 0; i < 200 && strcmp(scene_status(s, "pending.count"), "300") != 0; i++)
+        (void)ts_ended(&sync, 25);
+    ts_kill(&sync);
+    ts_tell(&s->server, "release");
+    cr_assert_str_eq(scene_status(s, "pending.count"), "300");
+    cr_assert_str_eq(scene_status(s, "finalized"), "null");
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 0);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, same_coins_mined_again, "--coins", "600")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "remine 1");
+    scene_sync_is(s, "reanchored", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 0);
+    scene_is_whole(s);
+    scene_sync_is(s, "up_to_date", 0);
+}
+
+SCENARIO(sync, a_smaller_chain_is_not_followed, "--coins", "600")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "undo 2");
+    scene_sync_is(s, "remote_behind", 5);
+    cr_assert_str_eq(scene_status(s, "finalized.size"), "600");
+    ts_tell(&s->server, "keep 0");
+    scene_sync_is(s, "no_such_group", 5);
+    cr_assert_str_eq(scene_status(s, "finalized.size"), "600");
+}
+
+SCENARIO(sync, a_server_that_lags_catches_up, "--coins", "600")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "lag 2");
+    scene_sync_is(s, "remote_behind", 5);
+    ts_tell(&s->server, "lag 0");
+    scene_sync_is(s, "up_to_date", 0);
+}
+
+static void reorg_is_kept(scene *s, const char *command)
+{
+    char before[65];
+    scene_sync_is(s, "finalized", 0);
+    (void)snprintf(before, sizeof before, "%s", scene_digest(s));
+    ts_tell(&s->server, "%s", command);
+    scene_sync_is(s, "reorg_detected", 5);
+    cr_assert_str_eq(scene_digest(s), before, "a reorg changed the finalized set");
+    scene_verify(s);
+}
+
+SCENARIO(sync, a_reorg_of_one_block_is_detected, "--coins", "600")
+{
+    reorg_is_kept(s, "reorg 1");
+}
+
+SCENARIO(sync, a_deep_reorg_is_detected, "--coins", "1200")
+{
+    reorg_is_kept(s, "reorg 9");
+}
+
+SCENARIO(sync, a_reorg_to_the_same_size_is_detected, "--coins", "600")
+{
+    reorg_is_kept(s, "replace 2");
+}
+
+SCENARIO(sync, anomaly_another_size_for_the_same_block, "--coins", "600")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "fault size on=meta times=1 arg=700");
+    scene_sync_is(s, "anomaly", 4);
+    ts_tell(&s->server, "fault set-hash on=meta times=1");
+    scene_sync_is(s, "anomaly", 4);
+    scene_sync_is(s, "up_to_date", 0);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, a_group_of_one_block_grows_to_two, "--coins", "0")
+{
+    ts_tell(&s->server, "block 30");
+    scene_sync_is(s, "finalized", 0);
+    scene_is_whole(s);
+    scene_sync_is(s, "up_to_date", 0);
+    ts_tell(&s->server, "block 20");
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 20);
+    scene_is_whole(s);
+    ts_tell(&s->server, "block 10");
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 10);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, no_coin_yet, "--coins", "0")
+{
+    scene_sync_is(s, "no_such_group", 5);
+    ts_tell(&s->server, "block 3");
+    scene_sync_is(s, "finalized", 0);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, every_group, "--coins", "900", "--group-limit", "400", "--group-overlap", "100")
+{
+    scene_sync(s, "--all", SECTOR_50, NULL);
+    cr_assert_eq(s->last.exit_code, 0, "%s%s", s->last.out, s->last.err);
+    cr_assert(ts_json_is(ts_line(s->last.out, 0), "group", "1"));
+    cr_assert(ts_json_is(ts_line(s->last.out, 0), "outcome", "finalized"));
+    cr_assert(ts_json_is(ts_line(s->last.out, 1), "group", "2"));
+    cr_assert(ts_json_is(ts_line(s->last.out, 1), "outcome", "finalized"));
+    cr_assert(ts_json_is(ts_line(s->last.out, 2), "group", "3"));
+    scene_is_whole(s);
+    scene_sync(s, "--all", NULL);
+    cr_assert_eq(s->last.exit_code, 0);
+    cr_assert(ts_json_is(ts_line(s->last.out, 0), "outcome", "up_to_date"));
+}
+
+SCENARIO(sync, another_network_is_refused, "--coins", "100")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "genesis %064d", 7);
+    ts_tell(&s->server, "grow 10");
+    scene_sync_is(s, "wrong_network", 4);
+    cr_assert_str_eq(scene_status(s, "finalized.size"), "100");
+}
+
+SCENARIO(sync, interrupted_by_the_user, "--coins", "2000")
+{
+    ts_process sync;
+    ts_tell(&s->server, "hold 10");
+    ts_anonset_start(&sync, s->backend, "sync", "--json", "--db", s->db, "--server", s->server.tcp,
+                     "--group", "1", SECTOR_50, NULL);
+    ts_wait(&s->server, "held", 1);
+    ts_signal(&sync, SIGINT);
+    ts_result_free(&s->last);
+    ts_finish(&sync, &s->last, 10000);
+    scene_outcome(s, "cancelled", 130);
+    ts_tell(&s->server, "release");
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_geq(scene_int(s, "resumed_from"), 9 * 50, "committed sectors were lost");
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, two_processes_sync_one_store, "--coins", "3000")
+{
+    ts_process sync[2];
+    ts_result result[2];
+    ts_tell(&s->server, "shape latency=5 rate=0 hold-small=0");
+    for (int i = 0; i < 2; i++)
+        ts_anonset_start(&sync[i], s->backend, "sync", "--json", "--db", s->db, "--server",
+                         s->server.tcp, "--group", "1", SECTOR_50, NULL);
+    for (int i = 0; i < 2; i++) {
+        ts_finish(&sync[i], &result[i], 120000);
+        cr_assert(result[i].exit_code == 0 || result[i].exit_code == 7, "%s: %s%s", s->backend,
+                  result[i].out, result[i].err);
+    }
+    cr_assert(result[0].exit_code == 0 || result[1].exit_code == 0, "neither finished");
+    for (int i = 0; i < 2; i++)
+        ts_result_free(&result[i]);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, over_tls_with_a_pin_through_a_proxy, "--coins", "500", "--tls-make", "/tmp")
+{
+    scene_sync_at(s, s->server.ssl, "--proxy", s->server.socks, "--tls-pin", s->server.tls_pin,
+                  NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_eq(ts_count(&s->server, "socks"), 1);
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, a_server_that_charges_never_cuts_us, "--coins", "3000")
+{
+    ts_tell(&s->server, "charge 1000 10000 1");
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_eq(ts_count(&s->server, "cut"), 0);
+    scene_is_whole(s);
+}
