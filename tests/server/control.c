@@ -351,21 +351,24 @@ static void send_result(server *s, conn *c, const char *error, const text *resul
 void control_wait(server *s, conn *c)
 {
     uint64_t value = s->count[c->wait_counter];
-    if (value < c->wait_value && now() < c->wait_until)
+    bool met = c->wait_exact ? value == c->wait_value : value >= c->wait_value;
+    if (!met && now() < c->wait_until)
         return;
     c->waiting = false;
     text result = {0};
     text_format(&result, " %llu", (unsigned long long)value);
-    send_result(s, c, value < c->wait_value ? "timeout" : NULL, &result);
+    send_result(s, c, met ? NULL : "timeout", &result);
     text_free(&result);
 }
 
-/* wait COUNTER VALUE [MS] */
+/* wait COUNTER [=]VALUE [MS] */
 static void start_wait(server *s, conn *c, char *rest)
 {
     const char *name = strsep(&rest, " ");
     const char *value = rest ? strsep(&rest, " ") : "";
-    if (!find_counter(name, &c->wait_counter) || !read_uint(value, &c->wait_value)) {
+    c->wait_exact = *value == '=';
+    if (!find_counter(name, &c->wait_counter) ||
+        !read_uint(value + c->wait_exact, &c->wait_value)) {
         send_result(s, c, "wait COUNTER VALUE [MS]", NULL);
         return;
     }

@@ -291,8 +291,7 @@ Test(faults, sectors_are_held_and_released)
     ask(fd, 0, 1);
     ts_wait(&server, "held", 1);
     close(fd);
-    ts_tell(&server, "wait held 0");
-    close(fd);
+    ts_tell(&server, "wait held =0");
 }
 
 Test(faults, commands_come_at_a_count)

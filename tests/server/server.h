@@ -69,6 +69,7 @@ typedef struct conn {
     bool waiting; /* control: a "wait" is not answered yet */
     counter wait_counter;
     uint64_t wait_value;
+    bool wait_exact; /* just this value, not one at least as large */
     double wait_until;
 } conn;
 
