@@ -10,6 +10,12 @@
 anonset_code as_fail(anonset_detail *detail, anonset_code code, int os_error, const char *format,
                      ...) __attribute__((format(printf, 4, 5)));
 
+#ifdef __clang_analyzer__
+/* Static analysis sees one file at a time: what as_fail returns is the code it was given, never OK.
+ */
+#define as_fail(detail, code, ...) ((void)(as_fail)(detail, code, __VA_ARGS__), (code))
+#endif
+
 /* Copies at most `len` bytes of text from elsewhere to `out` (cap bytes, NUL-ended), all but
  * printable ASCII replaced by '?': server text must not reach a terminal as it came. */
 void as_clean_text(char *out, size_t cap, const char *text, size_t len);

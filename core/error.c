@@ -77,8 +77,8 @@ const char *anonset_version(void)
     return PACKAGE_VERSION;
 }
 
-anonset_code as_fail(anonset_detail *detail, anonset_code code, int os_error, const char *format,
-                     ...)
+anonset_code(as_fail)(anonset_detail *detail, anonset_code code, int os_error, const char *format,
+                      ...)
 {
     if (detail) {
         va_list args;
