@@ -61,6 +61,7 @@ static void check_answer(const anonset_answer *answer, const anonset_request *re
         [ANONSET_REQUEST_GENESIS] = ANONSET_ANSWER_HASH,
     };
     bool sector = request->kind == ANONSET_REQUEST_SECTOR;
+    bool of_group = sector || request->kind == ANONSET_REQUEST_META;
     require(answer->wire_bytes == len && answer->text_bytes <= len, "byte counts");
     require(memchr(answer->text, '\0', sizeof answer->text), "text has an end");
     for (const char *c = answer->text; *c; c++)
@@ -71,7 +72,8 @@ static void check_answer(const anonset_answer *answer, const anonset_request *re
     if (answer->kind <= ANONSET_ANSWER_HASH)
         require(answer->kind == fitting[request->kind], "a result fits its request");
     else if (answer->kind <= ANONSET_ANSWER_TOO_LARGE)
-        require(sector, "a refusal fits its request");
+        require(answer->kind == ANONSET_ANSWER_NO_GROUP ? of_group : sector,
+                "a refusal fits its request");
     else
         require(answer->kind <= ANONSET_ANSWER_ERROR, "the kind is known");
     check_coins(answer, text, len);
