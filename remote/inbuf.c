@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sizes are a power of two and a little more: electrumx pads answers to a power of two, and the
- * first bytes of the next one may follow at once. */
+/* Sizes go up in quarters of a power of two, and a little more: electrumx pads answers to a power
+ * of two, and the first bytes of the next one may follow at once. */
 #define FIRST 16384u
 #define SLACK 4096u
 
@@ -27,9 +27,12 @@ static anonset_code resize(as_inbuf *in, size_t cap)
 static anonset_code grow(as_inbuf *in)
 {
     size_t power = FIRST;
-    while (power + SLACK <= in->len)
+    while (2 * power + SLACK <= in->len)
         power *= 2;
-    return resize(in, power + SLACK);
+    size_t cap = power + SLACK;
+    while (cap <= in->len)
+        cap += power / 4;
+    return resize(in, cap);
 }
 
 anonset_code as_inbuf_room(as_inbuf *in, char **room, size_t *len, size_t ceiling)

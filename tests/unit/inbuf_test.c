@@ -75,7 +75,7 @@ Test(inbuf, grows_as_bytes_come)
         memset(room, 'x', len);
         as_inbuf_added(&in, len);
         total += len;
-        cr_assert_leq(in.cap, 2 * total + 20480 + 4096);
+        cr_assert_leq(in.cap, total + total / 4 + 20480);
     }
 }
 
