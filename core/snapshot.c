@@ -1,5 +1,6 @@
 /* The reader: one finalized state, in either order. */
 #include "core/detail.h"
+#include "core/run.h"
 #include "core/store.h"
 
 #include <stdlib.h>
@@ -66,6 +67,7 @@ anonset_code anonset_snapshot_find(anonset_snapshot *snapshot, uint32_t *size,
     uint32_t index = 0;
     if (!snapshot || !size || !block_hash)
         return as_fail(detail, ANONSET_INVALID, 0, "anonset_snapshot_find: NULL argument");
+    snapshot->run.n = 0; /* the backend may take the run's bytes back at its next call */
     do
         code = snapshot->backend->checkpoint(snapshot->handle, &checkpoint, index++, detail);
     while (code == ANONSET_OK &&
@@ -92,11 +94,6 @@ anonset_code anonset_snapshot_seek(anonset_snapshot *snapshot, uint32_t from, ui
     return ANONSET_OK;
 }
 
-static bool is_in_run(const anonset_run *run, uint32_t position)
-{
-    return position >= run->start && position - run->start < run->n;
-}
-
 anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anonset_coin *coin,
                                    anonset_detail *detail)
 {
@@ -108,9 +105,8 @@ anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anonset_coin *coi
         return as_fail(detail, ANONSET_NOT_FOUND, 0, "no more coins");
     position = snapshot->order == ANONSET_OLDEST_FIRST ? snapshot->from : snapshot->to - 1;
     run = &snapshot->run;
-    if (!is_in_run(run, position)) {
-        run->n = 0;
-        anonset_code code = snapshot->backend->read(snapshot->handle, run, position, detail);
+    if (!as_run_holds(run, position)) {
+        anonset_code code = as_run_read(run, snapshot->backend, snapshot->handle, position, detail);
         if (code != ANONSET_OK) {
             run->n = 0;
             return code;

@@ -3,16 +3,17 @@
 #include "core/bytes.h"
 #include "core/detail.h"
 #include "core/digest.h"
+#include "core/run.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_MOST   4096u   /* coins of a run, by backend.h */
-#define SLOTS      65536u  /* 256 KiB */
-#define SLOTS_USED 49152u  /* past this a table of good tags cannot be: 32,768 are expected */
-#define SLICE      32768u  /* new coins a slice is meant for */
-#define HITS_MOST  8192u   /* at least two runs */
-#define PAIRS_MOST 100000u /* by chance there are n * n / 2^33: 1,200 in a set of 3.2 million */
+#define RUN_MOST    4096u  /* coins of a run, by backend.h */
+#define SLOTS       65536u /* 256 KiB */
+#define SLOTS_USED  49152u /* past this a table of good tags cannot be: 32,768 are expected */
+#define SLICE       32768u /* new coins a slice is meant for */
+#define HITS_MOST   8192u  /* at least two runs */
+#define PAIRS_LEAST 1000u  /* compared in a set of any size before its tags are doubted */
 
 struct hit {
     uint32_t tag;
@@ -32,7 +33,8 @@ struct check {
     uint32_t used;
     struct hit *hits; /* positions whose tag was in the table already */
     uint32_t hit_count;
-    uint32_t pairs; /* coins compared so far */
+    uint64_t pairs; /* coins compared so far */
+    uint64_t pairs_most;
     uint8_t computed[RUN_MOST * 4];
 };
 
@@ -43,7 +45,7 @@ static anonset_code read_tags(struct check *c, anonset_run *run, uint32_t positi
 {
     bool stored = c->backend->read_tags != NULL;
     anonset_code code = stored ? c->backend->read_tags(c->snapshot, run, position, c->detail)
-                               : c->backend->read(c->snapshot, run, position, c->detail);
+                               : as_run_read(run, c->backend, c->snapshot, position, c->detail);
     if (code != ANONSET_OK)
         return code;
     uint32_t skip = position - run->start;
@@ -76,7 +78,7 @@ static anonset_code hash_at(struct check *c, uint8_t *out, uint32_t position)
 {
     static const uint8_t zero[ANONSET_HASH_BYTES];
     anonset_run run;
-    anonset_code code = c->backend->read(c->snapshot, &run, position, c->detail);
+    anonset_code code = as_run_read(&run, c->backend, c->snapshot, position, c->detail);
     if (code == ANONSET_OK)
         code = as_digest_coin(c->digest, out, zero, &run.coins[position - run.start]);
     return code;
@@ -88,7 +90,7 @@ static anonset_code compare(struct check *c, uint32_t p, uint32_t q)
     uint8_t a[ANONSET_HASH_BYTES];
     uint8_t b[ANONSET_HASH_BYTES];
     anonset_code code;
-    if (++c->pairs > PAIRS_MOST)
+    if (++c->pairs > c->pairs_most)
         return as_fail(c->detail, ANONSET_CORRUPT, 0,
                        "the stored tags repeat far too often; clear the group and sync it again");
     code = hash_at(c, a, p);
@@ -234,6 +236,9 @@ anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, 
                         .repeat = repeat,
                         .base = base,
                         .size = size};
+    /* By chance at most new x all / 2^31 share a tag (core/tag.c), each compared twice: four times
+     * that is no chance. */
+    c->pairs_most = PAIRS_LEAST + ((uint64_t)(size - base) * size >> 28);
     c->slices = (size - base) / SLICE + 1;
     c->table = malloc(SLOTS * sizeof *c->table);
     c->hits = malloc(HITS_MOST * sizeof *c->hits);

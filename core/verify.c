@@ -1,9 +1,13 @@
 /* Hashing every stored coin again: neither engine protects the bytes it keeps. */
 #include "core/detail.h"
 #include "core/digest.h"
+#include "core/ledger.h"
+#include "core/run.h"
 #include "core/store.h"
 
 #include <string.h>
+
+#define OPEN_TRIES 16 /* for two snapshots with no commit in between */
 
 struct walk {
     const anonset_backend *backend;
@@ -13,7 +17,9 @@ struct walk {
     anonset_detail *detail;
     uint8_t now[ANONSET_HASH_BYTES]; /* log digest below `position` */
     uint32_t position;
-    uint32_t good; /* everything below was confirmed by a stored digest */
+    uint32_t good;                       /* everything below was confirmed by a stored digest */
+    uint32_t base;                       /* where the pending set begins */
+    uint8_t at_base[ANONSET_HASH_BYTES]; /* log digest there, once the walk came by */
 };
 
 static void damage(struct walk *walk, uint32_t to, const char *what)
@@ -46,6 +52,8 @@ static anonset_code hash_run(struct walk *walk, const anonset_run *run, uint32_t
             return as_fail(walk->detail, code, 0, "the crypto library failed");
         walk->position++;
         walk->verdict->coins++;
+        if (walk->position == walk->base)
+            memcpy(walk->at_base, walk->now, ANONSET_HASH_BYTES);
     }
     return ANONSET_OK;
 }
@@ -55,7 +63,8 @@ static anonset_code hash_to(struct walk *walk, uint32_t end)
 {
     while (walk->position < end && walk->verdict->sound) {
         anonset_run run;
-        anonset_code code = walk->backend->read(walk->snapshot, &run, walk->position, walk->detail);
+        anonset_code code =
+            as_run_read(&run, walk->backend, walk->snapshot, walk->position, walk->detail);
         if (code == ANONSET_CORRUPT) {
             damage(walk, end, "stored coins cannot be read");
             return ANONSET_OK;
@@ -107,45 +116,104 @@ static anonset_code walk_finalized(struct walk *walk, const anonset_state *state
         code = hash_to(walk, state->finalized.size);
     if (code == ANONSET_OK && walk->verdict->sound)
         (void)confirm(walk, state->digest, "stored coins differ from the set's digest");
-    memcpy(walk->verdict->digest, walk->now, ANONSET_HASH_BYTES);
     return code;
 }
 
-static anonset_code with_snapshot(struct walk *walk, anonset_store *store, anonset_view view,
-                                  anonset_code (*body)(struct walk *, const anonset_state *))
+/* The pending coins follow those below `base`. */
+static anonset_code walk_pending(struct walk *walk, const anonset_state *state)
 {
+    memcpy(walk->now, walk->at_base, ANONSET_HASH_BYTES);
+    walk->position = walk->good = state->base;
+    anonset_code code = hash_to(walk, state->base + state->count);
+    if (code == ANONSET_OK && walk->verdict->sound)
+        (void)confirm(walk, state->pending_digest, "pending coins differ from their digest");
+    return code;
+}
+
+/* ---- Both views of one state -------------------------------------------------------------- */
+
+struct views {
+    const anonset_backend *backend;
+    void *finalized;
+    void *next; /* NULL: nothing is pending */
     anonset_state state;
-    anonset_code code = walk->backend->snapshot_open(store->handle, &walk->snapshot, &state,
-                                                     walk->verdict->group, view, walk->detail);
+};
+
+static void close_views(struct views *views)
+{
+    if (views->finalized)
+        views->backend->snapshot_close(views->finalized);
+    if (views->next)
+        views->backend->snapshot_close(views->next);
+    views->finalized = views->next = NULL;
+}
+
+static bool is_same(const anonset_state *a, const anonset_state *b)
+{
+    uint8_t x[AS_LEDGER_BYTES];
+    uint8_t y[AS_LEDGER_BYTES];
+    as_ledger_encode(x, &(as_ledger){.state = *a});
+    as_ledger_encode(y, &(as_ledger){.state = *b});
+    return memcmp(x, y, sizeof x) == 0;
+}
+
+/* Opens what there is of the two. *same: no commit came in between. */
+static anonset_code try_views(struct views *views, bool *same, void *handle, uint32_t group,
+                              anonset_detail *detail)
+{
+    const anonset_backend *b = views->backend;
+    anonset_state next;
+    void *snapshot = NULL;
+    anonset_code code =
+        b->snapshot_open(handle, &snapshot, &views->state, group, ANONSET_VIEW_FINALIZED, detail);
     if (code != ANONSET_OK)
         return code;
-    code = body(walk, &state);
-    walk->backend->snapshot_close(walk->snapshot);
-    return code;
+    views->finalized = snapshot;
+    *same = !views->state.has_pending;
+    if (*same)
+        return ANONSET_OK;
+    code = b->snapshot_open(handle, &snapshot, &next, group, ANONSET_VIEW_NEXT, detail);
+    if (code != ANONSET_OK)
+        return code;
+    views->next = snapshot;
+    *same = is_same(&views->state, &next);
+    return ANONSET_OK;
 }
 
-static anonset_code finalized_body(struct walk *walk, const anonset_state *state)
+static anonset_code open_views(struct views *views, void *handle, uint32_t group,
+                               anonset_detail *detail)
 {
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        bool same = false;
+        anonset_code code = try_views(views, &same, handle, group, detail);
+        if (code == ANONSET_OK && same)
+            return ANONSET_OK;
+        close_views(views);
+        if (code != ANONSET_OK)
+            return code;
+    }
+    return as_fail(detail, ANONSET_BUSY, 0, "group %u changes too fast to be verified: try again",
+                   group);
+}
+
+static anonset_code walk_views(struct walk *walk, const struct views *views)
+{
+    const anonset_state *state = &views->state;
+    anonset_code code = ANONSET_OK;
     if (!state->has_finalized && !state->has_pending)
         return as_fail(walk->detail, ANONSET_NOT_FOUND, 0, "nothing is stored of group %u",
                        (unsigned)walk->verdict->group);
-    return state->has_finalized ? walk_finalized(walk, state) : ANONSET_OK;
-}
-
-/* The pending coins follow the finalized ones below `base`, whose digest the walk must reach again
- * where they do not begin at the end. */
-static anonset_code pending_body(struct walk *walk, const anonset_state *state)
-{
-    anonset_code code;
-    if (!state->has_pending)
-        return ANONSET_OK;
-    if (walk->position != state->base) {
-        memset(walk->now, 0, sizeof walk->now);
-        walk->position = walk->good = 0;
-    }
-    code = hash_to(walk, state->base + state->count);
-    if (code == ANONSET_OK && walk->verdict->sound)
-        (void)confirm(walk, state->pending_digest, "pending coins differ from their digest");
+    walk->base = state->base;
+    walk->snapshot = views->finalized;
+    if (state->has_finalized)
+        code = walk_finalized(walk, state);
+    memcpy(walk->verdict->digest, walk->now, ANONSET_HASH_BYTES);
+    if (code != ANONSET_OK || !walk->verdict->sound || !state->has_pending)
+        return code;
+    walk->snapshot = views->next;
+    code = walk_pending(walk, state);
+    if (!state->has_finalized)
+        memcpy(walk->verdict->digest, walk->now, ANONSET_HASH_BYTES);
     return code;
 }
 
@@ -154,16 +222,21 @@ anonset_code anonset_store_verify(anonset_store *store, anonset_verdict *verdict
 {
     anonset_verdict found = {.group = group, .sound = true};
     struct walk walk = {.verdict = &found, .detail = detail};
-    anonset_code code;
     if (!store || !verdict || group == 0)
         return as_fail(detail, ANONSET_INVALID, 0, "anonset_store_verify: NULL or group 0");
+    struct views views = {.backend = store->backend};
     walk.backend = store->backend;
-    code = as_digest_new(&walk.digest, detail);
+    anonset_code code = as_digest_new(&walk.digest, detail);
     if (code != ANONSET_OK)
         return code;
-    code = with_snapshot(&walk, store, ANONSET_VIEW_FINALIZED, finalized_body);
-    if (code == ANONSET_OK && found.sound)
-        code = with_snapshot(&walk, store, ANONSET_VIEW_NEXT, pending_body);
+    code = open_views(&views, store->handle, group, detail);
+    if (code == ANONSET_OK)
+        code = walk_views(&walk, &views);
+    if (code == ANONSET_CORRUPT) {
+        damage(&walk, walk.good, "its records cannot be read");
+        code = ANONSET_OK;
+    }
+    close_views(&views);
     as_digest_free(walk.digest);
     if (code == ANONSET_OK)
         *verdict = found;

@@ -210,13 +210,14 @@ typedef struct anonset_verdict {
     bool sound;                         /* everything agrees */
     uint32_t damaged_from, damaged_to;  /* if not sound: the damage lies in these positions,
                                            [from, to); to == from: in the records, not the coins */
-    uint8_t digest[ANONSET_HASH_BYTES]; /* as recomputed from the stored coins */
+    uint8_t digest[ANONSET_HASH_BYTES]; /* as recomputed from the finalized coins; without a finalized
+                                           set from the pending ones */
 } anonset_verdict;
 
 /*
  * Reads every stored coin of `group`, finalized and pending, and recomputes the log digest at each
- * checkpoint and at the end; each of the two from one read transaction. Memory does not grow with
- * the set.
+ * checkpoint and at the end, all of one state of the store (BUSY: commits come too fast for that).
+ * Memory does not grow with the set.
  * OK with verdict->sound set either way; the detail says what disagrees when it is not sound.
  * NOT_FOUND: nothing is stored of the group. IO, NO_MEMORY.
  */
