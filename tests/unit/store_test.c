@@ -1,0 +1,359 @@
+/* What core/store.c refuses before a backend is asked, and what readers and verify make of backends
+ * that break their promises. */
+#include "backends/backends.h"
+#include "core/store.h"
+#include "tests/support/coins.h"
+
+#include <criterion/criterion.h>
+#include <stddef.h>
+#include <string.h>
+
+#define GROUP 1u
+#define SIZE  300u
+
+static anonset_code open_with(anonset_store **store, const anonset_backend *backend,
+                              anonset_detail *detail)
+{
+    anonset_store_options options;
+    anonset_store_options_init(&options);
+    options.backend = backend;
+    return anonset_store_open(store, "store", &options, detail);
+}
+
+/* ---- Vtables ------------------------------------------------------------------------------ */
+
+#define MUST(method)                                                                               \
+    {                                                                                              \
+#method, offsetof(anonset_backend, method)                                                 \
+    }
+
+static const struct {
+    const char *name;
+    size_t at;
+} musts[] = {
+    MUST(name),          MUST(open),
+    MUST(close),         MUST(info),
+    MUST(set_genesis),   MUST(next_group),
+    MUST(load_state),    MUST(append_sector),
+    MUST(mark_complete), MUST(discard_incomplete),
+    MUST(clear),         MUST(disk_bytes),
+    MUST(snapshot_open), MUST(snapshot_close),
+    MUST(read),          MUST(checkpoint),
+};
+
+static void expect_refused(const anonset_backend *backend, const char *name)
+{
+    anonset_store *store = NULL;
+    anonset_detail detail = {.code = ANONSET_OK};
+    cr_expect_eq(open_with(&store, backend, &detail), ANONSET_INVALID, "%s", name);
+    cr_expect_eq(detail.code, ANONSET_INVALID);
+    cr_expect(strstr(detail.text, name), "%s: %s", name, detail.text);
+    cr_expect_null(store);
+}
+
+Test(store, each_missing_method_is_named)
+{
+    for (size_t i = 0; i < sizeof musts / sizeof *musts; i++) {
+        anonset_backend backend = as_backend_memory;
+        void (*nothing)(void) = NULL;
+        memcpy((char *)&backend + musts[i].at, &nothing, sizeof nothing);
+        expect_refused(&backend, musts[i].name);
+    }
+}
+
+/* What lies behind the size a vtable tells is not looked at. */
+Test(store, a_vtable_that_ends_early_lacks_the_rest)
+{
+    for (size_t i = 0; i < sizeof musts / sizeof *musts; i++) {
+        anonset_backend backend = as_backend_memory;
+        backend.size = musts[i].at;
+        expect_refused(&backend, i == 0 ? "size" : musts[i].name);
+    }
+}
+
+Test(store, a_vtable_without_read_tags_is_complete)
+{
+    anonset_backend backend = as_backend_memory;
+    anonset_store *store = NULL;
+    backend.size = offsetof(anonset_backend, read_tags);
+    cr_assert_eq(open_with(&store, &backend, NULL), ANONSET_OK);
+    cr_expect(store->backend->read_tags == NULL, "not known by that size");
+    cr_expect_str_eq(anonset_store_backend(store), "memory");
+    anonset_store_close(store);
+}
+
+/* ---- Options and arguments ---------------------------------------------------------------- */
+
+Test(store, bad_options_are_refused)
+{
+    static const struct {
+        int size_more;
+        unsigned flags;
+        anonset_code want;
+    } rows[] = {
+        {0, ANONSET_STORE_CREATE, ANONSET_OK},
+        {-1, ANONSET_STORE_CREATE, ANONSET_INVALID},
+        {8, ANONSET_STORE_CREATE, ANONSET_INVALID},
+        {0, 4, ANONSET_INVALID},
+        {0, ANONSET_STORE_CREATE | 0x80000000u, ANONSET_INVALID},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        anonset_store_options options;
+        anonset_store *store = NULL;
+        anonset_store_options_init(&options);
+        options.backend = &as_backend_memory;
+        options.size = sizeof options + (size_t)rows[i].size_more;
+        options.flags = rows[i].flags;
+        cr_expect_eq(anonset_store_open(&store, "store", &options, NULL), rows[i].want, "row %zu",
+                     i);
+        cr_expect_eq(store != NULL, rows[i].want == ANONSET_OK);
+        anonset_store_close(store);
+    }
+}
+
+Test(store, null_arguments_and_group_0_are_refused)
+{
+    anonset_store *store;
+    anonset_state state;
+    anonset_snapshot *snapshot;
+    anonset_verdict verdict;
+    uint32_t group;
+    uint64_t bytes;
+    cr_assert_eq(open_with(&store, &as_backend_memory, NULL), ANONSET_OK);
+    cr_expect_eq(anonset_store_open(NULL, "store", NULL, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_open(&store, NULL, NULL, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_open(&store, "", NULL, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_next_group(NULL, &group, 0, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_next_group(store, NULL, 0, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_state(NULL, &state, 1, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_state(store, NULL, 1, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_state(store, &state, 0, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_clear(NULL, 1, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_disk_bytes(store, NULL, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_disk_bytes(NULL, &bytes, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_open(&snapshot, store, 0, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_open(NULL, store, 1, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_verify(store, &verdict, 0, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_verify(store, NULL, 1, NULL), ANONSET_INVALID);
+    anonset_store_close(store);
+    anonset_store_close(NULL);
+}
+
+Test(store, each_new_store_has_a_salt_of_its_own)
+{
+    anonset_store *a, *b;
+    anonset_store_options options;
+    anonset_store_options_init(&options);
+    options.backend = &as_backend_memory;
+    cr_assert_eq(anonset_store_open(&a, "a", &options, NULL), ANONSET_OK);
+    cr_assert_eq(anonset_store_open(&b, "b", &options, NULL), ANONSET_OK);
+    cr_expect_neq(memcmp(a->info.salt, b->info.salt, ANONSET_SALT_BYTES), 0);
+    anonset_store_close(a);
+    anonset_store_close(b);
+}
+
+/* ---- Readers and verify ------------------------------------------------------------------- */
+
+/* The memory backend with faults: set by a test, which Criterion runs in a process of its own. */
+static struct {
+    bool wrong_run;
+    uint32_t corrupt_at;
+    bool corrupt_checkpoint, corrupt_open;
+    anonset_coin coins[4096];
+    uint8_t bytes[TS_COIN_MAX];
+    uint32_t flip_at;
+} fault = {.corrupt_at = UINT32_MAX, .flip_at = UINT32_MAX};
+
+/* Runs live until the next call: make that true by taking the coins away. */
+static void take_back(void)
+{
+    memset(fault.coins, 0, sizeof fault.coins);
+}
+
+static anonset_code faulty_read(void *snapshot, anonset_run *run, uint32_t position,
+                                anonset_detail *detail)
+{
+    take_back();
+    anonset_code code = as_backend_memory.read(snapshot, run, position, detail);
+    if (code != ANONSET_OK)
+        return code;
+    if (position <= fault.corrupt_at && fault.corrupt_at < run->start + run->n) {
+        /* Shorten the run to the good part, or there is none. */
+        if (position == fault.corrupt_at)
+            return ANONSET_CORRUPT;
+        run->n = fault.corrupt_at - run->start;
+        run->has_digest = false;
+    }
+    memcpy(fault.coins, run->coins, run->n * sizeof *run->coins);
+    run->coins = fault.coins;
+    if (fault.flip_at >= run->start && fault.flip_at - run->start < run->n) {
+        anonset_coin *coin = &fault.coins[fault.flip_at - run->start];
+        memcpy(fault.bytes, coin->serialized, coin->serialized_len);
+        fault.bytes[20] ^= 1;
+        coin->serialized = fault.bytes;
+    }
+    if (fault.wrong_run)
+        run->start = position + 1;
+    return ANONSET_OK;
+}
+
+static anonset_code faulty_checkpoint(void *snapshot, anonset_checkpoint *checkpoint,
+                                      uint32_t index, anonset_detail *detail)
+{
+    take_back();
+    if (fault.corrupt_checkpoint)
+        return ANONSET_CORRUPT;
+    return as_backend_memory.checkpoint(snapshot, checkpoint, index, detail);
+}
+
+static anonset_code faulty_open(void *handle, void **snapshot, anonset_state *state, uint32_t group,
+                                anonset_view view, anonset_detail *detail)
+{
+    if (fault.corrupt_open)
+        return ANONSET_CORRUPT;
+    return as_backend_memory.snapshot_open(handle, snapshot, state, group, view, detail);
+}
+
+static void append(anonset_store *store, const ts_chain *chain, uint32_t target, uint32_t base,
+                   uint32_t n)
+{
+    anonset_append a = {.group = GROUP,
+                        .target = ts_chain_meta(chain, target),
+                        .base = base,
+                        .start = base,
+                        .n = n,
+                        .coins = chain->coins + base,
+                        .tags = chain->tags + base,
+                        .digests = chain->digests + base + 1};
+    memcpy(a.digest_before, chain->digests[base], ANONSET_HASH_BYTES);
+    memcpy(a.digest_after, chain->digests[base + n], ANONSET_HASH_BYTES);
+    cr_assert_eq(store->backend->append_sector(store->handle, &a, NULL), ANONSET_OK);
+}
+
+static void complete(anonset_store *store, const ts_chain *chain, uint32_t base, uint32_t n)
+{
+    append(store, chain, base + n, base, n);
+    anonset_complete c = {.group = GROUP,
+                          .target = ts_chain_meta(chain, base + n),
+                          .expected_count = n,
+                          .gate = ANONSET_GATE_COUNT};
+    memcpy(c.digest, chain->digests[base + n], ANONSET_HASH_BYTES);
+    cr_assert_eq(store->backend->mark_complete(store->handle, &c, NULL), ANONSET_OK);
+}
+
+/* 100 + 200 coins finalized, and 50 pending from `base` on. */
+static anonset_store *make_store(ts_chain **chain, uint32_t base)
+{
+    static anonset_backend backend;
+    anonset_store *store;
+    backend = as_backend_memory;
+    backend.read = faulty_read;
+    backend.checkpoint = faulty_checkpoint;
+    backend.snapshot_open = faulty_open;
+    cr_assert_eq(open_with(&store, &backend, NULL), ANONSET_OK);
+    /* Handles of one path share a store. */
+    cr_assert_eq(anonset_store_clear(store, 0, NULL), ANONSET_OK);
+    *chain = ts_chain_new(1, SIZE);
+    complete(store, *chain, 0, 100);
+    complete(store, *chain, 100, 200);
+    ts_chain *fork = ts_chain_fork(*chain, base, 2, base + 50);
+    append(store, fork, base + 50, base, 50);
+    ts_chain_free(fork);
+    return store;
+}
+
+static void expect_sound(uint32_t base)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, base);
+    anonset_verdict verdict;
+    anonset_detail detail = {.text = ""};
+    cr_assert_eq(anonset_store_verify(store, &verdict, GROUP, &detail), ANONSET_OK);
+    cr_expect(verdict.sound, "%s", detail.text);
+    cr_expect_eq(verdict.coins, SIZE + 50);
+    cr_expect_arr_eq(verdict.digest, chain->digests[SIZE], ANONSET_HASH_BYTES);
+    cr_expect_eq(anonset_store_verify(store, &verdict, GROUP + 1, NULL), ANONSET_NOT_FOUND);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
+
+Test(verify, reads_each_stored_coin_once)
+{
+    expect_sound(SIZE);
+    expect_sound(150);
+    expect_sound(0);
+}
+
+static void expect_damage(uint32_t from, uint32_t to, const char *what)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_verdict verdict;
+    anonset_detail detail = {.text = ""};
+    cr_assert_eq(anonset_store_verify(store, &verdict, GROUP, &detail), ANONSET_OK, "%s", what);
+    cr_expect_not(verdict.sound, "%s", what);
+    cr_expect(verdict.damaged_from >= from && verdict.damaged_to <= to, "%s: [%u, %u)", what,
+              verdict.damaged_from, verdict.damaged_to);
+    cr_expect_neq(detail.text[0], '\0', "%s", what);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
+
+Test(verify, a_changed_coin_is_damage_of_its_run)
+{
+    static const uint32_t at[][3] = {{0, 0, 100},     {99, 0, 100},    {100, 100, 300},
+                                     {299, 100, 300}, {300, 300, 350}, {349, 300, 350}};
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        fault.flip_at = at[i][0];
+        expect_damage(at[i][1], at[i][2], "a flipped bit");
+    }
+}
+
+Test(verify, coins_that_cannot_be_read_are_damage)
+{
+    fault.corrupt_at = 170;
+    expect_damage(100, 300, "CORRUPT from read");
+}
+
+Test(verify, records_that_cannot_be_read_are_damage)
+{
+    fault.corrupt_checkpoint = true;
+    expect_damage(0, 0, "CORRUPT from checkpoint");
+    fault.corrupt_open = true;
+    expect_damage(0, 0, "CORRUPT from snapshot_open");
+}
+
+Test(verify, a_run_without_the_position_is_an_error)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_verdict verdict;
+    fault.wrong_run = true;
+    cr_expect_eq(anonset_store_verify(store, &verdict, GROUP, NULL), ANONSET_INTERNAL);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
+
+Test(snapshot, a_search_between_two_coins_harms_neither)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_snapshot *snapshot;
+    cr_assert_eq(anonset_snapshot_open(&snapshot, store, GROUP, NULL), ANONSET_OK);
+    cr_expect_not(anonset_snapshot_state(snapshot)->has_pending);
+    const anonset_meta old = ts_chain_meta(chain, 100);
+    for (uint32_t i = SIZE; i-- > 0;) {
+        anonset_coin coin;
+        uint32_t size = 0;
+        cr_assert_eq(anonset_snapshot_next(snapshot, &coin, NULL), ANONSET_OK);
+        cr_assert_eq(coin.serialized_len, chain->coins[i].serialized_len, "position %u", i);
+        cr_expect_arr_eq(coin.serialized, chain->coins[i].serialized, coin.serialized_len);
+        cr_expect_eq(anonset_snapshot_find(snapshot, &size, old.block_hash, NULL), ANONSET_OK);
+        cr_expect_eq(size, 100u);
+    }
+    anonset_coin coin;
+    cr_expect_eq(anonset_snapshot_next(snapshot, &coin, NULL), ANONSET_NOT_FOUND);
+    anonset_snapshot_close(snapshot);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
