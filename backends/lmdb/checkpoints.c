@@ -71,15 +71,16 @@ static anonset_code store(const chunk *c, as_write *write, anonset_detail *detai
     return as_write_put(write, c->key, c->bytes, (size_t)c->n * AS_CHECKPOINT_BYTES, detail);
 }
 
-static anonset_code make_alias(chunk *c, anonset_detail *detail)
+/* Turns the last one into an alias if it is of this size. */
+static anonset_code make_alias(chunk *c, uint32_t size, anonset_detail *detail)
 {
-    anonset_checkpoint old;
-    uint8_t *last = record(c, c->n - 1);
-    anonset_code code = as_checkpoint_decode(&old, last, AS_CHECKPOINT_BYTES, detail);
-    if (code != ANONSET_OK)
+    anonset_checkpoint last;
+    uint8_t *at = record(c, c->n - 1);
+    anonset_code code = as_checkpoint_decode(&last, at, AS_CHECKPOINT_BYTES, detail);
+    if (code != ANONSET_OK || last.meta.size != size)
         return code;
-    old.alias = true;
-    as_checkpoint_encode(last, &old);
+    last.alias = true;
+    as_checkpoint_encode(at, &last);
     return ANONSET_OK;
 }
 
@@ -107,7 +108,7 @@ anonset_code as_checkpoints_update(as_write *write, uint32_t group, const as_eff
     if (code == ANONSET_OK && effect->drop_tail)
         code = drop_above(&c, write, effect->base, detail);
     if (code == ANONSET_OK && effect->alias_same_size && c.n > 0)
-        code = make_alias(&c, detail);
+        code = make_alias(&c, effect->checkpoint.meta.size, detail);
     if (code != ANONSET_OK)
         return code;
     if (effect->replace_checkpoint && c.n > 0)
