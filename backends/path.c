@@ -1,0 +1,58 @@
+#include "backends/path.h"
+
+#include "core/detail.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static anonset_code fail(anonset_detail *detail, const char *path, int error)
+{
+    if (error == ENOENT || error == ENOTDIR)
+        return as_fail(detail, ANONSET_NOT_FOUND, error, "%s: its folder does not exist: create it",
+                       path);
+    if (error == EACCES)
+        return as_fail(detail, ANONSET_PERMISSION, error,
+                       "%s: no access to its folder: give the user access", path);
+    if (error == ENOMEM)
+        return as_fail(detail, ANONSET_NO_MEMORY, error, "%s: out of memory", path);
+    return as_fail(detail, ANONSET_IO, error, "%s: cannot follow the path: %s", path,
+                   strerror(error));
+}
+
+/* The folder's real name and the last part of `path`. Returns 0 or an errno. */
+static int resolve_new(char **full, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    char *folder = slash ? strndup(path, (size_t)(name - path)) : strdup(".");
+    char *real = folder ? realpath(folder, NULL) : NULL;
+    char *made = NULL;
+    int error = real ? 0 : errno;
+    if (real) {
+        size_t len = strlen(real), more = strlen(name) + 1;
+        made = malloc(len + 1 + more);
+        if (made) {
+            memcpy(made, real, len);
+            made[len] = '/';
+            memcpy(made + len + 1, name, more);
+            *full = made;
+        } else {
+            error = ENOMEM;
+        }
+    }
+    free(real);
+    free(folder);
+    return error;
+}
+
+anonset_code as_path_resolve(char **full, const char *path, anonset_detail *detail)
+{
+    char *real = realpath(path, NULL);
+    int error = real ? 0 : errno;
+    if (real)
+        *full = real;
+    else if (error == ENOENT)
+        error = resolve_new(full, path);
+    return error == 0 ? ANONSET_OK : fail(detail, path, error);
+}

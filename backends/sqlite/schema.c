@@ -1,0 +1,314 @@
+#include "config.h" /* before any system header: it sets the width of off_t */
+
+#include "backends/sqlite/schema.h"
+
+#include "core/detail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
+#define FORMAT         1
+#define TEXT(value)    TEXT_OF(value)
+#define TEXT_OF(value) #value
+
+static const char schema[] = "PRAGMA page_size=" TEXT(
+    AS_PAGE_BYTES) ";"
+                   "PRAGMA auto_vacuum=0;"
+                   "PRAGMA journal_mode=WAL;"
+                   "BEGIN IMMEDIATE;"
+                   "PRAGMA application_id=" TEXT(
+                       APPLICATION_ID) ";"
+                                       "PRAGMA user_version=" TEXT(
+                                           FORMAT) ";"
+                                                   "CREATE TABLE info(id INTEGER PRIMARY KEY "
+                                                   "CHECK(id = 1), salt BLOB NOT NULL, genesis "
+                                                   "BLOB);"
+                                                   "CREATE TABLE ledger(grp INTEGER PRIMARY KEY, "
+                                                   "slot INTEGER NOT NULL, record BLOB NOT NULL);"
+                                                   "CREATE TABLE pack(id INTEGER PRIMARY KEY, n "
+                                                   "INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+                                                   " body BLOB NOT NULL);"
+                                                   "CREATE TABLE checkpoint(id INTEGER PRIMARY "
+                                                   "KEY, record BLOB NOT NULL);";
+
+/* Packs of a range of keys that are pending, or that are not: (epoch = ?3) = ?4. */
+#define OF_SIDE " FROM pack WHERE id BETWEEN ?1 AND ?2 AND (epoch = ?3) = ?4 ORDER BY id "
+
+const char *const as_sql_text[AS_SQL_COUNT] = {
+    [AS_SQL_BEGIN_READ] = "BEGIN",
+    [AS_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [AS_SQL_COMMIT] = "COMMIT",
+    [AS_SQL_ROLLBACK] = "ROLLBACK",
+    [AS_SQL_INFO] = "SELECT salt, genesis FROM info",
+    [AS_SQL_SET_GENESIS] = "UPDATE info SET genesis = ?1",
+    [AS_SQL_CLEAR_GENESIS] = "UPDATE info SET genesis = NULL",
+    [AS_SQL_LEDGER_GET] = "SELECT slot, record FROM ledger WHERE grp = ?1",
+    [AS_SQL_LEDGER_PUT] = "INSERT INTO ledger(grp, slot, record) VALUES(?1, ?2, ?3)"
+                          " ON CONFLICT(grp) DO UPDATE SET record = excluded.record",
+    [AS_SQL_LEDGER_DELETE] = "DELETE FROM ledger WHERE grp = ?1",
+    [AS_SQL_LEDGER_DELETE_ALL] = "DELETE FROM ledger",
+    [AS_SQL_LEDGER_NEXT] = "SELECT grp FROM ledger WHERE grp > ?1 ORDER BY grp LIMIT 1",
+    [AS_SQL_LEDGER_NEW_SLOT] = "SELECT coalesce(max(slot), 0) + 1 FROM ledger",
+    [AS_SQL_PACK_FIND] = "SELECT id, n, length(body)" OF_SIDE "DESC LIMIT 1",
+    [AS_SQL_PACK_READ] = "SELECT id, n, body" OF_SIDE "DESC LIMIT 1",
+    [AS_SQL_PACK_NEXT] = "SELECT id" OF_SIDE "LIMIT 1",
+    [AS_SQL_PACK_BODY] = "SELECT body FROM pack WHERE id = ?1",
+    [AS_SQL_PACK_INSERT] = "INSERT OR IGNORE INTO pack(id, n, epoch, body) VALUES(?1, ?2, ?3, ?4)",
+    [AS_SQL_PACK_UPDATE] = "UPDATE pack SET n = ?2, body = ?3 WHERE id = ?1",
+    [AS_SQL_PACK_DELETE] = "DELETE FROM pack WHERE id = ?1",
+    [AS_SQL_PACK_DELETE_PENDING] = "DELETE FROM pack WHERE id BETWEEN ?1 AND ?2 AND epoch = ?3",
+    [AS_SQL_PACK_DELETE_OTHERS] = "DELETE FROM pack WHERE id BETWEEN ?1 AND ?2 AND epoch <> ?3",
+    [AS_SQL_PACK_DELETE_RANGE] = "DELETE FROM pack WHERE id BETWEEN ?1 AND ?2",
+    [AS_SQL_PACK_DELETE_ALL] = "DELETE FROM pack",
+    [AS_SQL_CHECKPOINT_READ] =
+        "SELECT id, record FROM checkpoint WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC",
+    [AS_SQL_CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint(id, record) VALUES(?1, ?2)",
+    [AS_SQL_CHECKPOINT_DELETE_RANGE] = "DELETE FROM checkpoint WHERE id BETWEEN ?1 AND ?2",
+    [AS_SQL_CHECKPOINT_DELETE_ALL] = "DELETE FROM checkpoint",
+    [AS_SQL_JOURNAL_MODE] = "PRAGMA journal_mode=WAL",
+    [AS_SQL_VACUUM] = "VACUUM",
+};
+
+static anonset_code fail_file(anonset_detail *detail, const char *path, int error)
+{
+    anonset_code code = ANONSET_IO;
+    if (error == ENOSPC || error == EDQUOT)
+        code = ANONSET_FULL;
+    else if (error == EACCES || error == EPERM || error == EROFS)
+        code = ANONSET_PERMISSION;
+    else if (error == ENOMEM)
+        code = ANONSET_NO_MEMORY;
+    return as_fail(detail, code, error, "%s: cannot use the file: %s", path, strerror(error));
+}
+
+/* ---- Looking ------------------------------------------------------------------------------ */
+
+/* Offsets in the first 100 bytes; all numbers are big-endian. Source: sqlite.org/fileformat2.html
+ */
+enum {
+    MAGIC_BYTES = 16,
+    USER_VERSION_AT = 60,
+    APPLICATION_ID_AT = 68,
+    HEADER_BYTES = 100
+};
+
+static uint32_t big_endian(const uint8_t *in)
+{
+    return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
+}
+
+static anonset_code judge_header(const uint8_t *header, const char *path, anonset_detail *detail)
+{
+    if (memcmp(header, "SQLite format 3", MAGIC_BYTES) != 0)
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s is not an SQLite file; it was not touched: choose another path", path);
+    if (big_endian(header + APPLICATION_ID_AT) != APPLICATION_ID)
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s is an SQLite file, but not an anonset store; it was not touched: choose "
+                       "another path",
+                       path);
+    if (big_endian(header + USER_VERSION_AT) != FORMAT)
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s is a store of format %u, this library knows %d; it was not touched: use "
+                       "a newer anonset",
+                       path, big_endian(header + USER_VERSION_AT), FORMAT);
+    return ANONSET_OK;
+}
+
+/*
+ * Reads the header through SQLite's own file object: opening and closing the file ourselves would
+ * let go of the locks that other connections of this process hold on it (POSIX), and asking SQLite
+ * in SQL would roll back a foreign file's journal.
+ */
+static anonset_code judge_inside(as_db *db, anonset_detail *detail)
+{
+    sqlite3_file *inside = NULL;
+    uint8_t header[HEADER_BYTES];
+    int rc = sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_FILE_POINTER, &inside);
+    if (rc == SQLITE_OK)
+        rc = inside->pMethods->xRead(inside, header, HEADER_BYTES, 0);
+    if (rc == SQLITE_IOERR_SHORT_READ) /* the rest of `header` is zeros then */
+        rc = SQLITE_OK;
+    return rc == SQLITE_OK ? judge_header(header, db->path, detail)
+                           : as_db_fail(db, rc, "look at the file", detail);
+}
+
+static anonset_code judge_access(const as_db *db, anonset_detail *detail)
+{
+    if (sqlite3_db_readonly(db->sqlite, "main") != 1)
+        return ANONSET_OK;
+    return as_fail(detail, ANONSET_PERMISSION, EACCES,
+                   "%s: no permission to write: give the user write access, or open it read-only",
+                   db->path);
+}
+
+anonset_code as_schema_look(as_schema_found *file, const char *path, bool read_only,
+                            anonset_detail *detail)
+{
+    struct stat found;
+    as_db *db;
+    int error = stat(path, &found) == 0 ? 0 : errno;
+    if (error != 0 && error != ENOENT)
+        return fail_file(detail, path, error);
+    if (error == ENOENT) {
+        *file = AS_FOUND_MISSING;
+        return ANONSET_OK;
+    }
+    if (S_ISDIR(found.st_mode))
+        return as_fail(detail, ANONSET_FOREIGN, EISDIR, "%s is a folder: choose another path",
+                       path);
+    anonset_code code =
+        as_db_open(&db, path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, 0, detail);
+    if (code != ANONSET_OK)
+        return code;
+    /* Not SQLite's own size: it takes a file of one byte for an empty one. */
+    *file = found.st_size == 0 ? AS_FOUND_EMPTY : AS_FOUND_OURS;
+    code = found.st_size == 0 ? ANONSET_OK : judge_inside(db, detail);
+    if (code == ANONSET_OK && !read_only)
+        code = judge_access(db, detail);
+    as_db_close(db);
+    return code;
+}
+
+anonset_code as_schema_bytes(uint64_t *bytes, const char *path, anonset_detail *detail)
+{
+    static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        struct stat found;
+        char *name = sqlite3_mprintf("%s%s", path, endings[i]);
+        if (name == NULL)
+            return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", path);
+        int error = stat(name, &found) == 0 ? 0 : errno;
+        sqlite3_free(name);
+        if (error == 0)
+            sum += (uint64_t)found.st_size;
+        else if (error != ENOENT)
+            return as_fail(detail, ANONSET_IO, error, "%s: cannot tell its size: %s", path,
+                           strerror(error));
+    }
+    *bytes = sum;
+    return ANONSET_OK;
+}
+
+/* ---- Creating ----------------------------------------------------------------------------- */
+
+/* Removes PATH's file, if `itself`, and what SQLite keeps beside it. Returns 0 or an errno. */
+static int remove_files(const char *path, bool itself)
+{
+    static const char *const endings[] = {"-wal", "-shm", "-journal", ""};
+    size_t n = sizeof endings / sizeof *endings - (itself ? 0 : 1);
+    for (size_t i = 0; i < n; i++) {
+        char *name = sqlite3_mprintf("%s%s", path, endings[i]);
+        if (name == NULL)
+            return ENOMEM;
+        int error = unlink(name) == 0 ? 0 : errno;
+        sqlite3_free(name);
+        if (error != 0 && error != ENOENT)
+            return error;
+    }
+    return 0;
+}
+
+static int sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int error = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return error;
+}
+
+/* `path` is absolute. */
+static int sync_folder(const char *path)
+{
+    char *folder = strdup(path);
+    if (folder == NULL)
+        return ENOMEM;
+    char *slash = strrchr(folder, '/');
+    slash[slash == folder ? 1 : 0] = '\0';
+    int error = sync_path(folder, O_RDONLY | O_DIRECTORY);
+    free(folder);
+    return error;
+}
+
+static anonset_code fill(as_db *db, const uint8_t *salt, anonset_detail *detail)
+{
+    sqlite3_stmt *insert = NULL;
+    bool whole = false;
+    anonset_code code = as_db_exec(db, schema, "create the store", detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = sqlite3_prepare_v2(db->sqlite, "INSERT INTO info(id, salt) VALUES(1, ?1)", -1, &insert,
+                                NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_blob(insert, 1, salt, ANONSET_SALT_BYTES, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(insert);
+    sqlite3_finalize(insert);
+    if (rc != SQLITE_DONE)
+        return as_db_fail(db, rc, "create the store", detail);
+    code = as_db_exec(db, "COMMIT", "create the store", detail);
+    if (code == ANONSET_OK)
+        code = as_db_checkpoint(db, &whole, SQLITE_CHECKPOINT_TRUNCATE, detail);
+    if (code == ANONSET_OK && !whole)
+        code = as_fail(detail, ANONSET_BUSY, 0,
+                       "%s: another program uses it: end that and call again", db->path);
+    return code;
+}
+
+/* A whole store in one file: all of it was copied out of the log, which may go. */
+static anonset_code make_file(const char *path, const uint8_t *salt, anonset_detail *detail)
+{
+    as_db *db;
+    anonset_code code =
+        as_db_open(&db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, 0, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_db_configure(db, detail);
+    if (code == ANONSET_OK)
+        code = fill(db, salt, detail);
+    as_db_close(db);
+    return code;
+}
+
+/*
+ * Under another name first, then renamed: a crash leaves nothing, or what was there, or a whole
+ * store. A log left behind by a store that was deleted would be read into the new one, and goes.
+ */
+anonset_code as_schema_create(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
+                              anonset_detail *detail)
+{
+    anonset_code code;
+    char *making = sqlite3_mprintf("%s-new", path);
+    if (making == NULL)
+        return fail_file(detail, path, ENOMEM);
+    int error = remove_files(making, true);
+    if (error == 0) {
+        code = make_file(making, salt, detail);
+        if (code != ANONSET_OK)
+            goto out;
+        error = remove_files(making, false);
+    }
+    if (error == 0)
+        error = sync_path(making, O_RDONLY);
+    if (error == 0)
+        error = remove_files(path, false);
+    if (error == 0 && rename(making, path) != 0)
+        error = errno;
+    if (error == 0)
+        error = sync_folder(path);
+    code = error == 0 ? ANONSET_OK : fail_file(detail, path, error);
+out:
+    if (code != ANONSET_OK)
+        (void)remove_files(making, true); /* what stays is removed by the next creation */
+    sqlite3_free(making);
+    return code;
+}

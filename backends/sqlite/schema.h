@@ -1,0 +1,66 @@
+/*
+ * The file: what is in it, how it is told from others, how it comes to be.
+ *
+ *     info        one row: salt, genesis (NULL: not known). The format's version is user_version
+ *     ledger      a row a group: its record (core/ledger.h) and its slot
+ *     pack        rows of coins (core/pack.h), keyed by slot and position
+ *     checkpoint  records (core/ledger.h), keyed by slot and age
+ *
+ * Packs and checkpoints are keyed by one integer, for a second index would write one more page a
+ * commit, which small sectors feel (2.5 times the payload in place of 2.4). A group id and a
+ * position do not fit into it together with what tells two rows of one position apart, so a group
+ * gets a slot: a small number of its own.
+ */
+#ifndef AS_SQLITE_SCHEMA_H
+#define AS_SQLITE_SCHEMA_H
+
+#include "backends/sqlite/db.h"
+
+#define AS_SLOT_MOST ((INT64_C(1) << 30) - 1)
+
+/* The key of the pack whose first coin is at `start`. A pending pack may begin where a finalized
+ * one does (a tail being replaced): whichever comes second is the twin. */
+static inline sqlite3_int64 as_pack_id(sqlite3_int64 slot, uint32_t start, bool twin)
+{
+    return slot << 33 | (sqlite3_int64)start << 1 | (twin ? 1 : 0);
+}
+
+static inline uint32_t as_pack_start(sqlite3_int64 id)
+{
+    return (uint32_t)(id >> 1);
+}
+
+/* Keys of a slot's checkpoints: from the oldest possible one up; the newest is the highest. */
+static inline sqlite3_int64 as_checkpoint_first(sqlite3_int64 slot)
+{
+    return slot << 33;
+}
+
+static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
+{
+    return as_checkpoint_first(slot + 1) - 1;
+}
+
+/* 4,096: of 4, 8 and 16 KB the only size with which small sectors stay below 2.5 times the payload
+ * written, for every commit writes three pages besides the coins. */
+#define AS_PAGE_BYTES 4096
+
+typedef enum as_schema_found {
+    AS_FOUND_MISSING,
+    AS_FOUND_EMPTY, /* of 0 bytes */
+    AS_FOUND_OURS
+} as_schema_found;
+
+/* Looks at what is at `path` without changing or locking anything. FOREIGN: something else. */
+anonset_code as_schema_look(as_schema_found *file, const char *path, bool read_only,
+                            anonset_detail *detail);
+
+/* Puts an empty store at `path`, where nothing or an empty file is; atomic and durable. The caller
+ * holds the writer lock. */
+anonset_code as_schema_create(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
+                              anonset_detail *detail);
+
+/* Bytes of the file and those SQLite keeps beside it. */
+anonset_code as_schema_bytes(uint64_t *bytes, const char *path, anonset_detail *detail);
+
+#endif

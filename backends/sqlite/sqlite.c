@@ -1,0 +1,197 @@
+/* The vtable: opening, closing, and what asks the store for one thing. */
+#include "backends/backends.h"
+#include "backends/path.h"
+#include "backends/sqlite/schema.h"
+#include "backends/sqlite/store.h"
+#include "core/detail.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- Open and close ----------------------------------------------------------------------- */
+
+static anonset_code look(as_schema_found *found, const as_sqlite *s, anonset_detail *detail)
+{
+    return as_schema_look(found, s->path, (s->options.flags & ANONSET_STORE_READ_ONLY) != 0,
+                          detail);
+}
+
+/* Makes the store, unless another process was first. */
+static anonset_code create(as_sqlite *s, anonset_detail *detail)
+{
+    as_schema_found found;
+    anonset_code code = as_lock_open(&s->lock, s->path, detail);
+    if (code == ANONSET_OK)
+        code = as_lock_take(s->lock, s->options.busy_ms, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = look(&found, s, detail);
+    if (code == ANONSET_OK && found != AS_FOUND_OURS)
+        code = as_schema_create(s->path, s->options.salt, detail);
+    as_lock_release(s->lock);
+    return code;
+}
+
+static anonset_code find_or_create(as_sqlite *s, anonset_detail *detail)
+{
+    unsigned flags = s->options.flags;
+    bool read_only = (flags & ANONSET_STORE_READ_ONLY) != 0;
+    as_schema_found found;
+    anonset_code code = look(&found, s, detail);
+    if (code != ANONSET_OK)
+        return code;
+    if (found != AS_FOUND_OURS && ((flags & ANONSET_STORE_CREATE) == 0 || read_only))
+        return as_fail(detail, ANONSET_NOT_FOUND, ENOENT, "%s: there is no store", s->path);
+    if (found != AS_FOUND_OURS)
+        return create(s, detail);
+    return read_only ? ANONSET_OK : as_lock_open(&s->lock, s->path, detail);
+}
+
+static void sqlite_close(void *handle)
+{
+    as_sqlite *s = handle;
+    while (s->idle_count > 0)
+        as_db_close(s->idle[--s->idle_count]);
+    as_sqlite_writer_close(s);
+    as_lock_close(s->lock);
+    pthread_mutex_destroy(&s->mutex);
+    free(s->path);
+    free(s);
+}
+
+static anonset_code sqlite_info(void *handle, anonset_store_info *info, anonset_detail *detail)
+{
+    as_sqlite *s = handle;
+    as_db *db;
+    anonset_code code = as_sqlite_usable(s, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_reader_take(s, &db, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_sqlite_read_info(db, info, detail);
+    as_sqlite_reader_give(s, db);
+    return code;
+}
+
+static anonset_code sqlite_open(void **handle, const char *path,
+                                const anonset_backend_options *options, anonset_detail *detail)
+{
+    anonset_store_info info;
+    as_sqlite *s = calloc(1, sizeof *s);
+    if (s == NULL || pthread_mutex_init(&s->mutex, NULL) != 0) {
+        free(s);
+        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", path);
+    }
+    s->options = *options;
+    atomic_init(&s->unknown, false);
+    anonset_code code = as_path_resolve(&s->path, path, detail);
+    if (code == ANONSET_OK)
+        code = find_or_create(s, detail);
+    if (code == ANONSET_OK)
+        code = sqlite_info(s, &info, detail); /* a file that cannot be read is refused here */
+    if (code == ANONSET_OK)
+        *handle = s;
+    else
+        sqlite_close(s);
+    return code;
+}
+
+/* ---- Asking ------------------------------------------------------------------------------- */
+
+static anonset_code sqlite_next_group(void *handle, uint32_t *group, uint32_t after,
+                                      anonset_detail *detail)
+{
+    as_sqlite *s = handle;
+    as_db *db;
+    uint32_t found = 0;
+    anonset_code code = as_sqlite_usable(s, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_reader_take(s, &db, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_sqlite_group_next(&found, db, after, detail);
+    as_sqlite_reader_give(s, db);
+    if (code == ANONSET_OK && found == 0)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "%s: no group above %u", s->path, after);
+    if (code == ANONSET_OK)
+        *group = found;
+    return code;
+}
+
+static anonset_code sqlite_load_state(void *handle, anonset_state *state, uint32_t group,
+                                      anonset_detail *detail)
+{
+    as_sqlite *s = handle;
+    as_sqlite_group found;
+    as_db *db;
+    anonset_code code = as_sqlite_usable(s, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_reader_take(s, &db, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_sqlite_group_load(&found, db, group, detail);
+    as_sqlite_reader_give(s, db);
+    if (code == ANONSET_OK)
+        *state = found.ledger.state;
+    return code;
+}
+
+static anonset_code sqlite_disk_bytes(void *handle, uint64_t *bytes, anonset_detail *detail)
+{
+    const as_sqlite *s = handle;
+    anonset_code code = as_sqlite_usable(s, detail);
+    return code == ANONSET_OK ? as_schema_bytes(bytes, s->path, detail) : code;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------ */
+
+static anonset_code sqlite_set_genesis(void *handle, const uint8_t *genesis, anonset_detail *detail)
+{
+    return as_sqlite_write(handle, as_sqlite_work_genesis, genesis, detail);
+}
+
+static anonset_code sqlite_append_sector(void *handle, const anonset_append *append,
+                                         anonset_detail *detail)
+{
+    return as_sqlite_write(handle, as_sqlite_work_append, append, detail);
+}
+
+static anonset_code sqlite_mark_complete(void *handle, const anonset_complete *complete,
+                                         anonset_detail *detail)
+{
+    return as_sqlite_write(handle, as_sqlite_work_complete, complete, detail);
+}
+
+static anonset_code sqlite_discard_incomplete(void *handle, uint32_t group, anonset_detail *detail)
+{
+    return as_sqlite_write(handle, as_sqlite_work_discard, &group, detail);
+}
+
+static anonset_code sqlite_clear(void *handle, uint32_t group, anonset_detail *detail)
+{
+    anonset_code code = as_sqlite_write(handle, as_sqlite_work_clear, &group, detail);
+    if (code == ANONSET_OK)
+        as_sqlite_shrink(handle);
+    return code;
+}
+
+const anonset_backend as_backend_sqlite = {
+    .size = sizeof(anonset_backend),
+    .name = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .info = sqlite_info,
+    .set_genesis = sqlite_set_genesis,
+    .next_group = sqlite_next_group,
+    .load_state = sqlite_load_state,
+    .append_sector = sqlite_append_sector,
+    .mark_complete = sqlite_mark_complete,
+    .discard_incomplete = sqlite_discard_incomplete,
+    .clear = sqlite_clear,
+    .disk_bytes = sqlite_disk_bytes,
+    .snapshot_open = as_sqlite_snapshot_open,
+    .snapshot_close = as_sqlite_snapshot_close,
+    .read = as_sqlite_read,
+    .checkpoint = as_sqlite_checkpoint,
+    .read_tags = as_sqlite_read_tags,
+};

@@ -1,0 +1,246 @@
+#include "backends/sqlite/rows.h"
+#include "backends/sqlite/schema.h"
+#include "core/detail.h"
+
+#include <string.h>
+
+/* ---- The record of a group ---------------------------------------------------------------- */
+
+/* A slot for a group that has none. Slots of groups that were cleared are used again: nothing is
+ * left in them. */
+static anonset_code new_slot(sqlite3_int64 *slot, as_db *db, anonset_detail *detail)
+{
+    sqlite3_stmt *row;
+    bool found;
+    anonset_code code = as_db_prepare(db, &row, AS_SQL_LEDGER_NEW_SLOT, 0, NULL, detail);
+    if (code == ANONSET_OK)
+        code = as_db_step(db, row, &found, detail);
+    if (code != ANONSET_OK)
+        return code;
+    sqlite3_int64 free_slot = found ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    if (free_slot < 1 || free_slot > AS_SLOT_MOST)
+        return as_fail(detail, ANONSET_CORRUPT, 0,
+                       "%s: no room for another group: clear and sync again", db->path);
+    *slot = free_slot;
+    return ANONSET_OK;
+}
+
+static anonset_code put_ledger(as_db *db, uint32_t group, sqlite3_int64 slot,
+                               const as_ledger *ledger, anonset_detail *detail)
+{
+    uint8_t record[AS_LEDGER_BYTES];
+    sqlite3_stmt *statement;
+    as_ledger_encode(record, ledger);
+    anonset_code code =
+        as_db_prepare(db, &statement, AS_SQL_LEDGER_PUT, 2, (sqlite3_int64[]){group, slot}, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = sqlite3_bind_blob(statement, 3, record, AS_LEDGER_BYTES, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
+                           : as_db_fail(db, rc, "write the group's record", detail);
+}
+
+/* ---- append_sector ------------------------------------------------------------------------ */
+
+anonset_code as_sqlite_work_append(as_db *db, const void *in, anonset_detail *detail)
+{
+    const anonset_append *a = in;
+    as_sqlite_group now;
+    as_ledger next;
+    anonset_code code = as_sqlite_group_load(&now, db, a->group, detail);
+    if (code == ANONSET_OK)
+        code = as_ledger_append(&next, &now.ledger, a, detail);
+    if (code == ANONSET_OK && now.slot == 0)
+        code = new_slot(&now.slot, db, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_rows_append(db, now.slot, next.epoch, a, detail);
+    if (code == ANONSET_OK)
+        code = put_ledger(db, a->group, now.slot, &next, detail);
+    return code;
+}
+
+/* ---- mark_complete ------------------------------------------------------------------------ */
+
+/* The newest checkpoint. *id is one below the first possible one if there is none. */
+static anonset_code newest_checkpoint(sqlite3_int64 *id, anonset_checkpoint *checkpoint, as_db *db,
+                                      sqlite3_int64 slot, anonset_detail *detail)
+{
+    sqlite3_stmt *row;
+    bool found;
+    anonset_code code = as_db_prepare(
+        db, &row, AS_SQL_CHECKPOINT_READ, 2,
+        (sqlite3_int64[]){as_checkpoint_first(slot), as_checkpoint_last(slot)}, detail);
+    if (code == ANONSET_OK)
+        code = as_db_step(db, row, &found, detail);
+    if (code != ANONSET_OK)
+        return code;
+    *id = as_checkpoint_first(slot) - 1;
+    if (!found)
+        return ANONSET_OK;
+    *id = sqlite3_column_int64(row, 0);
+    const void *record = sqlite3_column_blob(row, 1);
+    code = as_checkpoint_decode(checkpoint, record,
+                                record == NULL ? 0 : (size_t)sqlite3_column_bytes(row, 1), detail);
+    sqlite3_reset(row);
+    return code;
+}
+
+static anonset_code put_checkpoint(as_db *db, sqlite3_int64 id,
+                                   const anonset_checkpoint *checkpoint, anonset_detail *detail)
+{
+    uint8_t record[AS_CHECKPOINT_BYTES];
+    sqlite3_stmt *statement;
+    as_checkpoint_encode(record, checkpoint);
+    anonset_code code = as_db_prepare(db, &statement, AS_SQL_CHECKPOINT_PUT, 1, &id, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = sqlite3_bind_blob(statement, 2, record, AS_CHECKPOINT_BYTES, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
+                           : as_db_fail(db, rc, "write a checkpoint", detail);
+}
+
+/* Sizes rise with age, so those above base are the newest ones. */
+static anonset_code drop_checkpoints(as_db *db, sqlite3_int64 slot, uint32_t base,
+                                     anonset_detail *detail)
+{
+    for (;;) {
+        anonset_checkpoint checkpoint;
+        sqlite3_int64 id;
+        anonset_code code = newest_checkpoint(&id, &checkpoint, db, slot, detail);
+        if (code != ANONSET_OK || id < as_checkpoint_first(slot) || checkpoint.meta.size <= base)
+            return code;
+        code = as_db_run(db, AS_SQL_CHECKPOINT_DELETE_RANGE, 2, (sqlite3_int64[]){id, id}, detail);
+        if (code != ANONSET_OK)
+            return code;
+    }
+}
+
+static anonset_code drop_tail(as_db *db, sqlite3_int64 slot, const as_effect *effect,
+                              anonset_detail *detail)
+{
+    anonset_code code =
+        as_db_run(db, AS_SQL_PACK_DELETE_OTHERS, 3,
+                  (sqlite3_int64[]){as_pack_id(slot, effect->base, false),
+                                    as_pack_id(slot, UINT32_MAX, true), effect->epoch},
+                  detail);
+    return code == ANONSET_OK ? drop_checkpoints(db, slot, effect->base, detail) : code;
+}
+
+static anonset_code keep_checkpoint(as_db *db, sqlite3_int64 slot, const as_effect *effect,
+                                    anonset_detail *detail)
+{
+    anonset_checkpoint newest;
+    sqlite3_int64 id;
+    anonset_code code = newest_checkpoint(&id, &newest, db, slot, detail);
+    bool some = code == ANONSET_OK && id >= as_checkpoint_first(slot);
+    if (some && effect->alias_same_size && newest.meta.size == effect->checkpoint.meta.size) {
+        newest.alias = true;
+        code = put_checkpoint(db, id, &newest, detail);
+    }
+    if (code != ANONSET_OK)
+        return code;
+    return put_checkpoint(db, some && effect->replace_checkpoint ? id : id + 1, &effect->checkpoint,
+                          detail);
+}
+
+anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *detail)
+{
+    const anonset_complete *c = in;
+    as_sqlite_group now;
+    as_ledger next;
+    as_effect effect;
+    anonset_code code = as_sqlite_group_load(&now, db, c->group, detail);
+    if (code == ANONSET_OK)
+        code = as_ledger_complete(&next, &effect, &now.ledger, c, detail);
+    if (code != ANONSET_OK || (!effect.add_checkpoint && !effect.replace_checkpoint))
+        return code;
+    if (effect.drop_tail)
+        code = drop_tail(db, now.slot, &effect, detail);
+    if (code == ANONSET_OK && effect.add_checkpoint)
+        code = as_sqlite_rows_join(db, now.slot, effect.epoch, effect.base, detail);
+    if (code == ANONSET_OK)
+        code = keep_checkpoint(db, now.slot, &effect, detail);
+    if (code == ANONSET_OK)
+        code = put_ledger(db, c->group, now.slot, &next, detail);
+    return code;
+}
+
+/* ---- discard, clear, genesis -------------------------------------------------------------- */
+
+anonset_code as_sqlite_work_discard(as_db *db, const void *in, anonset_detail *detail)
+{
+    uint32_t group = *(const uint32_t *)in;
+    as_sqlite_group now;
+    as_ledger next;
+    anonset_code code = as_sqlite_group_load(&now, db, group, detail);
+    if (code != ANONSET_OK || !now.ledger.state.has_pending)
+        return code;
+    as_ledger_discard(&next, &now.ledger);
+    code = as_db_run(db, AS_SQL_PACK_DELETE_PENDING, 3,
+                     (sqlite3_int64[]){as_pack_id(now.slot, now.ledger.state.base, false),
+                                       as_pack_id(now.slot, UINT32_MAX, true), now.ledger.epoch},
+                     detail);
+    if (code != ANONSET_OK)
+        return code;
+    if (next.state.has_finalized)
+        return put_ledger(db, group, now.slot, &next, detail);
+    return as_db_run(db, AS_SQL_LEDGER_DELETE, 1, (sqlite3_int64[]){group}, detail);
+}
+
+static anonset_code clear_all(as_db *db, anonset_detail *detail)
+{
+    static const as_sql all[] = {AS_SQL_PACK_DELETE_ALL, AS_SQL_CHECKPOINT_DELETE_ALL,
+                                 AS_SQL_LEDGER_DELETE_ALL, AS_SQL_CLEAR_GENESIS};
+    anonset_code code = ANONSET_OK;
+    for (size_t i = 0; code == ANONSET_OK && i < sizeof all / sizeof *all; i++)
+        code = as_db_run(db, all[i], 0, NULL, detail);
+    return code;
+}
+
+static anonset_code clear_group(as_db *db, uint32_t group, anonset_detail *detail)
+{
+    as_sqlite_group now;
+    anonset_code code = as_sqlite_group_load(&now, db, group, detail);
+    if (code != ANONSET_OK || now.slot == 0)
+        return code;
+    code = as_db_run(
+        db, AS_SQL_PACK_DELETE_RANGE, 2,
+        (sqlite3_int64[]){as_pack_id(now.slot, 0, false), as_pack_id(now.slot, UINT32_MAX, true)},
+        detail);
+    if (code == ANONSET_OK)
+        code = as_db_run(
+            db, AS_SQL_CHECKPOINT_DELETE_RANGE, 2,
+            (sqlite3_int64[]){as_checkpoint_first(now.slot), as_checkpoint_last(now.slot)}, detail);
+    if (code == ANONSET_OK)
+        code = as_db_run(db, AS_SQL_LEDGER_DELETE, 1, (sqlite3_int64[]){group}, detail);
+    return code;
+}
+
+anonset_code as_sqlite_work_clear(as_db *db, const void *in, anonset_detail *detail)
+{
+    uint32_t group = *(const uint32_t *)in;
+    return group == 0 ? clear_all(db, detail) : clear_group(db, group, detail);
+}
+
+anonset_code as_sqlite_work_genesis(as_db *db, const void *in, anonset_detail *detail)
+{
+    anonset_store_info info;
+    sqlite3_stmt *statement;
+    anonset_code code = as_sqlite_read_info(db, &info, detail);
+    if (code != ANONSET_OK)
+        return code;
+    if (info.has_genesis)
+        return memcmp(info.genesis, in, ANONSET_HASH_BYTES) == 0
+                   ? ANONSET_OK
+                   : as_fail(detail, ANONSET_WRONG_NETWORK, 0,
+                             "%s belongs to a chain with another genesis block: use another store "
+                             "for this network",
+                             db->path);
+    code = as_db_prepare(db, &statement, AS_SQL_SET_GENESIS, 0, NULL, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = sqlite3_bind_blob(statement, 1, in, ANONSET_HASH_BYTES, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
+                           : as_db_fail(db, rc, "record the network", detail);
+}
