@@ -596,7 +596,7 @@ anonset_code as_env_write(as_env *env, as_work work, const void *in, unsigned bu
     return code;
 }
 
-anonset_code as_write_fail(as_write *write, int rc, const char *what, anonset_detail *detail)
+anonset_code(as_write_fail)(as_write *write, int rc, const char *what, anonset_detail *detail)
 {
     write->rc = rc;
     return as_lmdb_fail(detail, rc, what, write->env->path);

@@ -47,6 +47,11 @@ anonset_code as_env_write(as_env *env, as_work work, const void *in, unsigned bu
 
 /* Inside of a write. */
 anonset_code as_write_fail(as_write *write, int rc, const char *what, anonset_detail *detail);
+#ifdef __clang_analyzer__
+/* As with as_fail: never OK. */
+#define as_write_fail(write, rc, what, detail)                                                     \
+    ((void)(as_write_fail)(write, rc, what, detail), ANONSET_IO)
+#endif
 anonset_code as_write_put(as_write *write, as_key key, const void *bytes, size_t len,
                           anonset_detail *detail);
 /* Sets *bytes to where `len` bytes of a value are to be written, before anything else is put. */

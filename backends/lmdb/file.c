@@ -48,7 +48,7 @@ static anonset_code fail_lmdb(anonset_detail *detail, int rc, const char *what, 
     }
 }
 
-anonset_code as_lmdb_fail(anonset_detail *detail, int rc, const char *what, const char *path)
+anonset_code(as_lmdb_fail)(anonset_detail *detail, int rc, const char *what, const char *path)
 {
     if (rc < 0)
         return fail_lmdb(detail, rc, what, path);

@@ -69,5 +69,10 @@ bool as_file_disk_full(const char *path);
 
 /* Turns LMDB's or the system's code into ours; `what` was attempted on `path`. Never OK. */
 anonset_code as_lmdb_fail(anonset_detail *detail, int rc, const char *what, const char *path);
+#ifdef __clang_analyzer__
+/* As with as_fail: never OK. */
+#define as_lmdb_fail(detail, rc, what, path)                                                       \
+    ((void)(as_lmdb_fail)(detail, rc, what, path), ANONSET_IO)
+#endif
 
 #endif

@@ -593,8 +593,9 @@ static anonset_code discard(struct store *store, uint32_t group, anonset_detail 
     keep_finalized(next, now, now->state.finalized.size);
     keep_checkpoints(next, now, UINT32_MAX);
     drop_pending(&next->state);
-    return install(store, next) ? ANONSET_OK
-                                : no_memory(detail); /* cannot fail: the group exists */
+    bool installed = install(store, next); /* cannot fail: the group exists */
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
+    return installed ? ANONSET_OK : no_memory(detail);
 }
 
 static anonset_code memory_discard_incomplete(void *handle, uint32_t group, anonset_detail *detail)
