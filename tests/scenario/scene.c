@@ -1,6 +1,7 @@
 #include "tests/scenario/scene.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,6 +2,7 @@
 #include "tests/scenario/scene.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
