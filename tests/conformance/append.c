@@ -114,6 +114,12 @@ CASE(a_gap_or_an_overlap_is_stale)
     REFUSED(ANONSET_STALE, 1, kit_append(s, 1, chain, &meta, 0, 31, 5));
     REFUSED(ANONSET_STALE, 1, kit_append(s, 1, chain, &meta, 0, 29, 5));
     REFUSED(ANONSET_STALE, 1, kit_append(s, 1, chain, &meta, 0, 29, 0));
+    for (uint32_t start = 0; start < 60; start++) { /* whatever digest it claims to stand on */
+        anonset_append a = kit_sector(1, chain, &meta, 0, start, 5);
+        memcpy(a.digest_before, chain->digests[30], sizeof a.digest_before);
+        if (start != 30)
+            REFUSED(ANONSET_STALE, 1, append_with(s, a));
+    }
 }
 
 CASE(another_base_is_stale)
@@ -127,6 +133,12 @@ CASE(another_base_is_stale)
     GIVES(ANONSET_OK, kit_append(s, 1, chain, &meta, 40, 40, 10));
     REFUSED(ANONSET_STALE, 1, kit_append(s, 1, chain, &meta, 50, 50, 10));
     REFUSED(ANONSET_STALE, 1, kit_append(s, 1, chain, &meta, 30, 50, 10));
+    for (uint32_t base = 0; base <= 50; base += 10) { /* even where all else fits */
+        anonset_append a = kit_sector(1, chain, &meta, base, base + 10, 10);
+        memcpy(a.digest_before, chain->digests[50], sizeof a.digest_before);
+        if (base != 40)
+            REFUSED(ANONSET_STALE, 1, append_with(s, a));
+    }
 }
 
 CASE(a_base_past_the_finalized_size_is_stale)
