@@ -304,6 +304,20 @@ CASE(cutting_the_tail_back_to_a_checkpoint)
     MUST(checkpoint_is(&got[1], chain, &at60, ANONSET_GATE_COUNT, true));
 }
 
+CASE(cutting_the_tail_back_to_where_no_checkpoint_is)
+{
+    ts_chain *chain = kit_chain(s, 46, 100);
+    const ts_chain *chains[] = {chain, chain};
+    anonset_meta meta = ts_chain_meta(chain, 70);
+    kit_finalize(s, 1, chain, 0, 60);
+    kit_finalize(s, 1, chain, 60, 100);
+    anonset_append a = kit_sector(1, chain, &meta, 70, 70, 0);
+    GIVES(ANONSET_OK, s->backend->append_sector(s->handle, &a, NULL));
+    GIVES(ANONSET_OK, kit_complete(s, 1, chain, &meta, 0, ANONSET_GATE_COUNT));
+    kit_view_is(s, 1, ANONSET_VIEW_FINALIZED, chain, 70);
+    sizes_are(s, chains, (const uint32_t[]){70, 60}, 2); /* 60 is no alias of 70 */
+}
+
 CASE(a_set_without_a_set_hash_is_kept_as_such)
 {
     ts_chain *chain = kit_chain(s, 45, 5);
