@@ -1,0 +1,698 @@
+/* What is particular to the lmdb backend; the contract itself is tested by tests/conformance. */
+#include "config.h"
+
+#include "backends/backends.h"
+#include "backends/lmdb/env.h"
+#include "backends/lock.h"
+#include "tests/support/coins.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- Faults: LMDB's calls come here first -------------------------------------------------- */
+
+static int fail_sync, fail_write, fail_allocate; /* the errno that such a call is to give, or 0 */
+static unsigned syncs;
+
+static long refuse(int error)
+{
+    errno = error;
+    return -1;
+}
+
+ANONSET_API int fdatasync(int fd)
+{
+    syncs++;
+    return fail_sync ? (int)refuse(fail_sync) : (int)syscall(SYS_fdatasync, fd);
+}
+
+ANONSET_API ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
+{
+    return fail_write ? refuse(fail_write) : syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+ANONSET_API ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    return pwrite64(fd, bytes, len, at);
+}
+
+ANONSET_API ssize_t writev(int fd, const struct iovec *parts, int n)
+{
+    return fail_write ? refuse(fail_write) : syscall(SYS_writev, fd, parts, n);
+}
+
+ANONSET_API int posix_fallocate(int fd, off_t at, off_t len)
+{
+    if (fail_allocate)
+        return fail_allocate;
+    return ftruncate(fd, at + len) == 0 ? 0 : errno;
+}
+
+ANONSET_API int posix_fallocate64(int fd, off64_t at, off64_t len)
+{
+    return posix_fallocate(fd, at, len);
+}
+
+/* ---- A store to work on -------------------------------------------------------------------- */
+
+#define COINS  3000u
+#define SECTOR 250u
+
+static const anonset_backend *const lmdb = &as_backend_lmdb;
+static char dir[64], path[96];
+static ts_chain *chain;
+static anonset_detail detail;
+
+#define GIVES(expected, call)                                                                      \
+    do {                                                                                           \
+        anonset_code got_ = (call);                                                                \
+        cr_assert_eq(got_, expected, "%s gave \"%s\": %s", #call, anonset_strerror(got_),          \
+                     detail.text);                                                                 \
+    } while (0)
+
+static char *beside(const char *suffix)
+{
+    static char name[4][128];
+    static unsigned at;
+    char *out = name[at++ % 4];
+    snprintf(out, sizeof name[0], "%s%s", path, suffix);
+    return out;
+}
+
+static void set_up(void)
+{
+    snprintf(dir, sizeof dir, "/tmp/anonset-lmdb-XXXXXX");
+    cr_assert(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/store", dir);
+    chain = ts_chain_new(1, COINS);
+}
+
+static unsigned each_file(void (*visit)(const char *name))
+{
+    unsigned n = 0;
+    DIR *listing = opendir(dir);
+    cr_assert(listing);
+    for (struct dirent *entry; (entry = readdir(listing));) {
+        char name[400];
+        if (entry->d_name[0] == '.')
+            continue;
+        n++;
+        snprintf(name, sizeof name, "%s/%s", dir, entry->d_name);
+        if (visit)
+            visit(name);
+    }
+    closedir(listing);
+    return n;
+}
+
+static void remove_file(const char *name)
+{
+    cr_assert(unlink(name) == 0);
+}
+
+static void tear_down(void)
+{
+    each_file(remove_file);
+    cr_assert(rmdir(dir) == 0);
+    ts_chain_free(chain);
+}
+
+TestSuite(lmdb, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static anonset_code try_open(void **handle, const char *at, unsigned flags, unsigned busy_ms)
+{
+    anonset_backend_options options = {.flags = flags, .busy_ms = busy_ms};
+    memcpy(options.salt, ts_salt, sizeof options.salt);
+    return lmdb->open(handle, at, &options, &detail);
+}
+
+static void *open_store(void)
+{
+    void *handle;
+    GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_CREATE, 5000));
+    return handle;
+}
+
+static anonset_code try_append(void *handle, uint32_t base, uint32_t start, uint32_t n,
+                               uint32_t target)
+{
+    anonset_append append = {
+        .group = 1,
+        .target = ts_chain_meta(chain, target),
+        .base = base,
+        .start = start,
+        .n = n,
+        .coins = chain->coins + start,
+        .tags = chain->tags + start,
+        .digests = (const uint8_t(*)[ANONSET_HASH_BYTES])(chain->digests + start + 1)};
+    memcpy(append.digest_before, chain->digests[start], ANONSET_HASH_BYTES);
+    memcpy(append.digest_after, chain->digests[start + n], ANONSET_HASH_BYTES);
+    return lmdb->append_sector(handle, &append, &detail);
+}
+
+static anonset_code try_complete(void *handle, uint32_t base, uint32_t target)
+{
+    anonset_complete complete = {.group = 1,
+                                 .target = ts_chain_meta(chain, target),
+                                 .expected_count = target - base,
+                                 .gate = ANONSET_GATE_COUNT};
+    memcpy(complete.digest, chain->digests[target], ANONSET_HASH_BYTES);
+    return lmdb->mark_complete(handle, &complete, &detail);
+}
+
+static anonset_state state_of(void *handle)
+{
+    anonset_state state;
+    GIVES(ANONSET_OK, lmdb->load_state(handle, &state, 1, &detail));
+    return state;
+}
+
+/* Appends sectors up to `target` coins and finalizes. */
+static void grow_to(void *handle, uint32_t target, uint32_t sector)
+{
+    uint32_t base = state_of(handle).finalized.size;
+    for (uint32_t at = base; at < target; at += sector) {
+        uint32_t n = target - at < sector ? target - at : sector;
+        GIVES(ANONSET_OK, try_append(handle, base, at, n, target));
+    }
+    GIVES(ANONSET_OK, try_complete(handle, base, target));
+}
+
+static void check_run(const anonset_run *run)
+{
+    for (uint32_t i = 0; i < run->n; i++) {
+        const anonset_coin *got = &run->coins[i], *want = &chain->coins[run->start + i];
+        cr_assert_eq(got->serialized_len, want->serialized_len);
+        cr_assert_arr_eq(got->serialized, want->serialized, want->serialized_len);
+        cr_assert_eq(got->context_len, want->context_len);
+        cr_assert_arr_eq(got->context, want->context, want->context_len);
+        cr_assert_arr_eq(got->tx_hash, want->tx_hash, ANONSET_HASH_BYTES);
+    }
+    if (run->has_digest)
+        cr_assert_arr_eq(run->digest, chain->digests[run->start + run->n], ANONSET_HASH_BYTES);
+}
+
+/* Every coin of the view is the chain's. Returns how many runs they came in. */
+static unsigned check_coins(void *handle, anonset_view view)
+{
+    void *snapshot;
+    anonset_state state;
+    unsigned runs = 0;
+    GIVES(ANONSET_OK, lmdb->snapshot_open(handle, &snapshot, &state, 1, view, &detail));
+    uint32_t size = view == ANONSET_VIEW_NEXT && state.has_pending ? state.base + state.count
+                                                                   : state.finalized.size;
+    for (uint32_t at = 0; at < size; runs++) {
+        anonset_run run;
+        GIVES(ANONSET_OK, lmdb->read(snapshot, &run, at, &detail));
+        cr_assert_eq(run.start, at);
+        check_run(&run);
+        at += run.n;
+    }
+    lmdb->snapshot_close(snapshot);
+    return runs;
+}
+
+static uint64_t payload(uint32_t n)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += chain->coins[i].serialized_len;
+    return sum;
+}
+
+static uint64_t size_of(const char *name)
+{
+    struct stat found;
+    cr_assert(stat(name, &found) == 0);
+    return (uint64_t)found.st_size;
+}
+
+static void write_file(const char *name, const void *bytes, size_t len)
+{
+    FILE *file = fopen(name, "wb");
+    cr_assert(file && fwrite(bytes, 1, len, file) == len && fclose(file) == 0);
+}
+
+static char *read_file(const char *name, size_t *len)
+{
+    *len = (size_t)size_of(name);
+    char *bytes = malloc(*len + 1);
+    FILE *file = fopen(name, "rb");
+    cr_assert(bytes && file && fread(bytes, 1, *len, file) == *len);
+    fclose(file);
+    return bytes;
+}
+
+/* ---- Files --------------------------------------------------------------------------------- */
+
+static void refuses_untouched(anonset_code code)
+{
+    size_t before_len, after_len;
+    void *handle;
+    char *before = read_file(path, &before_len);
+    unsigned files = each_file(NULL);
+    GIVES(code, try_open(&handle, path, ANONSET_STORE_CREATE, 100));
+    GIVES(code, try_open(&handle, path, ANONSET_STORE_READ_ONLY, 100));
+    char *after = read_file(path, &after_len);
+    cr_assert_eq(before_len, after_len);
+    cr_assert_arr_eq(before, after, before_len);
+    cr_assert_eq(each_file(NULL), files, "a file was left beside");
+    free(before);
+    free(after);
+}
+
+Test(lmdb, a_text_is_foreign_and_stays_as_it_is)
+{
+    char text[10000];
+    memset(text, 'x', sizeof text);
+    write_file(path, text, sizeof text);
+    refuses_untouched(ANONSET_FOREIGN);
+    write_file(path, "hi", 2);
+    refuses_untouched(ANONSET_FOREIGN);
+}
+
+static void make_other_lmdb(const char *name, const char *word)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi table;
+    MDB_val key = {1, (char[]){0}}, val = {strlen(word), strdup(word)};
+    cr_assert(mdb_env_create(&env) == 0);
+    cr_assert(mdb_env_open(env, name, MDB_NOSUBDIR | MDB_NOLOCK, 0644) == 0);
+    cr_assert(mdb_txn_begin(env, NULL, 0, &txn) == 0);
+    cr_assert(mdb_dbi_open(txn, NULL, 0, &table) == 0);
+    cr_assert(mdb_put(txn, table, &key, &val, 0) == 0);
+    cr_assert(mdb_txn_commit(txn) == 0);
+    mdb_env_close(env);
+    free(val.mv_data);
+}
+
+Test(lmdb, somebody_elses_lmdb_file_is_foreign_and_stays_as_it_is)
+{
+    make_other_lmdb(path, "a telephone book, of a length like ours");
+    refuses_untouched(ANONSET_FOREIGN);
+}
+
+Test(lmdb, a_store_of_another_byte_order_is_foreign)
+{
+    uint8_t page[8192] = {[16] = 0xBE, [17] = 0xEF, [18] = 0xC0, [19] = 0xDE};
+    write_file(path, page, sizeof page);
+    refuses_untouched(ANONSET_FOREIGN);
+    cr_assert(strstr(detail.text, "byte order"));
+}
+
+Test(lmdb, a_file_cut_anywhere_is_corrupt_and_kills_nobody)
+{
+    void *handle = open_store();
+    grow_to(handle, 1000, SECTOR);
+    lmdb->close(handle);
+    uint64_t whole = size_of(path);
+    for (int64_t len = (int64_t)whole - 1; len > 100; len -= len > 20000 ? 9973 : 1021) {
+        cr_assert(truncate(path, len) == 0);
+        GIVES(ANONSET_CORRUPT, try_open(&handle, path, ANONSET_STORE_CREATE, 100));
+        GIVES(ANONSET_CORRUPT, try_open(&handle, path, ANONSET_STORE_READ_ONLY, 100));
+    }
+}
+
+Test(lmdb, a_left_over_temporary_file_is_removed)
+{
+    write_file(beside("-new"), "half a store", 12);
+    void *handle = open_store();
+    cr_assert(access(beside("-new"), F_OK) != 0);
+    grow_to(handle, 10, 10);
+    lmdb->close(handle);
+    make_other_lmdb(beside("-new"), "half a store");
+    handle = open_store();
+    cr_assert(access(beside("-new"), F_OK) != 0);
+    cr_assert_eq(state_of(handle).finalized.size, 10);
+    lmdb->close(handle);
+}
+
+Test(lmdb, a_creation_that_fails_leaves_no_store)
+{
+    void *handle;
+    fail_sync = ENOSPC;
+    GIVES(ANONSET_FULL, try_open(&handle, path, ANONSET_STORE_CREATE, 100));
+    cr_assert(access(path, F_OK) != 0 && access(beside("-new"), F_OK) != 0);
+    fail_sync = 0;
+    lmdb->close(open_store());
+}
+
+Test(lmdb, a_full_disk_without_lock_file_kills_nobody)
+{
+    void *handle = open_store();
+    lmdb->close(handle);
+    cr_assert(unlink(beside("-lock")) == 0);
+    fail_allocate = ENOSPC;
+    GIVES(ANONSET_FULL, try_open(&handle, path, 0, 100));
+    fail_allocate = 0;
+}
+
+/* ---- One environment ----------------------------------------------------------------------- */
+
+Test(lmdb, handles_share_one_environment_also_through_a_link)
+{
+    char link_name[128];
+    void *first = open_store(), *second, *third;
+    snprintf(link_name, sizeof link_name, "%s/link", dir);
+    cr_assert(symlink("store", link_name) == 0);
+    GIVES(ANONSET_OK, try_open(&second, link_name, ANONSET_STORE_CREATE, 5000));
+    GIVES(ANONSET_OK, try_open(&third, path, ANONSET_STORE_READ_ONLY, 5000));
+    cr_assert(access(beside("-lock"), F_OK) == 0);
+    cr_assert_eq(each_file(NULL), 4, "the link has lock files of its own");
+    GIVES(ANONSET_OK, try_append(first, 0, 0, 100, 300));
+    GIVES(ANONSET_OK, try_append(second, 0, 100, 100, 300));
+    lmdb->close(first);
+    GIVES(ANONSET_OK, try_append(second, 0, 200, 100, 300));
+    GIVES(ANONSET_OK, try_complete(second, 0, 300));
+    cr_assert_eq(state_of(third).finalized.size, 300);
+    lmdb->close(second);
+    check_coins(third, ANONSET_VIEW_FINALIZED);
+    lmdb->close(third);
+}
+
+Test(lmdb, a_file_replaced_while_it_is_open_is_refused)
+{
+    void *first = open_store(), *second;
+    cr_assert(rename(path, beside("-away")) == 0);
+    GIVES(ANONSET_IO, try_open(&second, path, ANONSET_STORE_CREATE, 100));
+    lmdb->close(first);
+    lmdb->close(open_store());
+}
+
+/* Without permission bits the owner is refused as everybody is, unless it is root. */
+Test(lmdb, read_only_needs_a_lock_file_that_can_be_written)
+{
+    void *handle = open_store();
+    grow_to(handle, 100, 100);
+    lmdb->close(handle);
+    cr_assert(chmod(path, 0444) == 0 && chmod(beside("-lock"), 0444) == 0);
+    cr_assert(chmod(dir, 0555) == 0);
+    bool root = geteuid() == 0;
+    cr_assert(!root || seteuid(65534) == 0);
+    GIVES(ANONSET_PERMISSION, try_open(&handle, path, ANONSET_STORE_READ_ONLY, 100));
+    GIVES(ANONSET_PERMISSION, try_open(&handle, path, 0, 100));
+    cr_assert(!root || seteuid(0) == 0);
+    cr_assert(chmod(beside("-lock"), 0666) == 0);
+    cr_assert(!root || seteuid(65534) == 0);
+    GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_READ_ONLY, 100));
+    check_coins(handle, ANONSET_VIEW_FINALIZED);
+    lmdb->close(handle);
+    cr_assert(!root || seteuid(0) == 0);
+    cr_assert(chmod(dir, 0755) == 0);
+}
+
+/* ---- The map ------------------------------------------------------------------------------- */
+
+Test(lmdb, the_map_grows_when_it_is_full)
+{
+    as_env_first_map = 64 << 10;
+    void *handle = open_store();
+    grow_to(handle, COINS, 1000);
+    cr_assert_gt(size_of(path), 10 * as_env_first_map);
+    check_coins(handle, ANONSET_VIEW_FINALIZED);
+    lmdb->close(handle);
+}
+
+Test(lmdb, the_map_waits_for_snapshots_before_it_grows)
+{
+    void *handle, *snapshot;
+    anonset_state state;
+    as_env_first_map = 64 << 10;
+    GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_CREATE, 50));
+    GIVES(ANONSET_OK,
+          lmdb->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_NEXT, &detail));
+    GIVES(ANONSET_BUSY, try_append(handle, 0, 0, 1000, 1000));
+    cr_assert(!state_of(handle).has_pending);
+    lmdb->snapshot_close(snapshot);
+    GIVES(ANONSET_OK, try_append(handle, 0, 0, 1000, 1000));
+    check_coins(handle, ANONSET_VIEW_NEXT);
+    lmdb->close(handle);
+}
+
+/* ---- Other processes ----------------------------------------------------------------------- */
+
+typedef struct other {
+    pid_t pid;
+    int says; /* the child writes a byte here to tell something … */
+    int told; /* … and reads one here to wait */
+} other;
+
+static void tell(int fd)
+{
+    cr_assert(write(fd, "x", 1) == 1);
+}
+
+static void hear(int fd)
+{
+    char byte;
+    cr_assert(read(fd, &byte, 1) == 1);
+}
+
+/* Runs `work` in a child, to be started while no store is open here. */
+static other start(void (*work)(int says, int told))
+{
+    int up[2], down[2];
+    cr_assert(pipe(up) == 0 && pipe(down) == 0);
+    pid_t pid = fork();
+    cr_assert(pid >= 0);
+    if (pid == 0) {
+        close(up[0]);
+        close(down[1]);
+        work(up[1], down[0]);
+        _exit(0);
+    }
+    close(up[1]);
+    close(down[0]);
+    return (other){pid, up[0], down[1]};
+}
+
+static void end(other *child, int number)
+{
+    int status;
+    if (number)
+        cr_assert(kill(child->pid, number) == 0);
+    cr_assert(waitpid(child->pid, &status, 0) == child->pid);
+    cr_assert(number ? WIFSIGNALED(status) : WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(child->says);
+    close(child->told);
+}
+
+static void grow_when_told(int says, int told)
+{
+    hear(told);
+    as_env_first_map = 1 << 20;
+    void *handle = open_store();
+    grow_to(handle, COINS, 1000);
+    lmdb->close(handle);
+    tell(says);
+}
+
+Test(lmdb, a_map_grown_by_another_process_is_followed)
+{
+    other child = start(grow_when_told);
+    as_env_first_map = 64 << 10;
+    void *handle = open_store();
+    tell(child.told);
+    hear(child.says);
+    cr_assert_eq(state_of(handle).finalized.size, COINS);
+    check_coins(handle, ANONSET_VIEW_FINALIZED);
+    GIVES(ANONSET_STALE, try_append(handle, COINS, COINS, 0, COINS));
+    end(&child, 0);
+    lmdb->close(handle);
+}
+
+static void hold_lock(int says, int told)
+{
+    as_lock *lock;
+    GIVES(ANONSET_OK, as_lock_open(&lock, beside("-writer"), &detail));
+    hear(told);
+    GIVES(ANONSET_OK, as_lock_take(lock, 5000, &detail));
+    tell(says);
+    hear(told);
+}
+
+Test(lmdb, a_stuck_writer_makes_writers_busy_and_no_reader)
+{
+    void *handle, *second;
+    other child = start(hold_lock);
+    GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_CREATE, 50));
+    grow_to(handle, 100, 100);
+    tell(child.told);
+    hear(child.says);
+    GIVES(ANONSET_BUSY, try_append(handle, 100, 100, 50, 150));
+    GIVES(ANONSET_BUSY, try_open(&second, path, ANONSET_STORE_CREATE, 50));
+    GIVES(ANONSET_OK, try_open(&second, path, ANONSET_STORE_READ_ONLY, 50));
+    check_coins(second, ANONSET_VIEW_FINALIZED);
+    lmdb->close(second);
+    end(&child, SIGKILL);
+    GIVES(ANONSET_OK, try_append(handle, 100, 100, 50, 150));
+    lmdb->close(handle);
+}
+
+static void hold_snapshot(int says, int told)
+{
+    void *handle, *snapshot;
+    anonset_state state;
+    hear(told);
+    handle = open_store();
+    GIVES(ANONSET_OK,
+          lmdb->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_NEXT, &detail));
+    tell(says);
+    hear(told);
+}
+
+Test(lmdb, a_killed_reader_keeps_no_pages)
+{
+    other child = start(hold_snapshot);
+    void *handle = open_store();
+    grow_to(handle, 100, 100);
+    tell(child.told);
+    hear(child.says);
+    end(&child, SIGKILL);
+    for (unsigned i = 0; i < 20; i++) {
+        GIVES(ANONSET_OK, try_append(handle, 100, 100, 400, 500));
+        GIVES(ANONSET_OK, lmdb->discard_incomplete(handle, 1, &detail));
+    }
+    cr_assert_lt(size_of(path), 4 * payload(500));
+    lmdb->close(handle);
+}
+
+/* ---- Crashes ------------------------------------------------------------------------------- */
+
+static void append_for_ever(int says, int told)
+{
+    (void)told;
+    void *handle = open_store();
+    for (;;) {
+        anonset_state s = state_of(handle);
+        uint32_t at = s.base + s.count, left = COINS - at;
+        if (left == 0)
+            GIVES(ANONSET_OK, lmdb->discard_incomplete(handle, 1, &detail));
+        else
+            GIVES(ANONSET_OK, try_append(handle, 0, at, left < 60 ? left : 60, COINS));
+        tell(says);
+    }
+}
+
+/* Kills come while the next commit is on its way; when exactly is the system's choice. */
+Test(lmdb, a_kill_leaves_the_state_before_or_after)
+{
+    for (unsigned round = 0; round < 25; round++) {
+        other child = start(append_for_ever);
+        for (unsigned i = 0; i <= round; i++)
+            hear(child.says);
+        end(&child, SIGKILL);
+        void *handle = open_store();
+        anonset_state s = state_of(handle);
+        cr_assert_eq(s.count % 60, 0);
+        cr_assert_arr_eq(s.pending_digest, chain->digests[s.count],
+                         s.has_pending ? ANONSET_HASH_BYTES : 0);
+        check_coins(handle, ANONSET_VIEW_NEXT);
+        lmdb->close(handle);
+    }
+}
+
+Test(lmdb, an_io_error_at_a_commit_is_unknown_until_reopened)
+{
+    void *handle = open_store(), *second;
+    anonset_state state;
+    grow_to(handle, 100, 100);
+    fail_sync = EIO;
+    GIVES(ANONSET_UNKNOWN, try_append(handle, 100, 100, 50, 150));
+    fail_sync = 0;
+    GIVES(ANONSET_UNKNOWN, try_append(handle, 100, 100, 50, 150));
+    GIVES(ANONSET_UNKNOWN, lmdb->load_state(handle, &state, 1, &detail));
+    GIVES(ANONSET_UNKNOWN, try_open(&second, path, 0, 100));
+    lmdb->close(handle);
+
+    unsigned before = syncs;
+    handle = open_store();
+    cr_assert_gt(syncs, before, "reopened without a new durable commit");
+    cr_assert(!state_of(handle).has_pending);
+    GIVES(ANONSET_OK, try_append(handle, 100, 100, 50, 150));
+    check_coins(handle, ANONSET_VIEW_NEXT);
+    lmdb->close(handle);
+    before = syncs;
+    lmdb->close(open_store());
+    cr_assert_eq(syncs, before);
+}
+
+Test(lmdb, a_full_disk_changes_nothing)
+{
+    void *handle = open_store();
+    grow_to(handle, 100, 100);
+    uint64_t before = size_of(path);
+    fail_write = ENOSPC;
+    GIVES(ANONSET_FULL, try_append(handle, 100, 100, 500, 600));
+    fail_write = 0;
+    cr_assert_eq(size_of(path), before);
+    cr_assert(!state_of(handle).has_pending);
+    grow_to(handle, 600, 500);
+    check_coins(handle, ANONSET_VIEW_FINALIZED);
+    lmdb->close(handle);
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------- */
+
+#define FEW 1500u /* coins, where each commit adds a handful */
+
+Test(lmdb, small_sectors_fill_pages)
+{
+    void *handle = open_store();
+    for (uint32_t at = 0; at < FEW; at += 3)
+        GIVES(ANONSET_OK, try_append(handle, 0, at, 3, FEW));
+    cr_assert_lt(check_coins(handle, ANONSET_VIEW_NEXT), FEW / 6);
+    GIVES(ANONSET_OK, try_complete(handle, 0, FEW));
+    cr_assert_lt(size_of(path), payload(FEW) * 13 / 10);
+    lmdb->close(handle);
+}
+
+Test(lmdb, small_deltas_are_joined)
+{
+    void *handle = open_store();
+    for (uint32_t size = 5; size <= FEW; size += 5)
+        grow_to(handle, size, 5);
+    cr_assert_lt(check_coins(handle, ANONSET_VIEW_FINALIZED), FEW / 20);
+    cr_assert_lt(size_of(path), payload(FEW) * 13 / 10);
+    lmdb->close(handle);
+}
+
+/* Joining would hide rot behind a fresh digest. */
+Test(lmdb, rotten_rows_are_not_joined)
+{
+    void *handle = open_store();
+    grow_to(handle, 10, 10);
+    lmdb->close(handle);
+    size_t len;
+    char *bytes = read_file(path, &len);
+    char *coin = memmem(bytes, len, chain->coins[4].serialized, chain->coins[4].serialized_len);
+    cr_assert(coin);
+    coin[60] ^= 1;
+    write_file(path, bytes, len);
+    free(bytes);
+    handle = open_store();
+    grow_to(handle, 20, 10);
+    cr_assert_eq(state_of(handle).finalized.size, 20);
+    void *snapshot;
+    anonset_state state;
+    anonset_run run;
+    GIVES(ANONSET_OK,
+          lmdb->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_FINALIZED, &detail));
+    GIVES(ANONSET_OK, lmdb->read(snapshot, &run, 0, &detail));
+    cr_assert(run.has_digest);
+    cr_assert_arr_eq(run.digest, chain->digests[run.n], ANONSET_HASH_BYTES);
+    lmdb->snapshot_close(snapshot);
+    lmdb->close(handle);
+}
