@@ -122,7 +122,8 @@ format()
 tidy()
 {
     cd "$root" && git ls-files '*.c' | xargs -P2 -I{} clang-tidy --quiet {} -- -std=gnu11 \
-        -Iinclude -I. -I"$work/sqlite" -DFIXTURES='"tests/fixtures"'
+        -Iinclude -I. -I"$work/sqlite" -D_GNU_SOURCE -DFIXTURES='"tests/fixtures"' \
+        -DTS_SOURCE_DIR='"."' -DTS_BUILD_DIR='"."'
 }
 
 cpp_check()

@@ -167,7 +167,8 @@ static const char *run_auth(server *s, size_t words, char **word, text *out)
     (void)out;
     if (words != 2 || strlen(word[1]) >= sizeof s->credentials)
         return "auth USER:PASSWORD, or auth off";
-    strcpy(s->credentials, strcmp(word[1], "off") == 0 ? "" : word[1]);
+    snprintf(s->credentials, sizeof s->credentials, "%s",
+             strcmp(word[1], "off") == 0 ? "" : word[1]);
     return NULL;
 }
 
@@ -292,7 +293,7 @@ static const char *add_trigger(server *s, char *rest)
     if (!rest || !find_counter(name, &t.when) || !read_uint(value, &t.value) ||
         strlen(rest) >= sizeof t.command)
         return "at COUNTER VALUE COMMAND";
-    strcpy(t.command, rest);
+    snprintf(t.command, sizeof t.command, "%s", rest);
     GROW(s->triggers, &s->trigger_cap, s->trigger_count + 1);
     s->triggers[s->trigger_count++] = t;
     return NULL;

@@ -1,5 +1,6 @@
 #include "tests/server/fault.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,7 @@ static fault default_fault(fault_kind kind)
         f.on = ON_CONNECT;
     if (kind >= FAULT_SIZE)
         f.on = ON_META;
-    strcpy(f.text, "the server has a bad day");
+    snprintf(f.text, sizeof f.text, "the server has a bad day");
     return f;
 }
 

@@ -11,8 +11,8 @@
 
 static char *token_text(const char *json, const jsmntok_t *t)
 {
-    bool is_string = t->type == JSMN_STRING;
-    char *copy = strndup(json + t->start - is_string, (size_t)(t->end - t->start + 2 * is_string));
+    size_t quote = t->type == JSMN_STRING ? 1 : 0;
+    char *copy = strndup(json + t->start - quote, (size_t)(t->end - t->start) + 2 * quote);
     if (!copy)
         die("no memory for a request");
     return copy;

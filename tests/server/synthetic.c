@@ -134,15 +134,15 @@ static void seal_block(synthetic *s)
 {
     size_t index = s->block_count - 1;
     block *b = &s->blocks[index];
-    const block *previous = index ? b - 1 : NULL;
+    static const block none;
+    const block *previous = index ? b - 1 : &none;
     uint64_t salt[2] = {s->rules.seed, s->nonce++};
     hash_start(s);
-    if (previous)
-        hash_add(s, previous->hash, HASH);
+    hash_add(s, previous->hash, HASH);
     hash_add(s, salt, sizeof salt);
     hash_twice(s, b->hash);
 
-    if (b->coins == 0 && previous) {
+    if (b->coins == 0) {
         b->has_set_hash = previous->has_set_hash;
         memcpy(b->set_hash, previous->set_hash, HASH);
     }

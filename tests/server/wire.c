@@ -48,7 +48,7 @@ typedef struct bytes {
 /* Reads at most `want` more bytes; false at the end of the connection. */
 static bool receive(int fd, bytes *b, size_t want)
 {
-    if (b->len + want + 1 > b->cap) {
+    if (!b->data || b->len + want + 1 > b->cap) {
         b->cap = 2 * b->cap + want + 1;
         b->data = realloc(b->data, b->cap);
         if (!b->data)

@@ -35,6 +35,17 @@ static int memory_file(const char *name)
     return fd;
 }
 
+void ts_exec(const char *const *argv)
+{
+    union {
+        const char *const *given;
+        char *const *wanted; /* execv changes nothing, though its type does not say so */
+    } arguments = {.given = argv};
+    execv(argv[0], arguments.wanted);
+    dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
 /* What runs between fork and exec. */
 static _Noreturn void become(const char *const *argv, pid_t parent, int out, int err, int alive)
 {
@@ -43,9 +54,7 @@ static _Noreturn void become(const char *const *argv, pid_t parent, int out, int
     if (getppid() != parent || nothing < 0 || dup2(nothing, 0) < 0 || dup2(out, 1) < 0 ||
         dup2(err, 2) < 0 || fcntl(alive, F_SETFD, 0) < 0)
         _exit(127);
-    execv(argv[0], (char *const *)(uintptr_t)argv);
-    dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
-    _exit(127);
+    ts_exec(argv);
 }
 
 void ts_start(ts_process *process, const char *const *argv)

@@ -98,9 +98,7 @@ static void start_program(ts_server *server, const char *const *argv)
     if (server->pid == 0) {
         if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0)
             _exit(127);
-        execv(argv[0], (char *const *)(uintptr_t)argv);
-        dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
-        _exit(127);
+        ts_exec(argv);
     }
     close(in[0]);
     close(out[1]);
@@ -163,7 +161,7 @@ const char *ts_tell(ts_server *server, const char *format, ...)
     va_end(args);
     if (len < 0 || (size_t)len >= sizeof command - 1)
         ts_die("a command is too long");
-    strcpy(command + len, "\n");
+    memcpy(command + len, "\n", 2);
     return tell(server, command);
 }
 

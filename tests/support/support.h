@@ -116,6 +116,8 @@ typedef struct ts_process {
     double started;
 } ts_process;
 
+/* Turns the calling process into that program, or ends it with a message. */
+_Noreturn void ts_exec(const char *const *argv);
 /* Starts a program with arguments, NULL-ended (argv[0] is its path), standard input closed. It dies
  * with the test. */
 void ts_start(ts_process *process, const char *const *argv);
