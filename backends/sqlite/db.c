@@ -2,6 +2,7 @@
 
 #include "backends/sqlite/db.h"
 
+#include "backends/sqlite/vfs.h"
 #include "core/detail.h"
 
 #include <errno.h>
@@ -106,7 +107,7 @@ anonset_code as_db_open(as_db **out, const char *path, int flags, unsigned busy_
     if (db == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: cannot open: out of memory", path);
     db->path = path;
-    int rc = sqlite3_open_v2(path, &db->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(path, &db->sqlite, flags | SQLITE_OPEN_NOMUTEX, as_sqlite_vfs());
     if (db->sqlite != NULL)
         sqlite3_extended_result_codes(db->sqlite, 1);
     if (rc == SQLITE_OK)

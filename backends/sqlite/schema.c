@@ -20,6 +20,8 @@
 static const char schema[] = "PRAGMA page_size=" TEXT(
     AS_PAGE_BYTES) ";"
                    "PRAGMA auto_vacuum=0;"
+                   "PRAGMA synchronous=OFF;" /* the file is synced as a whole before it gets its
+                                                name */
                    "PRAGMA journal_mode=WAL;"
                    "BEGIN IMMEDIATE;"
                    "PRAGMA application_id=" TEXT(

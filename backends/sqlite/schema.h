@@ -41,8 +41,9 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
     return as_checkpoint_first(slot + 1) - 1;
 }
 
-/* 4,096: of 4, 8 and 16 KB the only size with which small sectors stay below 2.5 times the payload
- * written, for every commit writes three pages besides the coins. */
+/* Of 4, 8 and 16 KB the only size with which small sectors stay below 2.5 times the payload
+ * written, for every commit writes three pages besides the coins. What it costs in system calls,
+ * vfs.c gives back. */
 #define AS_PAGE_BYTES 4096
 
 typedef enum as_schema_found {

@@ -1,0 +1,19 @@
+/*
+ * A file layer above SQLite's own that gathers writes. SQLite writes a page at a time, and each
+ * page of the log as two writes; with small pages that is most of what storing coins costs. Writes
+ * that follow each other in a file are passed on as one.
+ *
+ * Nothing that SQLite relies on changes: what it wrote is passed on before a sync, and before
+ * anybody else could look for it (unlock, shared memory). A write that fails late is told by the
+ * next write, sync or unlock.
+ */
+#ifndef AS_SQLITE_VFS_H
+#define AS_SQLITE_VFS_H
+
+#include <sqlite3.h>
+
+/* The layer's name for sqlite3_open_v2; NULL if SQLite has no file layer of its own. Thread-safe.
+ */
+const char *as_sqlite_vfs(void);
+
+#endif
