@@ -36,6 +36,7 @@ struct check {
     uint64_t pairs; /* coins compared so far */
     uint64_t pairs_most;
     uint8_t computed[RUN_MOST * 4];
+    uint16_t picked[RUN_MOST]; /* places in a run */
 };
 
 /* ---- Tags --------------------------------------------------------------------------------- */
@@ -169,15 +170,28 @@ static uint32_t *slot_of(const struct check *c, uint32_t tag)
     return &c->table[i];
 }
 
+/* Which of the run's tags are of this slice: without a branch, for each slice looks at all tags.
+ * All slices together cover all tags; that the last may meet the first again does no harm. */
+static uint32_t pick(struct check *c, const anonset_run *run)
+{
+    const uint32_t width_less_1 = UINT32_MAX / c->slices;
+    const uint32_t low = c->slice * (width_less_1 + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < run->n; i++) {
+        c->picked[n] = (uint16_t)i;
+        n += as_get32(run->tags + (size_t)i * 4) - low <= width_less_1;
+    }
+    return n;
+}
+
 static void look_at(struct check *c, const anonset_run *run, bool insert)
 {
-    for (uint32_t i = 0; i < run->n; i++) {
-        uint32_t tag = tag_at(run, i);
-        if ((uint64_t)tag * c->slices >> 32 != c->slice)
-            continue;
+    uint32_t n = pick(c, run);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t tag = tag_at(run, c->picked[i]);
         uint32_t *slot = slot_of(c, tag);
         if (*slot == tag) {
-            c->hits[c->hit_count++] = (struct hit){tag, run->start + i};
+            c->hits[c->hit_count++] = (struct hit){tag, run->start + c->picked[i]};
         } else if (insert && c->used < SLOTS_USED) {
             *slot = tag;
             c->used++;
