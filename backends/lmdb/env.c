@@ -111,31 +111,13 @@ free_env:
     return NULL;
 }
 
-static int open_map(MDB_env **mdb, const char *path, size_t map, unsigned flags)
-{
-    MDB_env *made;
-    int rc = mdb_env_create(&made);
-    if (rc != 0)
-        return rc;
-    rc = mdb_env_set_maxreaders(made, AS_LMDB_READERS);
-    if (rc == 0)
-        rc = mdb_env_set_mapsize(made, map);
-    if (rc == 0)
-        rc = mdb_env_open(made, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0644);
-    if (rc == 0)
-        *mdb = made;
-    else
-        mdb_env_close(made);
-    return rc;
-}
-
 /* Where address space is limited the system refuses a large map: take what it gives. */
-static int open_mdb(as_env *env, unsigned flags)
+static int open_mdb(as_env *env, unsigned readers, unsigned flags)
 {
     size_t map = as_env_first_map ? as_env_first_map : MAP_FIRST;
     int rc;
     do
-        rc = open_map(&env->mdb, env->path, map, flags);
+        rc = as_file_map(&env->mdb, env->path, map, readers, flags);
     while (rc == ENOMEM && (map /= 2) >= MAP_LEAST);
     return rc;
 }
@@ -167,9 +149,10 @@ static anonset_code open_table(as_env *env, anonset_detail *detail)
 static anonset_code env_make(as_env **out, const char *path, const struct stat *found,
                              bool read_only, anonset_detail *detail)
 {
+    unsigned readers;
     anonset_code code = as_file_check(path, detail);
     if (code == ANONSET_OK)
-        code = as_file_reserve_lock(path, detail);
+        code = as_file_reserve_lock(&readers, path, detail);
     if (code != ANONSET_OK)
         return code;
     as_env *env = env_new(path);
@@ -178,10 +161,10 @@ static anonset_code env_make(as_env **out, const char *path, const struct stat *
     env->device = found->st_dev;
     env->inode = found->st_ino;
     env->writable = true;
-    int rc = open_mdb(env, 0);
+    int rc = open_mdb(env, readers, 0);
     if (read_only && (rc == EACCES || rc == EPERM || rc == EROFS)) {
         env->writable = false;
-        rc = open_mdb(env, MDB_RDONLY);
+        rc = open_mdb(env, readers, MDB_RDONLY);
     }
     code = rc == 0 ? open_table(env, detail) : as_lmdb_fail(detail, rc, "open", path);
     if (code == ANONSET_OK)

@@ -34,9 +34,9 @@ static anonset_code fail_lmdb(anonset_detail *detail, int rc, const char *what, 
         return as_fail(detail, ANONSET_FOREIGN, 0, "%s: %s: %s", path, what, mdb_strerror(rc));
     case MDB_READERS_FULL:
         return as_fail(detail, ANONSET_BUSY, 0,
-                       "%s: all %u places for readers are taken: close snapshots, or look for "
+                       "%s: all places for readers are taken: close snapshots, or look for "
                        "programs that keep them open",
-                       path, AS_LMDB_READERS);
+                       path);
     case MDB_MAP_FULL:
         return as_fail(detail, ANONSET_FULL, 0, "%s: %s: the memory map is full", path, what);
     case MDB_PANIC:
@@ -301,15 +301,17 @@ anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const 
 
 /* ---- Probing and creating ----------------------------------------------------------------- */
 
-/* An environment for one transaction of ours. */
-static int open_once(MDB_env **env, const char *path, unsigned flags)
+#define SMALL_MAP ((size_t)1 << 20) /* LMDB takes more where the file is longer */
+
+int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, unsigned flags)
 {
     MDB_env *made;
     int rc = mdb_env_create(&made);
     if (rc != 0)
         return rc;
-    /* LMDB takes more where the file is longer; the rest of the address space is not needed. */
-    rc = mdb_env_set_mapsize(made, 1u << 20);
+    rc = mdb_env_set_maxreaders(made, readers);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(made, map);
     if (rc == 0)
         rc = mdb_env_open(made, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0644);
     if (rc == 0)
@@ -339,20 +341,33 @@ static anonset_code probe_info(MDB_env *env, const char *path, anonset_detail *d
     return code;
 }
 
-anonset_code as_file_probe(const char *path, anonset_detail *detail)
+/* Without a reader table nobody has the store open, and none may be made beside a foreign file.
+ * With one, whoever writes must see that we read. */
+static anonset_code choose_lock(unsigned *flags, unsigned *readers, const char *path,
+                                anonset_detail *detail)
 {
-    char *lock = NULL;
-    MDB_env *env;
-    anonset_code code = as_file_check(path, detail);
-    if (code == ANONSET_OK)
-        code = as_file_name(&lock, path, "-lock", detail);
+    char *lock;
+    struct stat found;
+    anonset_code code = as_file_name(&lock, path, "-lock", detail);
     if (code != ANONSET_OK)
         return code;
-    /* Without its lock file nobody has the store open, and none may be made beside a foreign file.
-     * With it, whoever writes must see that we read. */
-    unsigned flags = access(lock, F_OK) == 0 ? 0 : MDB_NOLOCK;
+    bool has_table = stat(lock, &found) == 0 && found.st_size > 0;
     free(lock);
-    int rc = open_once(&env, path, MDB_RDONLY | flags);
+    *flags = has_table ? 0 : MDB_NOLOCK;
+    *readers = 1;
+    return has_table ? as_file_reserve_lock(readers, path, detail) : ANONSET_OK;
+}
+
+anonset_code as_file_probe(const char *path, anonset_detail *detail)
+{
+    MDB_env *env;
+    unsigned flags, readers;
+    anonset_code code = as_file_check(path, detail);
+    if (code == ANONSET_OK)
+        code = choose_lock(&flags, &readers, path, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = as_file_map(&env, path, SMALL_MAP, readers, MDB_RDONLY | flags);
     if (rc != 0)
         return as_lmdb_fail(detail, rc, "look", path);
     code = probe_info(env, path, detail);
@@ -407,7 +422,7 @@ static int sync_folder(const char *path)
 static int make_file(const char *temp, const uint8_t salt[ANONSET_SALT_BYTES])
 {
     MDB_env *env;
-    int rc = open_once(&env, temp, MDB_NOLOCK);
+    int rc = as_file_map(&env, temp, SMALL_MAP, 1, MDB_NOLOCK);
     if (rc != 0)
         return rc;
     rc = commit_empty(env, salt);
@@ -454,23 +469,24 @@ void as_file_clean(const char *path)
 
 /* ---- The files beside --------------------------------------------------------------------- */
 
-#define READER_BYTES 64u   /* a slot in LMDB's reader table: one cache line */
-#define TABLE_HEAD   4096u /* more than LMDB's own head, which differs between systems */
+#define READER_BYTES 64u  /* a slot in LMDB's reader table: one cache line */
+#define HEAD_BYTES   512u /* more than the table's head, which differs between systems */
 
-/* LMDB takes the table's length from the file's, so one that has a length keeps it. */
-static int reserve(int fd)
+/* LMDB makes a table longer that is too short for the readers asked for, which leaves a hole to die
+ * in. So one that exists is filled, and just as many readers asked for as it has slots. */
+static int reserve(int fd, unsigned *readers)
 {
     struct stat now;
     if (fstat(fd, &now) != 0)
         return errno;
-    if (now.st_size > 0 && (uint64_t)now.st_blocks * 512 >= (uint64_t)now.st_size)
-        return 0;
-    off_t len =
-        now.st_size > 0 ? now.st_size : (off_t)(TABLE_HEAD + AS_LMDB_READERS * READER_BYTES);
-    return posix_fallocate(fd, 0, len);
+    off_t len = now.st_size;
+    if (len < (off_t)(HEAD_BYTES + READER_BYTES))
+        len = (off_t)(HEAD_BYTES + AS_LMDB_READERS * READER_BYTES);
+    *readers = (unsigned)((len - HEAD_BYTES) / READER_BYTES);
+    return (uint64_t)now.st_blocks * 512 >= (uint64_t)len ? 0 : posix_fallocate(fd, 0, len);
 }
 
-anonset_code as_file_reserve_lock(const char *path, anonset_detail *detail)
+anonset_code as_file_reserve_lock(unsigned *readers, const char *path, anonset_detail *detail)
 {
     char *lock;
     anonset_code code = as_file_name(&lock, path, "-lock", detail);
@@ -478,8 +494,9 @@ anonset_code as_file_reserve_lock(const char *path, anonset_detail *detail)
         return code;
     int rc = 0;
     int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    *readers = AS_LMDB_READERS;
     if (fd >= 0) {
-        rc = reserve(fd);
+        rc = reserve(fd, readers);
         close(fd);
     } else if (errno != EROFS) /* LMDB reads without a lock where nobody can write */
         rc = errno;

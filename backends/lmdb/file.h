@@ -51,9 +51,12 @@ anonset_code as_file_create(const char *path, const uint8_t salt[ANONSET_SALT_BY
 void as_file_clean(const char *path);
 
 /* Gives LMDB's lock file its blocks before LMDB maps it: on a full disk the first touch would be a
- * signal. FULL, and what else opening can say. Not while this process has the store open: closing
- * the file would drop LMDB's locks. */
-anonset_code as_file_reserve_lock(const char *path, anonset_detail *detail);
+ * signal. Sets *readers to what LMDB is to be told. FULL, and what else opening can say. Not while
+ * this process has the store open: closing the file would drop LMDB's locks. */
+anonset_code as_file_reserve_lock(unsigned *readers, const char *path, anonset_detail *detail);
+
+/* Opens an LMDB environment as all of ours are. */
+int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, unsigned flags);
 
 /* The mark of a commit whose outcome is open. Kept by a file, for the next process to see; it
  * need not survive power loss, after which the disk has told the outcome. */
