@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define STEPS        300
-#define DEFAULT_RUNS 10
+#define DEFAULT_RUNS 8
 #define DEFAULT_SEED 20240101u
 #define POOL         400u /* coins to append from */
 #define SIZE_MAX_    500u /* no set grows larger */
