@@ -1,0 +1,65 @@
+/*
+ * The heap of a sync does not grow with the set. The program itself is measured, with
+ * tests/shims/heap.c preloaded, over http: there nothing paces a large set.
+ */
+#include "config.h"
+
+#include "tests/scenario/scene.h"
+
+#include <criterion/logging.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SMALL     "32000"
+#define LARGE     "1000000"
+#define MOST_MORE ((size_t)1 << 20)
+
+typedef struct heap {
+    size_t peak;
+    size_t connected; /* live when the first request went out */
+} heap;
+
+static heap heap_of_sync(const char *backend, const char *coins, const char *sector_size)
+{
+    heap found = {0};
+    scene s;
+    scene_begin(&s, backend, "--coins", coins);
+    const char *file = ts_in(&s.dir, "heap");
+    cr_assert_eq(setenv("ANONSET_HEAP_FILE", file, 1), 0);
+    cr_assert_eq(setenv("LD_PRELOAD", HEAP_SHIM, 1), 0);
+    scene_sync_at(&s, s.server.http, "--sector-size", sector_size, NULL);
+    unsetenv("LD_PRELOAD");
+    scene_outcome(&s, "finalized", 0);
+    cr_assert_eq(scene_int(&s, "fetched"), atoi(coins));
+    char *text = ts_read_file(file, NULL);
+    cr_assert_eq(sscanf(text, "%zu %zu", &found.peak, &found.connected), 2, "%s", text);
+    free(text);
+    cr_log_info("%s: %s coins, sectors of %s: peak %zu KiB, %zu of them when connected; %.1f s",
+                backend, coins, sector_size, found.peak >> 10, found.connected >> 10,
+                s.last.seconds);
+    scene_end(&s);
+    cr_assert_gt(found.connected, 0);
+    cr_assert_gt(found.peak, found.connected);
+    return found;
+}
+
+static void does_not_grow(const char *backend)
+{
+#ifdef ANONSET_SANITIZED
+    cr_skip("the sanitizers' own malloc leaves no room for another that counts (%s)", backend);
+#endif
+    heap small = heap_of_sync(backend, SMALL, "auto");
+    heap large = heap_of_sync(backend, LARGE, "auto");
+    cr_assert_leq(large.peak, small.peak + MOST_MORE, "%s: %zu bytes for %s coins, %zu for %s",
+                  backend, large.peak, LARGE, small.peak, SMALL);
+}
+
+Test(heap, does_not_grow_with_the_set_sqlite, .timeout = 300)
+{
+    does_not_grow("sqlite");
+}
+
+Test(heap, does_not_grow_with_the_set_lmdb, .timeout = 300)
+{
+    does_not_grow("lmdb");
+}
