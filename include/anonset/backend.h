@@ -8,7 +8,7 @@
  * does not fit what it holds. Copy backends/memory to start; tests/conformance proves the result.
  *
  * Rules for every method
- *  - Arguments are checked by core/store.c before the call: pointers are set, groups are 1 or more,
+ *  - Arguments come from core/, which has checked them: pointers are set, groups are 1 or more,
  *    positions and sizes are in range of each other. What depends on stored state, you check.
  *  - Every write is one transaction, durable when it returns OK (it survives power loss); on any
  *    other code nothing changed, but for UNKNOWN: an I/O error left the outcome open. After UNKNOWN
