@@ -1,0 +1,794 @@
+/* What is particular to the sqlite backend; the contract itself is tested by tests/conformance. */
+#include "config.h"
+
+#include "backends/backends.h"
+#include "backends/lock.h"
+#include "backends/sqlite/schema.h"
+#include "tests/support/coins.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1u << 20)
+
+static const anonset_backend *const b = &as_backend_sqlite;
+static anonset_detail detail;
+
+/* ---- Faults: SQLite's calls come here first ------------------------------------------------ */
+
+static int fail_sync, fail_write; /* the errno that such a call is to give, or 0 */
+static bool fake_full;
+static unsigned syncs;
+static uint64_t written;
+
+static long refuse(int error)
+{
+    errno = error;
+    return -1;
+}
+
+ANONSET_API int fdatasync(int fd)
+{
+    syncs++;
+    return fail_sync ? (int)refuse(fail_sync) : (int)syscall(SYS_fdatasync, fd);
+}
+
+ANONSET_API ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
+{
+    written += len;
+    return fail_write ? refuse(fail_write) : syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+ANONSET_API ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    return pwrite64(fd, bytes, len, at);
+}
+
+ANONSET_API int statvfs(const char *path, struct statvfs *out)
+{
+    (void)path;
+    *out = (struct statvfs){.f_frsize = 4096, .f_bavail = fake_full ? 3 : 1000000};
+    return 0;
+}
+
+/* ---- Stores -------------------------------------------------------------------------------- */
+
+static char dir[] = "/tmp/anonset-sqlite-XXXXXX";
+static char path[64];
+
+static void make_dir(void)
+{
+    cr_assert(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/store", dir);
+}
+
+static void remove_dir(void)
+{
+    char command[80];
+    snprintf(command, sizeof command, "rm -r '%s'", dir);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(sqlite, .init = make_dir, .fini = remove_dir, .timeout = 120);
+
+static const char *beside(const char *ending)
+{
+    static char name[96];
+    snprintf(name, sizeof name, "%s%s", path, ending);
+    return name;
+}
+
+static uint64_t bytes_of(const char *ending)
+{
+    struct stat found;
+    return stat(beside(ending), &found) == 0 ? (uint64_t)found.st_size : 0;
+}
+
+static bool is_there(const char *ending)
+{
+    return access(beside(ending), F_OK) == 0;
+}
+
+static anonset_code try_open(void **handle, unsigned flags)
+{
+    anonset_backend_options options = {.flags = flags, .busy_ms = 5000};
+    memcpy(options.salt, ts_salt, sizeof options.salt);
+    memset(&detail, 0, sizeof detail);
+    return b->open(handle, path, &options, &detail);
+}
+
+static void ok(anonset_code code)
+{
+    cr_assert_eq(code, ANONSET_OK, "code %d: %s", code, detail.text);
+}
+
+static void *open_store(unsigned flags)
+{
+    void *handle = NULL;
+    ok(try_open(&handle, flags));
+    return handle;
+}
+
+static anonset_code append(void *handle, const ts_chain *chain, uint32_t size, uint32_t base,
+                           uint32_t start, uint32_t n)
+{
+    anonset_append a = {.group = 1, .target = ts_chain_meta(chain, size), .base = base};
+    a.start = start;
+    a.n = n;
+    a.coins = chain->coins + start;
+    a.tags = chain->tags + start;
+    a.digests = (const uint8_t(*)[ANONSET_HASH_BYTES])(chain->digests + start + 1);
+    memcpy(a.digest_before, chain->digests[start], ANONSET_HASH_BYTES);
+    memcpy(a.digest_after, chain->digests[start + n], ANONSET_HASH_BYTES);
+    return b->append_sector(handle, &a, &detail);
+}
+
+static anonset_code complete(void *handle, const ts_chain *chain, uint32_t base, uint32_t size)
+{
+    anonset_complete c = {.group = 1, .target = ts_chain_meta(chain, size)};
+    c.expected_count = size - base;
+    c.gate = ANONSET_GATE_COUNT;
+    memcpy(c.digest, chain->digests[size], ANONSET_HASH_BYTES);
+    return b->mark_complete(handle, &c, &detail);
+}
+
+static void finalize(void *handle, const ts_chain *chain, uint32_t base, uint32_t size)
+{
+    ok(append(handle, chain, size, base, base, size - base));
+    ok(complete(handle, chain, base, size));
+}
+
+static bool run_is(const anonset_run *run, const ts_chain *chain)
+{
+    for (uint32_t i = 0; i < run->n; i++) {
+        const anonset_coin *is = &run->coins[i], *must = &chain->coins[run->start + i];
+        if (is->serialized_len != must->serialized_len || is->context_len != must->context_len ||
+            memcmp(is->serialized, must->serialized, is->serialized_len) != 0 ||
+            memcmp(is->context, must->context, is->context_len) != 0 ||
+            memcmp(is->tx_hash, must->tx_hash, ANONSET_HASH_BYTES) != 0)
+            return false;
+    }
+    return !run->has_digest ||
+           memcmp(run->digest, chain->digests[run->start + run->n], ANONSET_HASH_BYTES) == 0;
+}
+
+static void shows(void *snapshot, const ts_chain *chain, uint32_t size)
+{
+    anonset_run run;
+    for (uint32_t at = 0; at < size; at = run.start + run.n) {
+        ok(b->read(snapshot, &run, at, &detail));
+        cr_assert(run.start <= at && at < run.start + run.n && run.start + run.n <= size);
+        cr_assert(run_is(&run, chain), "at %u", at);
+    }
+}
+
+static void *open_snapshot(void *handle, anonset_state *state, anonset_view view)
+{
+    void *snapshot;
+    ok(b->snapshot_open(handle, &snapshot, state, 1, view, &detail));
+    return snapshot;
+}
+
+static void view_is(void *handle, anonset_view view, const ts_chain *chain, uint32_t size)
+{
+    anonset_state state;
+    void *snapshot = open_snapshot(handle, &state, view);
+    cr_assert_eq(view == ANONSET_VIEW_NEXT && state.has_pending ? state.base + state.count
+                                                                : state.finalized.size,
+                 size);
+    shows(snapshot, chain, size);
+    b->snapshot_close(snapshot);
+}
+
+/* ---- A connection of our own, as another program has ---------------------------------------- */
+
+static sqlite3 *other_program(void)
+{
+    sqlite3 *db;
+    cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
+                 SQLITE_OK);
+    return db;
+}
+
+static void sql(sqlite3 *db, const char *text)
+{
+    cr_assert_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK, "%s: %s", text,
+                 sqlite3_errmsg(db));
+}
+
+static void sql_once(const char *text)
+{
+    sqlite3 *db = other_program();
+    sql(db, text);
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+static int64_t ask(const char *text)
+{
+    sqlite3_stmt *statement;
+    sqlite3 *db = other_program();
+    cr_assert_eq(sqlite3_prepare_v2(db, text, -1, &statement, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t answer = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+    return answer;
+}
+
+/* ---- Files that are not ours ---------------------------------------------------------------- */
+
+static size_t load(const char *ending, uint8_t *out, size_t cap)
+{
+    FILE *file = fopen(beside(ending), "rb");
+    cr_assert(file);
+    size_t len = fread(out, 1, cap, file);
+    fclose(file);
+    return len;
+}
+
+static void save(const char *ending, const uint8_t *bytes, size_t len)
+{
+    FILE *file = fopen(beside(ending), "wb");
+    cr_assert(file && fwrite(bytes, 1, len, file) == len && fclose(file) == 0);
+}
+
+#define CAP 400000
+static uint8_t before[CAP], after[CAP], journal[CAP];
+
+static void is_foreign_and_stays(void)
+{
+    void *handle;
+    size_t len = load("", before, CAP);
+    cr_assert_eq(try_open(&handle, ANONSET_STORE_CREATE), ANONSET_FOREIGN);
+    cr_assert(strstr(detail.text, "not touched"), "%s", detail.text);
+    cr_assert_eq(try_open(&handle, 0), ANONSET_FOREIGN);
+    cr_assert_eq(try_open(&handle, ANONSET_STORE_READ_ONLY), ANONSET_FOREIGN);
+    cr_assert_eq(load("", after, CAP), len);
+    cr_assert_eq(memcmp(before, after, len), 0);
+    cr_assert_not(is_there("-lock"));
+    cr_assert_not(is_there("-shm"));
+}
+
+Test(sqlite, a_wallet_cache_is_foreign)
+{
+    sql_once("CREATE TABLE SparkSet(id INTEGER PRIMARY KEY, blockHash TEXT)");
+    is_foreign_and_stays();
+    sql_once("PRAGMA journal_mode=WAL; INSERT INTO SparkSet VALUES(1, 'x')");
+    is_foreign_and_stays();
+}
+
+Test(sqlite, a_newer_format_is_foreign)
+{
+    b->close(open_store(ANONSET_STORE_CREATE));
+    sql_once("PRAGMA user_version=2");
+    cr_assert_eq(unlink(beside("-lock")), 0);
+    is_foreign_and_stays();
+}
+
+/* SQL, even a question, would roll it back. */
+Test(sqlite, a_hot_journal_of_another_program_is_not_rolled_back)
+{
+    sqlite3 *db = other_program();
+    sql(db, "CREATE TABLE t(x); PRAGMA cache_size=2; PRAGMA cache_spill=1; BEGIN;");
+    sql(db, "INSERT INTO t WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c "
+            "WHERE i < 60) SELECT randomblob(3000) FROM c");
+    size_t len = load("", before, CAP), journal_len = load("-journal", journal, CAP);
+    cr_assert(len > 10000 && journal_len > 512);
+    sql(db, "ROLLBACK");
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+    save("", before, len);
+    save("-journal", journal, journal_len);
+    is_foreign_and_stays();
+    cr_assert_eq(load("-journal", after, CAP), journal_len);
+    cr_assert_eq(memcmp(journal, after, journal_len), 0);
+}
+
+/* ---- Creating ------------------------------------------------------------------------------- */
+
+Test(sqlite, an_empty_file_becomes_a_store_if_asked)
+{
+    void *handle;
+    save("", before, 0);
+    cr_assert_eq(try_open(&handle, 0), ANONSET_NOT_FOUND);
+    cr_assert_eq(try_open(&handle, ANONSET_STORE_READ_ONLY), ANONSET_NOT_FOUND);
+    cr_assert_eq(bytes_of(""), 0);
+    b->close(open_store(ANONSET_STORE_CREATE));
+    b->close(open_store(0));
+    cr_assert_eq(ask("PRAGMA page_size"), AS_PAGE_BYTES);
+    cr_assert_not(is_there("-new"));
+}
+
+Test(sqlite, a_creation_that_was_killed_is_done_again)
+{
+    memset(before, 0x55, 5000);
+    save("-new", before, 5000);
+    save("-new-wal", before, 5000);
+    b->close(open_store(ANONSET_STORE_CREATE));
+    cr_assert_not(is_there("-new"));
+    cr_assert_not(is_there("-new-wal"));
+}
+
+Test(sqlite, the_log_of_a_deleted_store_is_not_read_into_a_new_one)
+{
+    ts_chain *chain = ts_chain_new(1, 40);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    ok(append(handle, chain, 40, 0, 0, 20));
+    size_t len = load("-wal", before, CAP);
+    cr_assert_gt(len, 4096);
+    b->close(handle);
+    cr_assert_eq(unlink(path), 0);
+    save("-wal", before, len);
+    handle = open_store(ANONSET_STORE_CREATE);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, 0);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, a_link_and_the_file_share_one_lock)
+{
+    b->close(open_store(ANONSET_STORE_CREATE));
+    cr_assert_eq(unlink(beside("-lock")), 0);
+    char real[sizeof path];
+    strcpy(real, path);
+    snprintf(path, sizeof path, "%s/link", dir);
+    cr_assert_eq(symlink(real, path), 0);
+    b->close(open_store(0));
+    cr_assert_not(is_there("-lock"));
+    strcpy(path, real);
+    cr_assert(is_there("-lock"));
+}
+
+/* ---- The log -------------------------------------------------------------------------------- */
+
+#define SECTOR 500u
+
+static void append_all(void *handle, const ts_chain *chain, uint32_t sector)
+{
+    for (uint32_t at = 0; at < chain->n; at += sector) {
+        uint32_t n = chain->n - at < sector ? chain->n - at : sector;
+        ok(append(handle, chain, chain->n, 0, at, n));
+    }
+}
+
+Test(sqlite, the_log_is_copied_when_it_has_grown)
+{
+    ts_chain *chain = ts_chain_new(1, 20 * SECTOR);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    append_all(handle, chain, SECTOR);
+    cr_assert_lt(bytes_of("-wal"), 5 * MIB / 2);
+    cr_assert_gt(bytes_of(""), MIB);
+    uint64_t told;
+    ok(b->disk_bytes(handle, &told, &detail));
+    cr_assert_eq(told, bytes_of("") + bytes_of("-wal") + bytes_of("-shm"));
+    b->close(handle);
+    cr_assert_not(is_there("-wal"));
+    cr_assert_not(is_there("-shm"));
+    handle = open_store(0);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, a_long_reader_lets_the_log_grow_and_holds_nobody_up)
+{
+    ts_chain *chain = ts_chain_new(1, 50 * SECTOR);
+    anonset_state state;
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    finalize(handle, chain, 0, SECTOR);
+    void *snapshot = open_snapshot(handle, &state, ANONSET_VIEW_FINALIZED);
+    for (uint32_t size = 2; size <= 30; size++)
+        finalize(handle, chain, (size - 1) * SECTOR, size * SECTOR);
+    cr_assert_gt(bytes_of("-wal"), 5 * MIB);
+    shows(snapshot, chain, SECTOR);
+    b->snapshot_close(snapshot);
+    for (uint32_t size = 31; size <= 50; size++)
+        finalize(handle, chain, (size - 1) * SECTOR, size * SECTOR);
+    cr_assert_leq(bytes_of("-wal"), 4 * MIB); /* copied, begun anew, and cut */
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, closing_leaves_the_log_to_a_reader)
+{
+    ts_chain *chain = ts_chain_new(1, 60);
+    anonset_state state;
+    void *one = open_store(ANONSET_STORE_CREATE), *two = open_store(0);
+    finalize(one, chain, 0, 30);
+    void *snapshot = open_snapshot(two, &state, ANONSET_VIEW_FINALIZED);
+    finalize(one, chain, 30, 60);
+    b->close(one);
+    cr_assert(is_there("-wal"));
+    shows(snapshot, chain, 30);
+    b->snapshot_close(snapshot);
+    view_is(two, ANONSET_VIEW_FINALIZED, chain, 60);
+    b->close(two);
+    cr_assert_not(is_there("-wal"));
+    ts_chain_free(chain);
+}
+
+Test(sqlite, a_sector_costs_what_was_promised)
+{
+    ts_chain *chain = ts_chain_new(1, 9000);
+    uint64_t payload = 0;
+    for (uint32_t i = 0; i < chain->n; i++)
+        payload += chain->coins[i].serialized_len;
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    syncs = 0;
+    written = 0;
+    append_all(handle, chain, 1500);
+    ok(complete(handle, chain, 0, chain->n));
+    b->close(handle);
+    cr_assert_leq(syncs, 14, "%u", syncs);
+    cr_assert_leq(written * 100, payload * 212);
+    cr_assert_leq(bytes_of("") * 100, payload * 105);
+    ts_chain_free(chain);
+}
+
+/* ---- Rows ----------------------------------------------------------------------------------- */
+
+Test(sqlite, small_appends_share_rows)
+{
+    ts_chain *chain = ts_chain_new(1, 1000);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    append_all(handle, chain, 5);
+    cr_assert_leq(ask("SELECT count(*) FROM pack"), 100);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, chain->n);
+    ok(complete(handle, chain, 0, chain->n));
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, small_deltas_are_joined_as_they_are_finalized)
+{
+    ts_chain *chain = ts_chain_new(1, 1000);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    for (uint32_t size = 5; size <= chain->n; size += 5)
+        finalize(handle, chain, size - 5, size);
+    cr_assert_leq(ask("SELECT count(*) FROM pack"), 60);
+    cr_assert_leq(ask("SELECT max(length(body)) FROM pack"), 8 * AS_PAGE_BYTES);
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, an_append_never_touches_finalized_rows)
+{
+    ts_chain *chain = ts_chain_new(1, 20);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    finalize(handle, chain, 0, 5);
+    ok(append(handle, chain, 20, 5, 5, 5));
+    ok(append(handle, chain, 20, 5, 10, 5));
+    cr_assert_eq(ask("SELECT count(*) FROM pack"), 2);
+    cr_assert_eq(ask("SELECT n FROM pack ORDER BY id LIMIT 1"), 5);
+    ok(b->discard_incomplete(handle, 1, &detail));
+    cr_assert_eq(ask("SELECT count(*) FROM pack"), 1);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, 5);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, a_coin_too_large_for_a_row_is_refused)
+{
+    uint8_t *bytes = calloc(1, AS_VALUE_MOST);
+    uint8_t hash[ANONSET_HASH_BYTES] = {7};
+    anonset_coin coin = {.serialized = bytes, .context = bytes, .tx_hash = hash, .context_len = 1};
+    coin.serialized_len = AS_VALUE_MOST;
+    ts_chain *large = ts_chain_of(1, &coin, 1);
+    coin.serialized_len = 1000000;
+    ts_chain *fits = ts_chain_of(2, &coin, 1);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    cr_assert_eq(append(handle, large, 1, 0, 0, 1), ANONSET_INVALID);
+    finalize(handle, fits, 0, 1);
+    view_is(handle, ANONSET_VIEW_FINALIZED, fits, 1);
+    b->close(handle);
+    ts_chain_free(large);
+    ts_chain_free(fits);
+    free(bytes);
+}
+
+Test(sqlite, discarded_space_is_used_again)
+{
+    ts_chain *chain = ts_chain_new(1, 4 * SECTOR);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    for (int round = 0; round < 5; round++) {
+        append_all(handle, chain, SECTOR);
+        ok(b->discard_incomplete(handle, 1, &detail));
+    }
+    append_all(handle, chain, SECTOR);
+    b->close(handle);
+    cr_assert_lt(bytes_of(""), MIB);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, clearing_all_makes_the_file_small)
+{
+    ts_chain *chain = ts_chain_new(1, 10 * SECTOR);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    append_all(handle, chain, SECTOR);
+    ok(b->clear(handle, 0, &detail));
+    cr_assert_lt(bytes_of(""), 65536);
+    append_all(handle, chain, SECTOR);
+    ok(b->clear(handle, 1, &detail)); /* the last group */
+    b->close(handle);
+    cr_assert_lt(bytes_of(""), 65536);
+    b->close(open_store(0)); /* still known as ours */
+    ts_chain_free(chain);
+}
+
+/* ---- Faults --------------------------------------------------------------------------------- */
+
+Test(sqlite, a_full_disk_changes_nothing)
+{
+    ts_chain *chain = ts_chain_new(1, 3 * SECTOR);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    ok(append(handle, chain, chain->n, 0, 0, SECTOR));
+    fail_write = ENOSPC;
+    cr_assert_eq(append(handle, chain, chain->n, 0, SECTOR, SECTOR), ANONSET_FULL);
+    cr_assert(strstr(detail.text, "free some space"), "%s", detail.text);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, SECTOR);
+    cr_assert_eq(append(handle, chain, chain->n, 0, SECTOR, 1), ANONSET_FULL);
+    fail_write = 0;
+    ok(append(handle, chain, chain->n, 0, SECTOR, SECTOR));
+    ok(append(handle, chain, chain->n, 0, 2 * SECTOR, SECTOR));
+    b->close(handle);
+    handle = open_store(0);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+static void refuses_all(void *handle, const ts_chain *chain)
+{
+    anonset_store_info info;
+    anonset_state state;
+    uint32_t group;
+    uint64_t bytes;
+    void *snapshot;
+    cr_assert_eq(b->info(handle, &info, &detail), ANONSET_UNKNOWN);
+    cr_assert_eq(b->load_state(handle, &state, 1, &detail), ANONSET_UNKNOWN);
+    cr_assert_eq(b->next_group(handle, &group, 0, &detail), ANONSET_UNKNOWN);
+    cr_assert_eq(b->disk_bytes(handle, &bytes, &detail), ANONSET_UNKNOWN);
+    cr_assert_eq(b->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_NEXT, &detail),
+                 ANONSET_UNKNOWN);
+    cr_assert_eq(append(handle, chain, chain->n, 0, 0, 1), ANONSET_UNKNOWN);
+    cr_assert_eq(complete(handle, chain, 0, chain->n), ANONSET_UNKNOWN);
+    cr_assert_eq(b->discard_incomplete(handle, 1, &detail), ANONSET_UNKNOWN);
+    cr_assert_eq(b->clear(handle, 0, &detail), ANONSET_UNKNOWN);
+    cr_assert_eq(b->set_genesis(handle, chain->digests[1], &detail), ANONSET_UNKNOWN);
+}
+
+Test(sqlite, a_commit_that_cannot_be_synced_is_unknown_until_reopened)
+{
+    ts_chain *chain = ts_chain_new(1, 60);
+    anonset_state state;
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    ok(append(handle, chain, 60, 0, 0, 20));
+    fail_sync = EIO;
+    cr_assert_eq(append(handle, chain, 60, 0, 20, 20), ANONSET_UNKNOWN);
+    cr_assert(strstr(detail.text, "open it again"), "%s", detail.text);
+    refuses_all(handle, chain);
+    fail_sync = 0;
+    refuses_all(handle, chain);
+    b->close(handle);
+    handle = open_store(0);
+    ok(b->load_state(handle, &state, 1, &detail));
+    cr_assert(state.count == 20 || state.count == 40);
+    ok(append(handle, chain, 60, 0, state.count, 60 - state.count));
+    ok(complete(handle, chain, 0, 60));
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, 60);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, a_writer_settles_what_a_failed_one_left_before_it_adds_to_it)
+{
+    ts_chain *chain = ts_chain_new(1, 60);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    fail_sync = EIO;
+    cr_assert_eq(append(handle, chain, 60, 0, 0, 20), ANONSET_UNKNOWN);
+    b->close(handle);
+    handle = open_store(0);
+    anonset_state state;
+    ok(b->load_state(handle, &state, 1, &detail));
+    uint64_t file = bytes_of("");
+    anonset_code code = append(handle, chain, 60, 0, state.count, 20);
+    cr_assert(code == ANONSET_IO || code == ANONSET_UNKNOWN, "%d", code);
+    fail_sync = 0;
+    if (code == ANONSET_IO) { /* something was left in the log: it is in the file before more is */
+        ok(append(handle, chain, 60, 0, state.count, 20));
+        cr_assert_gt(bytes_of(""), file);
+    }
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, an_error_on_a_full_disk_says_so)
+{
+    ts_chain *chain = ts_chain_new(1, 20);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    fail_sync = EIO;
+    fake_full = true;
+    cr_assert_eq(append(handle, chain, 20, 0, 0, 20), ANONSET_UNKNOWN);
+    cr_assert(strstr(detail.text, "full"), "%s", detail.text);
+    fail_sync = 0;
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, a_full_disk_at_creation_leaves_nothing)
+{
+    void *handle;
+    fail_write = ENOSPC;
+    cr_assert_eq(try_open(&handle, ANONSET_STORE_CREATE), ANONSET_FULL);
+    fail_write = 0;
+    cr_assert_not(is_there(""));
+    cr_assert_not(is_there("-new"));
+    b->close(open_store(ANONSET_STORE_CREATE));
+}
+
+Test(sqlite, another_programs_transaction_is_waited_for_then_busy)
+{
+    ts_chain *chain = ts_chain_new(1, 20);
+    anonset_backend_options options = {.flags = ANONSET_STORE_CREATE, .busy_ms = 50};
+    void *handle;
+    ok(b->open(&handle, path, &options, &detail));
+    ok(append(handle, chain, 20, 0, 0, 10));
+    sqlite3 *db = other_program();
+    sql(db, "BEGIN IMMEDIATE");
+    cr_assert_eq(append(handle, chain, 20, 0, 10, 10), ANONSET_BUSY);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, 10);
+    sql(db, "COMMIT");
+    ok(append(handle, chain, 20, 0, 10, 10));
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+/* ---- Damage --------------------------------------------------------------------------------- */
+
+static void is_corrupt(void *handle, uint32_t position)
+{
+    anonset_state state;
+    anonset_run run;
+    void *snapshot = open_snapshot(handle, &state, ANONSET_VIEW_FINALIZED);
+    cr_assert_eq(b->read(snapshot, &run, position, &detail), ANONSET_CORRUPT);
+    cr_assert(detail.text[0]);
+    b->snapshot_close(snapshot);
+}
+
+Test(sqlite, damaged_rows_are_corrupt)
+{
+    static const char *const damages[] = {"DELETE FROM pack",
+                                          "UPDATE pack SET n = 9",
+                                          "UPDATE pack SET n = -1",
+                                          "UPDATE pack SET n = 5000",
+                                          "UPDATE pack SET body = x'00'",
+                                          "UPDATE pack SET body = ''",
+                                          "UPDATE pack SET body = zeroblob(20000000)",
+                                          "UPDATE pack SET id = id + 2"};
+    ts_chain *chain = ts_chain_new(1, 10);
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        void *handle = open_store(ANONSET_STORE_CREATE);
+        finalize(handle, chain, 0, 10);
+        sql_once(damages[i]);
+        is_corrupt(handle, 0);
+        ok(b->clear(handle, 1, &detail));
+        b->close(handle);
+    }
+    ts_chain_free(chain);
+}
+
+Test(sqlite, damaged_records_are_corrupt)
+{
+    ts_chain *chain = ts_chain_new(1, 10);
+    anonset_state state;
+    anonset_store_info info;
+    void *handle = open_store(ANONSET_STORE_CREATE), *snapshot;
+    anonset_checkpoint checkpoint;
+    finalize(handle, chain, 0, 10);
+    sql_once("UPDATE checkpoint SET record = zeroblob(108)");
+    snapshot = open_snapshot(handle, &state, ANONSET_VIEW_FINALIZED);
+    cr_assert_eq(b->checkpoint(snapshot, &checkpoint, 0, &detail), ANONSET_CORRUPT);
+    b->snapshot_close(snapshot);
+    sql_once("UPDATE ledger SET slot = 0");
+    cr_assert_eq(b->load_state(handle, &state, 1, &detail), ANONSET_CORRUPT);
+    sql_once("DELETE FROM info");
+    cr_assert_eq(b->info(handle, &info, &detail), ANONSET_CORRUPT);
+    b->close(handle);
+    cr_assert_eq(try_open(&handle, 0), ANONSET_CORRUPT);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, a_log_that_was_switched_off_is_switched_on)
+{
+    ts_chain *chain = ts_chain_new(1, 10);
+    b->close(open_store(ANONSET_STORE_CREATE));
+    sql_once("PRAGMA journal_mode=DELETE");
+    void *handle = open_store(0);
+    finalize(handle, chain, 0, 10);
+    cr_assert(is_there("-wal"));
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, 10);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+/* ---- Kills ---------------------------------------------------------------------------------- */
+
+#define STEP 40u
+
+/* Appends sectors and finalizes at the end, telling the count after each; until it is killed. */
+static void write_until_killed(const ts_chain *chain, int out)
+{
+    void *handle;
+    anonset_state state;
+    if (try_open(&handle, ANONSET_STORE_CREATE) != ANONSET_OK ||
+        b->load_state(handle, &state, 1, NULL) != ANONSET_OK)
+        _exit(1);
+    for (uint32_t at = state.count; at < chain->n; at += STEP)
+        if (append(handle, chain, chain->n, 0, at, STEP) != ANONSET_OK ||
+            write(out, &(uint32_t){at + STEP}, 4) != 4)
+            _exit(1);
+    if (complete(handle, chain, 0, chain->n) != ANONSET_OK)
+        _exit(1);
+    b->close(handle);
+    _exit(0);
+}
+
+/* Lets a child write until it told `sectors` commits, kills it a little later, and returns how much
+ * it told at all; *done: it came to its end. */
+static uint32_t kill_after(const ts_chain *chain, uint32_t told, unsigned sectors, bool *done)
+{
+    int ends[2], status;
+    uint32_t count;
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        write_until_killed(chain, ends[1]);
+    }
+    close(ends[1]);
+    for (unsigned i = 0; i < sectors && read(ends[0], &count, 4) == 4; i++)
+        told = count;
+    cr_assert_eq(kill(child, SIGKILL), 0);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    while (read(ends[0], &count, 4) == 4)
+        told = count;
+    close(ends[0]);
+    *done = WIFEXITED(status);
+    cr_assert(!*done || WEXITSTATUS(status) == 0);
+    return told;
+}
+
+Test(sqlite, a_killed_writer_loses_nothing_it_was_told_of)
+{
+    ts_chain *chain = ts_chain_new(1, 200 * STEP);
+    uint32_t told = 0;
+    bool done = false;
+    for (unsigned round = 0; round < 40 && !done; round++) {
+        anonset_state state;
+        told = kill_after(chain, told, 1 + (unsigned)(ts_mix(round, 1) % 9), &done);
+        if (!is_there("")) /* killed before the store got its name */
+            continue;
+        void *handle = open_store(0);
+        ok(b->load_state(handle, &state, 1, &detail));
+        uint32_t have = state.has_finalized ? state.finalized.size : state.count;
+        cr_assert(have == told || have == told + STEP, "%u after %u", have, told);
+        view_is(handle, ANONSET_VIEW_NEXT, chain, have);
+        b->close(handle);
+        done = done || state.has_finalized;
+        told = have;
+    }
+    cr_assert_gt(told, 10 * STEP);
+    ts_chain_free(chain);
+}
