@@ -44,7 +44,7 @@ build()
     mkdir -p "$dir"
     cd "$dir"
     [ -f Makefile ] || quietly "configure-$backend" "$root/configure" \
-        "--with-backend=$backend" "--prefix=$dir/installed"
+        "--cache-file=$work/config.cache" "--with-backend=$backend" "--prefix=$dir/installed"
     quietly "make-$backend" make -j2
     quietly "install-$backend" make install
 }
@@ -118,6 +118,7 @@ demonstrate()
 
 say "Preparing (about a minute; logs are in $work)"
 mkdir -p "$work"
+rm -f "$work/config.cache"
 bash "$root/scripts/deps.sh" build
 cd "$root"
 [ ! -f config.status ] || fail "the source tree itself is configured: run make distclean in it first"

@@ -56,7 +56,7 @@ static anonset_code fail_io(const as_db *db, int rc, const char *doing, anonset_
                    db->path, doing, os_error ? strerror(os_error) : sqlite3_errstr(rc), rc);
 }
 
-anonset_code as_db_fail(as_db *db, int rc, const char *doing, anonset_detail *detail)
+anonset_code(as_db_fail)(as_db *db, int rc, const char *doing, anonset_detail *detail)
 {
     switch (rc & 0xff) {
     case SQLITE_NOMEM:

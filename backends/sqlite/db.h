@@ -86,6 +86,10 @@ anonset_code as_db_finish(as_db *db, sqlite3_stmt *statement, anonset_detail *de
 
 /* What SQLite's result code is in our words, and what to do about it. */
 anonset_code as_db_fail(as_db *db, int rc, const char *doing, anonset_detail *detail);
+#ifdef __clang_analyzer__
+/* As with as_fail: never OK. */
+#define as_db_fail(db, rc, doing, detail) ((void)(as_db_fail)(db, rc, doing, detail), ANONSET_IO)
+#endif
 
 /*
  * Copies the log into the file as far as readers allow, without waiting for them. The caller holds
