@@ -593,8 +593,8 @@ static anonset_code discard(struct store *store, uint32_t group, anonset_detail 
     keep_finalized(next, now, now->state.finalized.size);
     keep_checkpoints(next, now, UINT32_MAX);
     drop_pending(&next->state);
-    bool installed = install(store, next); /* cannot fail: the group exists */
     // NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
+    bool installed = install(store, next); /* cannot fail: the group exists */
     return installed ? ANONSET_OK : no_memory(detail);
 }
 

@@ -131,7 +131,7 @@ static anonset_code judge_header(const uint8_t *header, const char *path, anonse
 static anonset_code judge_inside(as_db *db, anonset_detail *detail)
 {
     sqlite3_file *inside = NULL;
-    uint8_t header[HEADER_BYTES];
+    uint8_t header[HEADER_BYTES] = {0};
     int rc = sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_FILE_POINTER, &inside);
     if (rc == SQLITE_OK)
         rc = inside->pMethods->xRead(inside, header, HEADER_BYTES, 0);

@@ -105,7 +105,7 @@ static anonset_code drop_checkpoints(as_db *db, sqlite3_int64 slot, uint32_t bas
                                      anonset_detail *detail)
 {
     for (;;) {
-        anonset_checkpoint checkpoint;
+        anonset_checkpoint checkpoint = {.alias = false};
         sqlite3_int64 id;
         anonset_code code = newest_checkpoint(&id, &checkpoint, db, slot, detail);
         if (code != ANONSET_OK || id < as_checkpoint_first(slot) || checkpoint.meta.size <= base)
@@ -130,7 +130,7 @@ static anonset_code drop_tail(as_db *db, sqlite3_int64 slot, const as_effect *ef
 static anonset_code keep_checkpoint(as_db *db, sqlite3_int64 slot, const as_effect *effect,
                                     anonset_detail *detail)
 {
-    anonset_checkpoint newest;
+    anonset_checkpoint newest = {.alias = false};
     sqlite3_int64 id;
     anonset_code code = newest_checkpoint(&id, &newest, db, slot, detail);
     bool some = code == ANONSET_OK && id >= as_checkpoint_first(slot);
