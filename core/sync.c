@@ -266,7 +266,7 @@ void as_sync_replan(anonset_sync *sync)
     as_flight_ignore(&sync->flight);
     as_sync_drop_ready(sync);
     sync->phase = AS_PHASE_META;
-    if (sync->options.ask_genesis && !sync->genesis_asked) {
+    if (sync->options.ask_genesis && !sync->genesis_answered) {
         anonset_request request = {.kind = ANONSET_REQUEST_GENESIS};
         ask(sync, &request, (as_asked){.role = AS_ASK_GENESIS});
     }
@@ -288,7 +288,7 @@ void anonset_sync_reconnect(anonset_sync *sync, bool timed_out)
     as_flight_void(&sync->flight);
     as_sync_drop_ready(sync);
     sync->waiting = false;
-    sync->genesis_asked = sync->genesis_told;
+    sync->genesis_answered = sync->genesis_told;
     if (timed_out)
         (void)as_sector_bad(&sync->sector, sync->sector.last);
     if (!newest && sync->phase != AS_PHASE_END && sync->phase != AS_PHASE_DONE)
@@ -479,7 +479,6 @@ anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request)
                         "cancelled; everything committed was kept");
         if (as_flight_pop(&sync->flight, request)) {
             sync->result.requests++;
-            sync->genesis_asked |= request->kind == ANONSET_REQUEST_GENESIS;
             return ANONSET_STEP_SEND;
         }
         if (!advance(sync))
@@ -640,6 +639,7 @@ anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anons
     sync->result.bytes += answer->wire_bytes;
     if (asked.role == AS_ASK_NOTHING)
         return ANONSET_OK;
+    sync->genesis_answered |= asked.role == AS_ASK_GENESIS;
     /* Many servers do not tell their genesis hash; then the network is just not checked. */
     if (asked.role == AS_ASK_GENESIS && answer->kind != ANONSET_ANSWER_HASH)
         return ANONSET_OK;

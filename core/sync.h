@@ -81,7 +81,8 @@ struct anonset_sync {
     bool aborted;
     uint64_t commits;
 
-    bool genesis_asked, genesis_told;
+    bool genesis_answered; /* it need not be told: then the network is not checked */
+    bool genesis_told;
     uint8_t genesis[ANONSET_HASH_BYTES];
 
     /* of the group under way */
