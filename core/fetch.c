@@ -249,6 +249,8 @@ static void committed(anonset_sync *sync, const anonset_append *append)
     memcpy(sync->digest_held, append->digest_after, ANONSET_HASH_BYTES);
     sync->held += append->n;
     sync->result.fetched += append->n;
+    if (append->n == 0)
+        return; /* a target that is only noted can be told anew for ever */
     sync->commits++;
     sync->moved = sync->stale = 0;
 }

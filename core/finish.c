@@ -121,6 +121,21 @@ static void leave_target(anonset_sync *sync)
         as_sync_moved(sync, "the chain changed while it was synced");
 }
 
+/* The checkpoint that covered the rest is off the chain, or there was none to ask for. Without the
+ * bound, a server that takes back every checkpoint it accepted could go through all we have. */
+static void prove_anew(anonset_sync *sync)
+{
+    if (++sync->moves > AS_MOVES_MOST) {
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
+                    "the server took back again and again which blocks are on its chain; what is "
+                    "finalized was kept: sync again later, or ask another server");
+        return;
+    }
+    if (sync->floor.size > 0)
+        sync->floor_from = sync->floor.index + 1;
+    as_prove_begin(sync);
+}
+
 bool as_finish_advance(anonset_sync *sync)
 {
     if (is_awaited(sync))
@@ -138,10 +153,7 @@ bool as_finish_advance(anonset_sync *sync)
     } else if (sync->close_pin == AS_REPLY_ACCEPTED) {
         as_prove_compare(sync);
     } else {
-        /* The checkpoint that covered the rest is off the chain, or there was none to ask for. */
-        if (sync->floor.size > 0)
-            sync->floor_from = sync->floor.index + 1;
-        as_prove_begin(sync);
+        prove_anew(sync);
     }
     return true;
 }

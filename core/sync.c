@@ -45,7 +45,7 @@ static void begin_group(anonset_sync *sync, uint32_t group)
     sync->local = (anonset_state){.has_finalized = false};
     sync->started = false;
     sync->restarted = false;
-    sync->moved = sync->moves = sync->stale = 0;
+    sync->moved = sync->moves = sync->stale = sync->discards = 0;
 }
 
 anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
@@ -319,6 +319,7 @@ bool as_sync_discard(anonset_sync *sync)
         return false;
     }
     sync->result.discarded += sync->local.count;
+    sync->discards++;
     sync->local.has_pending = false;
     sync->local.base = sync->local.count = 0;
     sync->restarted = true;
@@ -379,10 +380,24 @@ static void begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uin
     sync->started = true;
 }
 
+/* Coins that are stored and dropped in turn are no progress, though each sector looks like some. */
+static bool is_futile(anonset_sync *sync)
+{
+    if (sync->discards <= AS_DISCARDS_MOST)
+        return false;
+    as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
+                "what was downloaded had to be dropped again and again: the chain changes too fast, "
+                "or two processes sync this group from servers that contradict each other. What is "
+                "finalized was kept: sync again later");
+    return true;
+}
+
 static void carry_out(anonset_sync *sync, const as_plan *plan)
 {
     anonset_state *local = &sync->local;
     if (plan->discard && !as_sync_discard(sync))
+        return;
+    if (plan->action != AS_STOP && is_futile(sync))
         return;
     sync->resuming = plan->action == AS_RESUME;
     switch (plan->action) {

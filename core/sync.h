@@ -44,8 +44,9 @@ typedef enum as_reply {
     AS_REPLY_REFUSED
 } as_reply;
 
-#define AS_MOVES_MOST 8u  /* a chain that leaves the target this often is a lie */
-#define AS_STALE_MOST 16u /* another process may be faster this often before we leave it to it */
+#define AS_MOVES_MOST    8u  /* a chain that leaves the target this often is a lie */
+#define AS_DISCARDS_MOST 8u  /* so is one that makes us drop what we hold this often */
+#define AS_STALE_MOST    16u /* another process may be faster this often before we leave it to it */
 
 #define AS_CANDIDATES                                                                              \
     24u /* checkpoints tried as floor: 0, 1, 2, 4, … back, so 2^22 are spanned                   \
@@ -93,9 +94,10 @@ struct anonset_sync {
     bool resuming;       /* pending coins of an earlier run are under the continuity check */
     bool restarted;      /* to be told with the next progress */
     bool started;        /* result.resumed_from is set */
-    unsigned moved;      /* times the chain left our target without a commit in between */
+    unsigned moved;      /* times the chain left our target without new coins in between */
     unsigned moves;      /* and in all */
-    unsigned stale;      /* times another process was faster, without a commit of ours */
+    unsigned stale;      /* times another process was faster, without new coins of ours */
+    unsigned discards;   /* of pending coins, in all */
 
     uint32_t base, held, next; /* stored below held; asked for below next */
     uint8_t digest_held[ANONSET_HASH_BYTES];
@@ -131,7 +133,7 @@ void as_sync_end(anonset_sync *sync, anonset_outcome outcome, anonset_code code,
 void as_sync_end_store(anonset_sync *sync, anonset_code code);
 /* Forgets what is under way, asks for the meta and plans anew. */
 void as_sync_replan(anonset_sync *sync);
-/* The chain left the target: replans once, then gives up until a commit was made. */
+/* The chain left the target: replans once, then gives up until new coins were stored. */
 void as_sync_moved(anonset_sync *sync, const char *why);
 /* Plans with the meta told last. */
 void as_sync_decide(anonset_sync *sync);

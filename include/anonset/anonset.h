@@ -462,7 +462,8 @@ ANONSET_API void anonset_sync_cancel(anonset_sync *sync);
 /* Whether anonset_sync_cancel was called: for drivers that wait. Same safety. */
 ANONSET_API bool anonset_sync_is_cancelled(const anonset_sync *sync);
 
-/* Commits done so far by this sync: lets a driver see that it gets on, and reset its patience. */
+/* Commits done so far by this sync that got it on (new coins, or a set finalized): lets a driver
+ * reset its patience. Bounded, whatever a server says. */
 ANONSET_API uint64_t anonset_sync_commits(const anonset_sync *sync);
 
 /* ---- Text: requests and answers as JSON-RPC ----------------------------------------------- */
