@@ -45,6 +45,7 @@ static void begin_group(anonset_sync *sync, uint32_t group)
     sync->local = (anonset_state){.has_finalized = false};
     sync->started = false;
     sync->restarted = false;
+    sync->shown = (anonset_progress){.group = group};
     sync->moved = sync->moves = sync->stale = sync->discards = 0;
 }
 
@@ -304,6 +305,10 @@ void as_sync_tell_progress(anonset_sync *sync)
                                  .size = sync->target.size,
                                  .bytes = sync->result.bytes,
                                  .restarted = sync->restarted};
+    /* Another process may have dropped the pending set, and a new target may be smaller. */
+    if (progress.position < sync->shown.position || progress.size < sync->shown.size)
+        progress.restarted = true;
+    sync->shown = progress;
     sync->restarted = false;
     if (sync->options.on_progress)
         sync->options.on_progress(sync->options.context, &progress);

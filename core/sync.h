@@ -94,6 +94,7 @@ struct anonset_sync {
     bool resuming;       /* pending coins of an earlier run are under the continuity check */
     bool restarted;      /* to be told with the next progress */
     bool started;        /* result.resumed_from is set */
+    anonset_progress shown; /* what was told last */
     unsigned moved;      /* times the chain left our target without new coins in between */
     unsigned moves;      /* and in all */
     unsigned stale;      /* times another process was faster, without new coins of ours */

@@ -342,7 +342,7 @@ typedef struct anonset_progress {
     uint32_t position; /* coins held, the finalized prefix included */
     uint32_t size;     /* of the target */
     uint64_t bytes;    /* of answers so far in this run */
-    bool restarted;    /* pending coins were dropped: position may have gone back */
+    bool restarted;    /* pending coins were dropped, or the target is a smaller one */
 } anonset_progress;
 
 #define ANONSET_SECTOR_AUTO 0u
