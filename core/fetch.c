@@ -200,7 +200,7 @@ bool as_fetch_continuity_advance(anonset_sync *sync)
     anonset_code code =
         as_prove_equal(sync, &equal, ANONSET_VIEW_NEXT, sync->held - 1, sync->ready.coins, 1);
     if (code != ANONSET_OK)
-        as_sync_end_store(sync, code);
+        as_fetch_store_failed(sync, code);
     else if (!equal)
         part_ways(sync);
     else
@@ -258,6 +258,7 @@ static void committed(anonset_sync *sync, const anonset_append *append)
 /* Another process changed the set: what it did is as good as ours, go on from there. */
 static void outrun(anonset_sync *sync)
 {
+    sync->result.error = (anonset_detail){.code = ANONSET_OK}; /* nothing failed, after all */
     if (++sync->stale > AS_STALE_MOST)
         as_sync_end(sync, ANONSET_STORE_BUSY, ANONSET_BUSY,
                     "another process syncs this group; nothing is lost, look again later");

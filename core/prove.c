@@ -4,6 +4,7 @@
  * coin. Decided from stored state and the server's answers alone, so that a kill forgets nothing.
  */
 #include "core/coin.h"
+#include "core/run.h"
 #include "core/sync.h"
 
 #include <string.h>
@@ -18,7 +19,7 @@ static anonset_code equal_in(const anonset_backend *backend, void *snapshot, boo
     *equal = true;
     while (done < n && *equal) {
         anonset_run run;
-        anonset_code code = backend->read(snapshot, &run, lo + done, detail);
+        anonset_code code = as_run_read(&run, backend, snapshot, lo + done, detail);
         if (code != ANONSET_OK)
             return code;
         for (uint32_t i = lo + done - run.start; i < run.n && done < n && *equal; i++, done++)
@@ -42,10 +43,10 @@ anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, 
     shown = view == ANONSET_VIEW_NEXT && state.has_pending ? (uint64_t)state.base + state.count
             : state.has_finalized                          ? state.finalized.size
                                                            : 0;
-    /* Another process may have changed the set since we planned: then nothing is equal. */
-    *equal = (uint64_t)lo + n <= shown;
-    if (*equal)
-        code = equal_in(backend, snapshot, equal, lo, coins, n, detail);
+    /* Another process may have cleared or dropped what we planned with. */
+    code = (uint64_t)lo + n > shown
+               ? ANONSET_STALE
+               : equal_in(backend, snapshot, equal, lo, coins, n, detail);
     backend->snapshot_close(snapshot);
     return code;
 }
@@ -166,7 +167,7 @@ static void compare_ready(anonset_sync *sync)
                                        sync->ready.coins, sync->ready.n);
     as_sync_drop_ready(sync);
     if (code != ANONSET_OK)
-        as_sync_end_store(sync, code);
+        as_fetch_store_failed(sync, code);
     else if (equal)
         sync->covered = asked.lo;
     else

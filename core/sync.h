@@ -162,7 +162,8 @@ void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *an
 void as_fetch_too_large(anonset_sync *sync, const as_asked *asked);
 /* Appends what is ready (or nothing, to re-pin); false: the group is ended or planned anew. */
 bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n);
-/* A write was refused or failed: STALE means that another process was faster, and plans anew. */
+/* A call of the store was refused or failed: STALE means that another process changed the set, and
+ * plans anew. */
 void as_fetch_store_failed(anonset_sync *sync, anonset_code code);
 
 /* prove.c */
@@ -171,7 +172,8 @@ void as_prove_begin(anonset_sync *sync);
 void as_prove_compare(anonset_sync *sync);
 bool as_prove_floor_advance(anonset_sync *sync);
 bool as_prove_compare_advance(anonset_sync *sync);
-/* Whether the n stored coins of `view` from position lo on equal `coins`. */
+/* Whether the n stored coins of `view` from position lo on equal `coins`. STALE: they are not there
+ * any more. */
 anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, uint32_t lo,
                             const anonset_coin *coins, uint32_t n);
 
