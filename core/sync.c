@@ -52,20 +52,21 @@ static void begin_group(anonset_sync *sync, uint32_t group)
 anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
                               const anonset_sync_options *options, anonset_detail *detail)
 {
-    anonset_code code = ANONSET_INVALID;
-    anonset_sync *made = NULL;
+    anonset_sync_options defaults;
+    anonset_sync *made;
+    anonset_code code;
     if (!sync || !store)
         return as_fail(detail, ANONSET_INVALID, 0, "anonset_sync_new: NULL argument");
+    anonset_sync_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    code = check_options(options, detail);
+    if (code != ANONSET_OK)
+        return code;
     made = calloc(1, sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a sync");
-    if (options)
-        made->options = *options;
-    else
-        anonset_sync_options_init(&made->options);
-    code = check_options(&made->options, detail);
-    if (code != ANONSET_OK)
-        goto out;
+    made->options = *options;
     code = as_digest_new(&made->digest, detail);
     if (code != ANONSET_OK)
         goto out;
@@ -100,21 +101,24 @@ void anonset_sync_free(anonset_sync *sync)
 
 void anonset_sync_cancel(anonset_sync *sync)
 {
-    atomic_store(&sync->cancelled, true);
+    if (sync)
+        atomic_store(&sync->cancelled, true);
 }
 
 bool anonset_sync_is_cancelled(const anonset_sync *sync)
 {
-    return atomic_load(&sync->cancelled);
+    return sync && atomic_load(&sync->cancelled);
 }
 
 uint64_t anonset_sync_commits(const anonset_sync *sync)
 {
-    return sync->commits;
+    return sync ? sync->commits : 0;
 }
 
 size_t anonset_sync_outstanding(const anonset_sync *sync, const anonset_request **requests)
 {
+    if (!sync || !requests)
+        return 0;
     *requests = sync->flight.requests;
     return sync->flight.sent;
 }
@@ -195,12 +199,15 @@ static void tell_result(anonset_sync *sync)
 
 void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why)
 {
-    if (sync->phase == AS_PHASE_DONE)
+    if (!sync || sync->phase == AS_PHASE_DONE)
         return;
     sync->aborted = true;
     if (sync->phase == AS_PHASE_END)
         return; /* its outcome was known before */
-    sync->result.error = *why;
+    if (why)
+        sync->result.error = *why;
+    else
+        (void)as_fail(&sync->result.error, ANONSET_NETWORK, 0, "the connection was given up");
     end(sync, ANONSET_NETWORK_ERROR);
 }
 
@@ -209,8 +216,8 @@ void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why)
 static void ask(anonset_sync *sync, const anonset_request *request, as_asked asked)
 {
     if (sync->phase < AS_PHASE_END && !as_flight_add(&sync->flight, request, asked))
-        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_INTERNAL,
-                    "too many requests are unanswered; run the sync again");
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
+                    "the server leaves too many requests unanswered; run the sync again");
 }
 
 void as_sync_ask_meta(anonset_sync *sync, as_role role)
@@ -285,6 +292,8 @@ void as_sync_moved(anonset_sync *sync, const char *why)
 
 void anonset_sync_reconnect(anonset_sync *sync, bool timed_out)
 {
+    if (!sync)
+        return;
     bool newest = sync->phase == AS_PHASE_NEWEST;
     as_flight_void(&sync->flight);
     as_sync_drop_ready(sync);
@@ -492,6 +501,8 @@ static bool advance(anonset_sync *sync)
 
 anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request)
 {
+    if (!sync || !request)
+        return ANONSET_STEP_DONE;
     sync->waiting = false;
     for (;;) {
         if (atomic_load(&sync->cancelled) && sync->phase < AS_PHASE_END)

@@ -11,7 +11,8 @@
  * do. The detail is written on failure only.
  *
  * Misuse that no return code could mend (a NULL handle or output) is answered with
- * ANONSET_INVALID in every build; the library never aborts, never exits and never prints.
+ * ANONSET_INVALID in every build, and by a function of a sync that returns no code with nothing done
+ * and 0, false or DONE; the library never aborts, never exits and never prints.
  *
  * Threads: an anonset_store may be used by any number of threads at once. Every other object
  * belongs to one thread at a time; the one exception is anonset_sync_cancel. Any number of
@@ -294,6 +295,7 @@ ANONSET_API anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anons
  *     }
  *
  * Between two calls it holds no lock and no transaction: the process may be suspended there.
+ * From a callback only anonset_sync_cancel and anonset_sync_is_cancelled may be called on it.
  * anonset_client_run below is such a loop on libcurl; examples/own_transport.c is another.
  */
 typedef struct anonset_sync anonset_sync;
@@ -452,7 +454,7 @@ ANONSET_API size_t anonset_sync_outstanding(const anonset_sync *sync,
 ANONSET_API void anonset_sync_reconnect(anonset_sync *sync, bool timed_out);
 
 /* Gives up: the group under way (0, where the newest group was not known yet) ends as NETWORK_ERROR
- * with `why`, groups after it are not begun. The next step gives the result, and DONE. */
+ * with `why` (may be NULL), groups after it are not begun. The next step gives the result, and DONE. */
 ANONSET_API void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why);
 
 /* Asks the sync to end at its next step as SYNC_CANCELLED. The one function that may be called from
