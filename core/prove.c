@@ -44,9 +44,8 @@ anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, 
             : state.has_finalized                          ? state.finalized.size
                                                            : 0;
     /* Another process may have cleared or dropped what we planned with. */
-    code = (uint64_t)lo + n > shown
-               ? ANONSET_STALE
-               : equal_in(backend, snapshot, equal, lo, coins, n, detail);
+    code = (uint64_t)lo + n > shown ? ANONSET_STALE
+                                    : equal_in(backend, snapshot, equal, lo, coins, n, detail);
     backend->snapshot_close(snapshot);
     return code;
 }

@@ -399,10 +399,11 @@ static bool is_futile(anonset_sync *sync)
 {
     if (sync->discards <= AS_DISCARDS_MOST)
         return false;
-    as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
-                "what was downloaded had to be dropped again and again: the chain changes too fast, "
-                "or two processes sync this group from servers that contradict each other. What is "
-                "finalized was kept: sync again later");
+    as_sync_end(
+        sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
+        "what was downloaded had to be dropped again and again: the chain changes too fast, "
+        "or two processes sync this group from servers that contradict each other. What is "
+        "finalized was kept: sync again later");
     return true;
 }
 

@@ -88,17 +88,17 @@ struct anonset_sync {
 
     /* of the group under way */
     anonset_result result;
-    anonset_meta told;   /* by the server, last */
-    anonset_meta target; /* what is being synced to */
-    anonset_state local; /* of the store, followed through our own writes */
-    bool resuming;       /* pending coins of an earlier run are under the continuity check */
-    bool restarted;      /* to be told with the next progress */
-    bool started;        /* result.resumed_from is set */
+    anonset_meta told;      /* by the server, last */
+    anonset_meta target;    /* what is being synced to */
+    anonset_state local;    /* of the store, followed through our own writes */
+    bool resuming;          /* pending coins of an earlier run are under the continuity check */
+    bool restarted;         /* to be told with the next progress */
+    bool started;           /* result.resumed_from is set */
     anonset_progress shown; /* what was told last */
-    unsigned moved;      /* times the chain left our target without new coins in between */
-    unsigned moves;      /* and in all */
-    unsigned stale;      /* times another process was faster, without new coins of ours */
-    unsigned discards;   /* of pending coins, in all */
+    unsigned moved;         /* times the chain left our target without new coins in between */
+    unsigned moves;         /* and in all */
+    unsigned stale;         /* times another process was faster, without new coins of ours */
+    unsigned discards;      /* of pending coins, in all */
 
     uint32_t base, held, next; /* stored below held; asked for below next */
     uint8_t digest_held[ANONSET_HASH_BYTES];

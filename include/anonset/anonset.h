@@ -11,8 +11,8 @@
  * do. The detail is written on failure only.
  *
  * Misuse that no return code could mend (a NULL handle or output) is answered with
- * ANONSET_INVALID in every build, and by a function of a sync that returns no code with nothing done
- * and 0, false or DONE; the library never aborts, never exits and never prints.
+ * ANONSET_INVALID in every build, and by a function of a sync that returns no code with nothing
+ * done and 0, false or DONE; the library never aborts, never exits and never prints.
  *
  * Threads: an anonset_store may be used by any number of threads at once. Every other object
  * belongs to one thread at a time; the one exception is anonset_sync_cancel. Any number of
@@ -211,8 +211,8 @@ typedef struct anonset_verdict {
     bool sound;                         /* everything agrees */
     uint32_t damaged_from, damaged_to;  /* if not sound: the damage lies in these positions,
                                            [from, to); to == from: in the records, not the coins */
-    uint8_t digest[ANONSET_HASH_BYTES]; /* as recomputed from the finalized coins; without a finalized
-                                           set from the pending ones */
+    uint8_t digest[ANONSET_HASH_BYTES]; /* as recomputed from the finalized coins; without a
+                                           finalized set from the pending ones */
 } anonset_verdict;
 
 /*
@@ -454,7 +454,8 @@ ANONSET_API size_t anonset_sync_outstanding(const anonset_sync *sync,
 ANONSET_API void anonset_sync_reconnect(anonset_sync *sync, bool timed_out);
 
 /* Gives up: the group under way (0, where the newest group was not known yet) ends as NETWORK_ERROR
- * with `why` (may be NULL), groups after it are not begun. The next step gives the result, and DONE. */
+ * with `why` (may be NULL), groups after it are not begun. The next step gives the result, and
+ * DONE. */
 ANONSET_API void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why);
 
 /* Asks the sync to end at its next step as SYNC_CANCELLED. The one function that may be called from
