@@ -2,20 +2,26 @@
 
 #include <pthread.h>
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GATHER_BYTES 65536
+#define BUFFER_BYTES 65536
+#define GAP_MOST     24 /* between pages of the log: a frame's head. Sequential all the same */
 
 typedef struct gathering {
     sqlite3_file base; /* first: SQLite sees this */
     sqlite3_file *real;
-    uint8_t *bytes; /* NULL: none were gathered yet, or there was no memory: writes pass through */
-    int used;
-    sqlite3_int64 at; /* where in the file bytes[0] belongs */
-    int failed;       /* what a flush that could not be told of returned */
+    uint8_t *bytes;         /* NULL: not needed yet, or there was no memory: calls pass through */
+    sqlite3_int64 at;       /* where in the file bytes[0] belongs */
+    int used;               /* bytes to be written; or */
+    int ahead;              /* bytes that were read */
+    int failed;             /* what a flush that could not be told of returned */
+    sqlite3_int64 read_end; /* of the newest read */
+    struct gathering *log;  /* of a database: its log, if open: it is under the database's locks */
+    struct gathering *database; /* of a log */
 } gathering;
 
 #define REAL_AT                                                                                    \
@@ -28,17 +34,26 @@ static gathering *of(sqlite3_file *file)
     return (gathering *)(void *)file;
 }
 
-/* Passes on what was gathered. What could not be written is given up: SQLite takes its write for
- * failed, and rolls back. */
+/* Passes on what was gathered, and forgets what was read ahead. What could not be written is given
+ * up: SQLite takes its write for failed, and rolls back. */
 static int flush(gathering *g)
 {
     int rc = g->failed;
     int used = g->used;
     g->failed = SQLITE_OK;
     g->used = 0;
+    g->ahead = 0;
     if (rc == SQLITE_OK && used > 0)
         rc = g->real->pMethods->xWrite(g->real, g->bytes, used, g->at);
     return rc;
+}
+
+/* The same, of a database and its log: before anybody is let in, and after somebody was. */
+static int flush_all(gathering *g)
+{
+    int rc = flush(g);
+    int log = g->log != NULL ? flush(g->log) : SQLITE_OK;
+    return rc != SQLITE_OK ? rc : log;
 }
 
 /* ---- Files -------------------------------------------------------------------------------- */
@@ -47,33 +62,71 @@ static int file_close(sqlite3_file *file)
 {
     gathering *g = of(file);
     int rc = flush(g);
+    if (g->database != NULL)
+        g->database->log = NULL;
     int closed = g->real->pMethods->xClose(g->real);
     free(g->bytes);
     return rc != SQLITE_OK ? rc : closed;
 }
 
+static bool have_buffer(gathering *g)
+{
+    if (g->bytes == NULL)
+        g->bytes = malloc(BUFFER_BYTES);
+    return g->bytes != NULL;
+}
+
+/* Fills the buffer from `at` on. *read: it did, with at least n bytes. */
+static int read_ahead(gathering *g, bool *read, int n, sqlite3_int64 at)
+{
+    sqlite3_int64 size;
+    *read = false;
+    int rc = flush(g);
+    if (rc == SQLITE_OK)
+        rc = g->real->pMethods->xFileSize(g->real, &size);
+    if (rc != SQLITE_OK || size - at < n)
+        return rc;
+    int len = size - at < BUFFER_BYTES ? (int)(size - at) : BUFFER_BYTES;
+    rc = g->real->pMethods->xRead(g->real, g->bytes, len, at);
+    if (rc == SQLITE_IOERR_SHORT_READ) /* somebody cut the file: let the plain read tell */
+        return SQLITE_OK;
+    if (rc != SQLITE_OK)
+        return rc;
+    g->at = at;
+    g->ahead = len;
+    *read = true;
+    return SQLITE_OK;
+}
+
 static int file_read(sqlite3_file *file, void *out, int n, sqlite3_int64 at)
 {
     gathering *g = of(file);
-    if (g->used > 0 && at < g->at + g->used && g->at < at + n) {
-        int rc = flush(g);
-        if (rc != SQLITE_OK)
-            return rc;
-    }
-    return g->real->pMethods->xRead(g->real, out, n, at);
+    int rc = SQLITE_OK;
+    bool follows = at >= g->read_end && at - g->read_end <= GAP_MOST;
+    bool held = at >= g->at && at + n <= g->at + g->ahead;
+    g->read_end = at + n;
+    if (g->used > 0 && at < g->at + g->used && g->at < at + n)
+        rc = flush(g);
+    if (rc == SQLITE_OK && !held && follows && n <= BUFFER_BYTES / 2 && have_buffer(g))
+        rc = read_ahead(g, &held, n, at);
+    if (rc != SQLITE_OK)
+        return rc;
+    if (!held)
+        return g->real->pMethods->xRead(g->real, out, n, at);
+    memcpy(out, g->bytes + (at - g->at), (size_t)n);
+    return SQLITE_OK;
 }
 
 static int file_write(sqlite3_file *file, const void *in, int n, sqlite3_int64 at)
 {
     gathering *g = of(file);
     int rc = SQLITE_OK;
-    if (g->failed != SQLITE_OK || at != g->at + g->used || n > GATHER_BYTES - g->used)
+    if (g->failed != SQLITE_OK || at != g->at + g->used || n > BUFFER_BYTES - g->used)
         rc = flush(g);
     if (rc != SQLITE_OK)
         return rc;
-    if (g->bytes == NULL)
-        g->bytes = malloc(GATHER_BYTES);
-    if (g->bytes == NULL || n > GATHER_BYTES)
+    g->ahead = 0;
+    if (n > BUFFER_BYTES || !have_buffer(g))
         return g->real->pMethods->xWrite(g->real, in, n, at);
     if (g->used == 0)
         g->at = at;
@@ -106,13 +159,14 @@ static int file_size(sqlite3_file *file, sqlite3_int64 *size)
 static int file_lock(sqlite3_file *file, int level)
 {
     gathering *g = of(file);
-    return g->real->pMethods->xLock(g->real, level);
+    int rc = flush_all(g);
+    return rc != SQLITE_OK ? rc : g->real->pMethods->xLock(g->real, level);
 }
 
 static int file_unlock(sqlite3_file *file, int level)
 {
     gathering *g = of(file);
-    int rc = flush(g);
+    int rc = flush_all(g);
     int unlocked = g->real->pMethods->xUnlock(g->real, level);
     return rc != SQLITE_OK ? rc : unlocked;
 }
@@ -150,7 +204,7 @@ static int file_shm_map(sqlite3_file *file, int page, int size, int extend, void
 static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 {
     gathering *g = of(file);
-    int rc = flush(g);
+    int rc = flush_all(g);
     int locked = g->real->pMethods->xShmLock(g->real, offset, n, flags);
     if (rc != SQLITE_OK && (flags & SQLITE_SHM_UNLOCK) == 0)
         return rc;
@@ -162,7 +216,7 @@ static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 static void file_shm_barrier(sqlite3_file *file)
 {
     gathering *g = of(file);
-    g->failed = flush(g);
+    g->failed = flush_all(g);
     g->real->pMethods->xShmBarrier(g->real);
 }
 
@@ -204,6 +258,10 @@ static int layer_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, in
     int rc = real_vfs->xOpen(real_vfs, name, g->real, flags, out);
     if (g->real->pMethods != NULL) /* then SQLite closes it, also after a failure */
         g->base.pMethods = &file_methods;
+    if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
+        g->database = of(sqlite3_database_file_object(name));
+        g->database->log = g;
+    }
     return rc;
 }
 

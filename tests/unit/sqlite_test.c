@@ -497,6 +497,34 @@ Test(sqlite, a_coin_too_large_for_a_row_is_refused)
     free(bytes);
 }
 
+#define LARGE 1500u /* of about twice what the page cache holds */
+
+/* What was rolled back may be in memory still; it must not be written over what others commit. */
+Test(sqlite, a_write_that_was_rolled_back_spoils_no_other)
+{
+    uint8_t *bytes = calloc(1, AS_VALUE_MOST);
+    ts_chain *chain = ts_chain_new(1, 4 * LARGE), *wrong = ts_chain_new(2, 4 * LARGE);
+    anonset_coin *coins = chain->coins;
+    void *one = open_store(ANONSET_STORE_CREATE), *two = open_store(0);
+    ok(append(one, chain, chain->n, 0, 0, LARGE));
+    for (uint32_t at = LARGE; at < chain->n; at += LARGE) {
+        wrong->coins[at + LARGE - 1].serialized = bytes;
+        wrong->coins[at + LARGE - 1].serialized_len = AS_VALUE_MOST;
+        chain->coins = wrong->coins;
+        cr_assert_eq(append(one, chain, chain->n, 0, at, LARGE), ANONSET_INVALID);
+        chain->coins = coins;
+        ok(append(two, chain, chain->n, 0, at, LARGE));
+        view_is(one, ANONSET_VIEW_NEXT, chain, at + LARGE);
+        cr_assert_eq(append(one, chain, chain->n, 0, at, LARGE), ANONSET_STALE);
+    }
+    b->close(one);
+    view_is(two, ANONSET_VIEW_NEXT, chain, chain->n);
+    b->close(two);
+    ts_chain_free(chain);
+    ts_chain_free(wrong);
+    free(bytes);
+}
+
 Test(sqlite, discarded_space_is_used_again)
 {
     ts_chain *chain = ts_chain_new(1, 4 * SECTOR);
