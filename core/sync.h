@@ -2,6 +2,7 @@
  * Inside of anonset_sync. The state machine is cut by what a step is about:
  *
  *     sync.c    the interface, the groups, the meta, and carrying out the plan
+ *     feed.c    taking answers
  *     fetch.c   continuity check, download, commits
  *     prove.c   that the finalized coins below `base` are on the target's chain
  *     finish.c  behind the last sector: the closing questions, the gate, mark_complete
