@@ -79,7 +79,7 @@ static bool have_buffer(gathering *g)
 /* Fills the buffer from `at` on. *read: it did, with at least n bytes. */
 static int read_ahead(gathering *g, bool *read, int n, sqlite3_int64 at)
 {
-    sqlite3_int64 size;
+    sqlite3_int64 size = 0;
     *read = false;
     int rc = flush(g);
     if (rc == SQLITE_OK)

@@ -149,7 +149,7 @@ anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *
     const anonset_complete *c = in;
     as_sqlite_group now;
     as_ledger next;
-    as_effect effect;
+    as_effect effect = {0};
     anonset_code code = as_sqlite_group_load(&now, db, c->group, detail);
     if (code == ANONSET_OK)
         code = as_ledger_complete(&next, &effect, &now.ledger, c, detail);
