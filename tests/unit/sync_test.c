@@ -27,7 +27,7 @@ struct world_rig {
     anonset_request last; /* handed out */
     tw_reply *reply;
     void (*lie)(world_rig *rig, const anonset_request *request, anonset_answer *answer);
-    uint32_t steps, feeds, coins_sent, sectors;
+    uint32_t steps, coins_sent;
     uint32_t results, progresses;
     anonset_result result;
     anonset_progress progress;
@@ -83,7 +83,7 @@ static void begin_sync(void)
     r.options.on_result = on_result;
     r.options.on_progress = on_progress;
     r.options.context = &r;
-    r.steps = r.feeds = r.coins_sent = r.sectors = r.fed = 0;
+    r.steps = r.coins_sent = r.fed = 0;
     r.results = r.progresses = 0;
     cr_assert_eq(anonset_sync_new(&r.sync, r.store, &r.options, NULL), ANONSET_OK);
 }
