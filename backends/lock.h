@@ -11,7 +11,8 @@
 
 typedef struct as_lock as_lock;
 
-/* Opens (makes, mode 0644 less the umask) the lock file for the store at `path`. Nothing is locked. */
+/* Opens (makes, mode 0644 less the umask) the lock file for the store at `path`. Nothing is locked.
+ */
 anonset_code as_lock_open(as_lock **lock, const char *path, anonset_detail *detail);
 void as_lock_close(as_lock *lock);
 
