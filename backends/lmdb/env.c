@@ -3,6 +3,7 @@
 #include "backends/lmdb/env_inside.h"
 
 #include "backends/lmdb/file.h"
+#include "backends/path.h"
 #include "core/detail.h"
 
 #include <errno.h>
@@ -277,7 +278,7 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
     as_env *made = NULL;
     as_lock *none = NULL;
     bool read_only = (options->flags & ANONSET_STORE_READ_ONLY) != 0;
-    anonset_code code = as_file_resolve(&full, path, detail);
+    anonset_code code = as_path_resolve(&full, path, detail);
     if (code != ANONSET_OK)
         return code;
     code = look(full, detail);

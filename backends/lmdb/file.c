@@ -98,47 +98,6 @@ anonset_code as_file_name(char **name, const char *path, const char *suffix, ano
     return ANONSET_OK;
 }
 
-/* The folder's real name and the last part of `path`, for a file that is not there yet. */
-static anonset_code resolve_new(char **full, const char *path, anonset_detail *detail)
-{
-    const char *slash = strrchr(path, '/');
-    const char *base = slash ? slash + 1 : path;
-    char *folder = slash ? strndup(path, (size_t)(base - path)) : strdup(".");
-    if (folder == NULL)
-        return as_lmdb_fail(detail, ENOMEM, "open", path);
-    anonset_code code = ANONSET_OK;
-    char *real = realpath(folder, NULL);
-    if (real == NULL) {
-        code = as_lmdb_fail(detail, errno, "its folder", path);
-        goto out;
-    }
-    size_t len = strlen(real), more = strlen(base);
-    char *made = malloc(len + more + 2);
-    if (made == NULL) {
-        code = as_lmdb_fail(detail, ENOMEM, "open", path);
-        goto out;
-    }
-    memcpy(made, real, len);
-    made[len] = '/';
-    memcpy(made + len + 1, base, more + 1);
-    *full = made;
-out:
-    free(real);
-    free(folder);
-    return code;
-}
-
-anonset_code as_file_resolve(char **full, const char *path, anonset_detail *detail)
-{
-    char *real = realpath(path, NULL);
-    if (real != NULL) {
-        *full = real;
-        return ANONSET_OK;
-    }
-    return errno == ENOENT ? resolve_new(full, path, detail)
-                           : as_lmdb_fail(detail, errno, "open", path);
-}
-
 /* ---- The info key ------------------------------------------------------------------------- */
 
 #define INFO_NAME   "anonset\n"

@@ -22,11 +22,6 @@ void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info);
 anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const char *path,
                             anonset_detail *detail);
 
-/* Sets *full to the one absolute name of `path`, so that all processes use the same lock files,
- * also through a symbolic link. The caller frees it. The file itself need not exist, its folder
- * must. */
-anonset_code as_file_resolve(char **full, const char *path, anonset_detail *detail);
-
 /* Sets *name to path with `suffix` behind it; the caller frees it. */
 anonset_code as_file_name(char **name, const char *path, const char *suffix,
                           anonset_detail *detail);
