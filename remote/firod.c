@@ -262,8 +262,7 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
     }
     if (fate == AS_FATE_OK) {
         self->frozen = true;
-        *text = link->in.bytes;
-        *len = link->in.len;
+        as_inbuf_take_all(&link->in, text, len);
     }
     return fate;
 }

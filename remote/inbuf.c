@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sizes go up in quarters of a power of two, and a little more: electrumx pads answers to a power
- * of two, and the first bytes of the next one may follow at once. */
+/* Sizes go up in eighths of a power of two, and a little more: electrumx pads answers to a power of
+ * two, and the first bytes of the next one may follow at once. */
 #define FIRST 16384u
 #define SLACK 4096u
 
@@ -24,15 +24,26 @@ static anonset_code resize(as_inbuf *in, size_t cap)
     return ANONSET_OK;
 }
 
-static anonset_code grow(as_inbuf *in)
+/* The smallest size with room behind `len` bytes. */
+static size_t size_above(size_t len)
 {
     size_t power = FIRST;
-    while (2 * power + SLACK <= in->len)
+    while (2 * power + SLACK <= len)
         power *= 2;
     size_t cap = power + SLACK;
-    while (cap <= in->len)
-        cap += power / 4;
-    return resize(in, cap);
+    while (cap <= len)
+        cap += power / 8;
+    return cap;
+}
+
+/* The small answers behind a row of large ones must not hold the memory of these: what follows them
+ * needs memory of its own. */
+static void shrink(as_inbuf *in)
+{
+    if (in->cap <= FIRST + SLACK || in->len > in->cap / 4)
+        return;
+    /* Keeping the larger block is no failure. */
+    (void)resize(in, size_above(in->len));
 }
 
 anonset_code as_inbuf_room(as_inbuf *in, char **room, size_t *len, size_t ceiling)
@@ -41,7 +52,7 @@ anonset_code as_inbuf_room(as_inbuf *in, char **room, size_t *len, size_t ceilin
     if (held >= ceiling)
         return ANONSET_BAD_ANSWER;
     if (in->len == in->cap) {
-        anonset_code code = grow(in);
+        anonset_code code = resize(in, size_above(in->len));
         if (code != ANONSET_OK)
             return code;
     }
@@ -83,33 +94,30 @@ bool as_inbuf_take_line(as_inbuf *in, char **line, size_t *len)
         return false;
     }
     *end = '\0';
-    *line = in->bytes;
     *len = (size_t)(end - in->bytes);
     in->taken = *len + 1;
     in->scanned = in->taken;
+    shrink(in);
+    *line = in->bytes;
     return true;
 }
 
-/* One large answer must not hold its memory through thousands of small ones, and a row of equal
- * ones must not give it back each time. */
-static void shrink(as_inbuf *in, size_t used)
+void as_inbuf_take_all(as_inbuf *in, char **text, size_t *len)
 {
-    if (in->cap <= FIRST + SLACK || used >= in->cap / 4 || in->len > in->cap / 4)
-        return;
-    /* Keeping the larger block is no failure. */
-    (void)resize(in, in->cap / 2);
+    in->taken = in->len;
+    shrink(in);
+    *text = in->bytes;
+    *len = in->len;
 }
 
 void as_inbuf_drop(as_inbuf *in)
 {
-    size_t used = in->taken;
-    if (used == 0)
+    if (in->taken == 0)
         return;
-    in->len -= used;
-    memmove(in->bytes, in->bytes + used, in->len);
+    in->len -= in->taken;
+    memmove(in->bytes, in->bytes + in->taken, in->len);
     in->scanned = 0;
     in->taken = 0;
-    shrink(in, used);
 }
 
 void as_inbuf_clear(as_inbuf *in)

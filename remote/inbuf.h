@@ -35,10 +35,13 @@ void as_inbuf_added(as_inbuf *in, size_t n);
 anonset_code as_inbuf_append(as_inbuf *in, const char *bytes, size_t n, size_t ceiling);
 
 /* Takes the next whole line: *line (without its end, which becomes a NUL) lives until
- * as_inbuf_drop. False: there is none yet. */
+ * as_inbuf_drop. False: there is none yet. Gives memory back when it is much more than is held. */
 bool as_inbuf_take_line(as_inbuf *in, char **line, size_t *len);
 
-/* Forgets the message taken, and gives memory back when it was much more than needed. */
+/* Takes everything held as one message, as as_inbuf_take_line does. */
+void as_inbuf_take_all(as_inbuf *in, char **text, size_t *len);
+
+/* Forgets the message taken. Its memory is kept for the next one. */
 void as_inbuf_drop(as_inbuf *in);
 
 /* Forgets everything held, as as_inbuf_drop does. */
