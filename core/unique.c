@@ -9,11 +9,12 @@
 #include <string.h>
 
 #define RUN_MOST    4096u  /* coins of a run, by backend.h */
-#define SLOTS       65536u /* 256 KiB */
-#define SLOTS_USED  49152u /* past this a table of good tags cannot be: 32,768 are expected */
-#define SLICE       32768u /* new coins a slice is meant for */
-#define HITS_MOST   8192u  /* at least two runs */
-#define PAIRS_LEAST 1000u  /* compared in a set of any size before its tags are doubted */
+#define SLOTS       32768u /* 128 KiB */
+#define SLOTS_USED  24576u /* past this a table of good tags cannot be: 16,384 are expected */
+#define SLICE       16384u /* new coins a slice is meant for */
+#define HITS_KEPT   1024u  /* more are not gathered before they are looked at */
+#define HITS_MOST   (HITS_KEPT + RUN_MOST)
+#define PAIRS_LEAST 1000u /* compared in a set of any size before its tags are doubted */
 
 struct hit {
     uint32_t tag;
@@ -164,7 +165,7 @@ static anonset_code resolve(struct check *c)
 /* The slot of this tag, or the free one where it belongs. */
 static uint32_t *slot_of(const struct check *c, uint32_t tag)
 {
-    uint32_t i = tag * 2654435761u >> 16; /* Knuth's multiplier: a slice holds neighbours */
+    uint32_t i = tag * 2654435761u >> 17; /* Knuth's multiplier: a slice holds neighbours */
     while (c->table[i] != 0 && c->table[i] != tag)
         i = (i + 1) % SLOTS;
     return &c->table[i];
@@ -209,7 +210,7 @@ static anonset_code scan(struct check *c, uint32_t from, uint32_t to, bool inser
             break;
         look_at(c, &run, insert);
         from += run.n;
-        if (c->hit_count > HITS_MOST - RUN_MOST)
+        if (c->hit_count > HITS_KEPT)
             code = resolve(c);
     }
     return code;
@@ -227,8 +228,6 @@ static anonset_code check_slice(struct check *c)
                        "the stored tags are not spread evenly; clear the group and sync it again");
     if (code == ANONSET_OK && !c->repeat->found)
         code = scan(c, 0, c->base, false);
-    if (code == ANONSET_OK && !c->repeat->found)
-        code = resolve(c);
     return code;
 }
 
@@ -261,6 +260,8 @@ anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, 
     code = as_digest_new(&c->digest, detail);
     for (; code == ANONSET_OK && c->slice < c->slices && !repeat->found; c->slice++)
         code = check_slice(c);
+    if (code == ANONSET_OK && !repeat->found)
+        code = resolve(c);
 out:
     if (code == ANONSET_NO_MEMORY)
         (void)as_fail(detail, code, 0, "out of memory for the check that no coin repeats");
