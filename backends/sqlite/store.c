@@ -226,6 +226,9 @@ anonset_code as_sqlite_write(as_sqlite *store, as_sqlite_work work, const void *
     code = as_sqlite_usable(store, detail); /* another thread's commit may have failed meanwhile */
     if (code == ANONSET_OK)
         code = transact(store, work, in, detail);
+    /* The next write needs few of these pages; a reader's cache needs the memory before that. */
+    if (store->writer != NULL)
+        (void)sqlite3_db_release_memory(store->writer->sqlite); /* always OK */
     as_lock_release(store->lock);
     return code;
 }

@@ -48,11 +48,20 @@ static int flush(gathering *g)
     return rc;
 }
 
-/* The same, of a database and its log: before anybody is let in, and after somebody was. */
-static int flush_all(gathering *g)
+/* The same, and gives the memory back. */
+static int settle(gathering *g)
 {
     int rc = flush(g);
-    int log = g->log != NULL ? flush(g->log) : SQLITE_OK;
+    free(g->bytes);
+    g->bytes = NULL;
+    return rc;
+}
+
+/* Of a database and its log: before anybody is let in, and after somebody was. */
+static int settle_all(gathering *g)
+{
+    int rc = settle(g);
+    int log = g->log != NULL ? settle(g->log) : SQLITE_OK;
     return rc != SQLITE_OK ? rc : log;
 }
 
@@ -159,14 +168,14 @@ static int file_size(sqlite3_file *file, sqlite3_int64 *size)
 static int file_lock(sqlite3_file *file, int level)
 {
     gathering *g = of(file);
-    int rc = flush_all(g);
+    int rc = settle_all(g);
     return rc != SQLITE_OK ? rc : g->real->pMethods->xLock(g->real, level);
 }
 
 static int file_unlock(sqlite3_file *file, int level)
 {
     gathering *g = of(file);
-    int rc = flush_all(g);
+    int rc = settle_all(g);
     int unlocked = g->real->pMethods->xUnlock(g->real, level);
     return rc != SQLITE_OK ? rc : unlocked;
 }
@@ -204,7 +213,7 @@ static int file_shm_map(sqlite3_file *file, int page, int size, int extend, void
 static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 {
     gathering *g = of(file);
-    int rc = flush_all(g);
+    int rc = settle_all(g);
     int locked = g->real->pMethods->xShmLock(g->real, offset, n, flags);
     if (rc != SQLITE_OK && (flags & SQLITE_SHM_UNLOCK) == 0)
         return rc;
@@ -216,7 +225,7 @@ static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 static void file_shm_barrier(sqlite3_file *file)
 {
     gathering *g = of(file);
-    g->failed = flush_all(g);
+    g->failed = settle_all(g);
     g->real->pMethods->xShmBarrier(g->real);
 }
 
