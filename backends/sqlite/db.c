@@ -138,7 +138,7 @@ void as_db_close(as_db *db)
 
 /*
  * secure_delete: Debian's default would write zeros over everything discarded. cell_size_check:
- * damage is seen where it is read. The cache of 192 KiB is as fast as the default of 2 MB here.
+ * damage is seen where it is read. The cache of 128 KiB is as fast as the default of 2 MB here.
  */
 anonset_code as_db_configure(as_db *db, anonset_detail *detail)
 {
@@ -146,7 +146,7 @@ anonset_code as_db_configure(as_db *db, anonset_detail *detail)
                       "PRAGMA trusted_schema=0;"
                       "PRAGMA cell_size_check=1;"
                       "PRAGMA mmap_size=0;"
-                      "PRAGMA cache_size=-192;"
+                      "PRAGMA cache_size=-128;"
                       "PRAGMA temp_store=MEMORY;"
                       "PRAGMA synchronous=FULL;"
                       "PRAGMA fullfsync=1;"
