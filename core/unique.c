@@ -36,7 +36,7 @@ struct check {
     uint32_t hit_count;
     uint64_t pairs; /* coins compared so far */
     uint64_t pairs_most;
-    uint8_t computed[RUN_MOST * 4];
+    uint8_t *computed;         /* tags of a run, where the backend stores none */
     uint16_t picked[RUN_MOST]; /* places in a run */
 };
 
@@ -255,7 +255,9 @@ anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, 
     c->slices = (size - base) / SLICE + 1;
     c->table = malloc(SLOTS * sizeof *c->table);
     c->hits = malloc(HITS_MOST * sizeof *c->hits);
-    if (!c->table || !c->hits)
+    if (!backend->read_tags)
+        c->computed = malloc(RUN_MOST * 4);
+    if (!c->table || !c->hits || (!backend->read_tags && !c->computed))
         goto out;
     code = as_digest_new(&c->digest, detail);
     for (; code == ANONSET_OK && c->slice < c->slices && !repeat->found; c->slice++)
@@ -269,6 +271,7 @@ out:
         as_digest_free(c->digest);
         free(c->table);
         free(c->hits);
+        free(c->computed);
     }
     free(c);
     return code;
