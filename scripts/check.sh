@@ -124,7 +124,7 @@ tidy()
     # The test programs themselves are left to gcc's warnings and the sanitizers.
     cd "$root" && git ls-files 'core/*.c' 'remote/*.c' 'backends/*.c' 'cli/*.c' 'examples/*.c' \
         'tests/server/*.c' 'tests/support/*.c' |
-        xargs -P2 -I{} clang-tidy --quiet {} -- -std=gnu11 -Iinclude -I. -I"$work/sqlite" \
+        xargs -P2 -I{} clang-tidy --quiet {} -- -std=gnu11 -Iinclude -I. -isystem "$work/sqlite" \
             -D_GNU_SOURCE -DTS_SOURCE_DIR='"."' -DTS_BUILD_DIR='"."'
 }
 
@@ -159,6 +159,8 @@ sum_in()
             passing=$(sed -E 's/.*Passing: ([0-9]+).*/\1/' <<<"$line")
             passed=$((passed + passing))
             failed=$((failed + tested - passing))
+            # All of its tests are disabled in this build.
+            [ "$tested" -gt 0 ] || skipped=$((skipped + 1))
         elif grep -q ':test-result: PASS' "$trs"; then
             line=PASS
             passed=$((passed + 1))
