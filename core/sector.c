@@ -3,7 +3,7 @@
 #define FIRST_COINS                                                                                \
     448u /* until the size of a coin is known: as seen, 240 KB, just below a power of two */
 #define MOST_COINS 65536u /* the largest sector the interface allows */
-#define MARGIN     12u    /* 1 part in 12 below the power of two: sectors differ as much in size */
+#define MARGIN     16u    /* 1 part in 16 below the power of two: sectors differ as much in size */
 #define ENVELOPE   512u   /* the answer's own bytes around the coins, generously */
 
 void as_sector_init(as_sector *sector, uint32_t fixed, uint32_t limit_bytes)
