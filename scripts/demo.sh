@@ -116,7 +116,7 @@ demonstrate()
     explain "" "All $(wc -l <"$list") exported coins equal the server's list, byte for byte."
 }
 
-say "Preparing (about a minute; logs are in $work)"
+say "Preparing (a minute or two; logs are in $work)"
 mkdir -p "$work"
 rm -f "$work/config.cache"
 bash "$root/scripts/deps.sh" build
