@@ -1,10 +1,14 @@
+#include "config.h" /* before any system header: it sets the width of off_t */
+
 #include "backends/path.h"
 
 #include "core/detail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static anonset_code fail(anonset_detail *detail, const char *path, int error)
 {
@@ -55,4 +59,26 @@ anonset_code as_path_resolve(char **full, const char *path, anonset_detail *deta
     else if (error == ENOENT)
         error = resolve_new(full, path);
     return error == 0 ? ANONSET_OK : fail(detail, path, error);
+}
+
+int as_path_sync(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int error = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return error;
+}
+
+int as_path_sync_folder(const char *path)
+{
+    char *folder = strdup(path);
+    if (folder == NULL)
+        return ENOMEM;
+    char *slash = strrchr(folder, '/');
+    slash[slash == folder ? 1 : 0] = '\0';
+    int error = as_path_sync(folder, O_RDONLY | O_DIRECTORY);
+    free(folder);
+    return error;
 }

@@ -9,4 +9,13 @@
  * (NOT_FOUND). The caller frees it. */
 anonset_code as_path_resolve(char **full, const char *path, anonset_detail *detail);
 
+/* Opens `path` with `flags` (O_RDWR, O_RDONLY | O_DIRECTORY, …) and syncs it. Returns 0 or an
+ * errno.
+ */
+int as_path_sync(const char *path, int flags);
+
+/* Syncs the folder of the absolute `path`, so that a name made or renamed there lasts. Returns 0 or
+ * an errno. */
+int as_path_sync_folder(const char *path);
+
 #endif

@@ -3,6 +3,7 @@
 #include "backends/lmdb/file.h"
 
 #include "backends/lmdb/keys.h"
+#include "backends/path.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 
@@ -230,28 +231,6 @@ static int commit_empty(MDB_env *env, const uint8_t salt[ANONSET_SALT_BYTES])
     return rc;
 }
 
-static int sync_path(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int rc = fsync(fd) == 0 ? 0 : errno;
-    close(fd);
-    return rc;
-}
-
-static int sync_folder(const char *path)
-{
-    char *folder = strdup(path);
-    if (folder == NULL)
-        return ENOMEM;
-    char *slash = strrchr(folder, '/');
-    slash[slash == folder ? 1 : 0] = '\0';
-    int rc = sync_path(folder, O_RDONLY | O_DIRECTORY);
-    free(folder);
-    return rc;
-}
-
 static int make_file(const char *temp, const uint8_t salt[ANONSET_SALT_BYTES])
 {
     MDB_env *env;
@@ -260,7 +239,7 @@ static int make_file(const char *temp, const uint8_t salt[ANONSET_SALT_BYTES])
         return rc;
     rc = commit_empty(env, salt);
     mdb_env_close(env);
-    return rc == 0 ? sync_path(temp, O_RDWR) : rc;
+    return rc == 0 ? as_path_sync(temp, O_RDWR) : rc;
 }
 
 anonset_code as_file_create(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
@@ -279,7 +258,7 @@ anonset_code as_file_create(const char *path, const uint8_t salt[ANONSET_SALT_BY
     if (rc == 0 && rename(temp, path) != 0)
         rc = errno;
     if (rc == 0)
-        rc = sync_folder(path);
+        rc = as_path_sync_folder(path);
     if (rc != 0) {
         code = as_lmdb_fail(detail, rc, "create", path);
         unlink(temp);

@@ -2,6 +2,7 @@
 
 #include "backends/sqlite/schema.h"
 
+#include "backends/path.h"
 #include "core/detail.h"
 
 #include <errno.h>
@@ -218,29 +219,6 @@ static int remove_files(const char *path, bool itself)
     return 0;
 }
 
-static int sync_path(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int error = fsync(fd) == 0 ? 0 : errno;
-    close(fd);
-    return error;
-}
-
-/* `path` is absolute. */
-static int sync_folder(const char *path)
-{
-    char *folder = strdup(path);
-    if (folder == NULL)
-        return ENOMEM;
-    char *slash = strrchr(folder, '/');
-    slash[slash == folder ? 1 : 0] = '\0';
-    int error = sync_path(folder, O_RDONLY | O_DIRECTORY);
-    free(folder);
-    return error;
-}
-
 static anonset_code fill(as_db *db, const uint8_t *salt, anonset_detail *detail)
 {
     sqlite3_stmt *insert = NULL;
@@ -300,13 +278,13 @@ anonset_code as_schema_create(const char *path, const uint8_t salt[ANONSET_SALT_
         error = remove_files(making, false);
     }
     if (error == 0)
-        error = sync_path(making, O_RDONLY);
+        error = as_path_sync(making, O_RDONLY);
     if (error == 0)
         error = remove_files(path, false);
     if (error == 0 && rename(making, path) != 0)
         error = errno;
     if (error == 0)
-        error = sync_folder(path);
+        error = as_path_sync_folder(path);
     code = error == 0 ? ANONSET_OK : fail_file(detail, path, error);
 out:
     if (code != ANONSET_OK)
