@@ -17,12 +17,10 @@ static void take_newest(anonset_sync *sync, const anonset_answer *answer)
         sync->last_group = answer->number == 0 ? 1 : answer->number;
 }
 
-/* A block was asked for one coin; what it said goes to *reply. */
+/* A block was asked for one coin, and coins came. */
 static void take_reply(anonset_sync *sync, as_reply *reply, const anonset_answer *answer)
 {
-    if (answer->kind == ANONSET_ANSWER_BLOCK_REFUSED)
-        *reply = AS_REPLY_REFUSED;
-    else if (answer->n == 1)
+    if (answer->n == 1)
         *reply = AS_REPLY_ACCEPTED;
     else
         as_sync_end(sync, ANONSET_BAD_SECTOR, ANONSET_BAD_ANSWER,

@@ -29,7 +29,6 @@ static void ask_continuity(anonset_sync *sync)
     const anonset_state *local = &sync->local;
     const anonset_meta *old = sync->resuming ? &local->target : &local->finalized;
     sync->phase = AS_PHASE_CONTINUITY;
-    sync->closing_asked = false;
     sync->old_pin = sync->control = AS_REPLY_AWAITED;
     sync->next = sync->held;
     if (sync->compared) {
@@ -49,7 +48,6 @@ void as_fetch_begin(anonset_sync *sync)
         ask_continuity(sync);
         return;
     }
-    sync->closing_asked = false;
     sync->phase = AS_PHASE_DOWNLOAD;
     sync->next = 0;
 }
@@ -77,7 +75,6 @@ void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
     } else if (sync->phase == AS_PHASE_CONTINUITY) {
         ask_continuity(sync);
     } else {
-        sync->closing_asked = false;
         sync->next = asked->lo;
     }
 }
@@ -274,6 +271,13 @@ void as_fetch_store_failed(anonset_sync *sync, anonset_code code)
         as_sync_end_store(sync, code);
 }
 
+/* Coins to store, or the newer target to note for those that are. */
+static bool is_worth_a_commit(const anonset_sync *sync, uint32_t n)
+{
+    const anonset_state *local = &sync->local;
+    return n > 0 || !local->has_pending || !as_meta_equal(&local->target, &sync->target);
+}
+
 bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
 {
     anonset_store *store = sync->store;
@@ -284,6 +288,8 @@ bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
                              .start = sync->held,
                              .n = n,
                              .coins = coins};
+    if (!is_worth_a_commit(sync, n))
+        return true;
     if (make_room(sync, n))
         code = hash_coins(sync, coins, n);
     if (code == ANONSET_OK) {
@@ -301,19 +307,11 @@ bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
     return code == ANONSET_OK;
 }
 
-/* Coins to store, or the newer target to note for those that are. */
-static bool is_worth_a_commit(const anonset_sync *sync, uint32_t n)
-{
-    const anonset_state *local = &sync->local;
-    return n > 0 || !local->has_pending || !as_meta_equal(&local->target, &sync->target);
-}
-
 static void commit_ready(anonset_sync *sync)
 {
     uint32_t skip = sync->ready.asked.overlap ? 1 : 0;
     uint32_t n = sync->ready.n - skip;
-    bool done = !is_worth_a_commit(sync, n) || as_fetch_commit(sync, sync->ready.coins + skip, n);
-    if (!done)
+    if (!as_fetch_commit(sync, sync->ready.coins + skip, n))
         return;
     as_sync_drop_ready(sync);
     as_sync_tell_progress(sync);

@@ -16,9 +16,6 @@
  */
 void as_finish_ask(anonset_sync *sync)
 {
-    if (sync->closing_asked)
-        return;
-    sync->closing_asked = true;
     sync->closing_early = false;
     sync->close_control = sync->close_pin = AS_REPLY_REFUSED;
     sync->close_meta_told = false;
@@ -104,10 +101,7 @@ static bool mark_complete(anonset_sync *sync)
 static void pass_gate(anonset_sync *sync)
 {
     bool reanchor = sync->base > 0 && sync->base == sync->target.size;
-    bool pinned = sync->local.has_pending && as_meta_equal(&sync->local.target, &sync->target);
-    if (!pinned && !as_fetch_commit(sync, NULL, 0))
-        return;
-    if (!check_unique(sync) || !mark_complete(sync))
+    if (!as_fetch_commit(sync, NULL, 0) || !check_unique(sync) || !mark_complete(sync))
         return;
     sync->commits++;
     as_sync_end(sync, reanchor ? ANONSET_REANCHORED : ANONSET_FINALIZED, ANONSET_OK, "%s", "");
@@ -141,7 +135,6 @@ bool as_finish_advance(anonset_sync *sync)
     if (is_awaited(sync))
         return false;
     if (sync->closing_early) {
-        sync->closing_asked = false;
         as_finish_ask(sync);
         return true;
     }

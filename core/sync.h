@@ -116,7 +116,6 @@ struct anonset_sync {
     as_candidate candidates[AS_CANDIDATES];
     uint32_t candidate_count;
 
-    bool closing_asked;
     bool closing_early; /* a closing answer overtook the last sector, so it is not behind it */
     as_reply close_control, close_pin;
     bool close_meta_told;
@@ -161,7 +160,8 @@ bool as_fetch_download_advance(anonset_sync *sync);
 void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *answer);
 /* The answer to `asked` was too large for the server: asks for less. */
 void as_fetch_too_large(anonset_sync *sync, const as_asked *asked);
-/* Appends what is ready (or nothing, to re-pin); false: the group is ended or planned anew. */
+/* Appends n coins, or with n = 0 notes the target where it is not the stored one; false: the group
+ * is ended or planned anew. */
 bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n);
 /* A call of the store was refused or failed: STALE means that another process changed the set, and
  * plans anew. */
