@@ -87,13 +87,17 @@ static void print_json(const anonset_result *r, double seconds)
 
 static void print_summary(const anonset_result *r, double seconds)
 {
-    char size[TEXT_COUNT], fetched[TEXT_COUNT], from[TEXT_COUNT], bytes[TEXT_COUNT];
+    char size[TEXT_COUNT], replaced[TEXT_COUNT], fetched[TEXT_COUNT], from[TEXT_COUNT],
+        bytes[TEXT_COUNT];
     const char *outcome = r->outcome == ANONSET_UP_TO_DATE   ? "already up to date"
                           : r->outcome == ANONSET_REANCHORED ? "same coins, new newest block"
                                                              : "whole and checked";
 
     printf("group %u: %s, %s coins (gate level %s)\n", r->group, outcome,
            text_count(size, r->state.finalized.size), text_gate(r->state.gate));
+    if (r->replaced)
+        printf("  the chain was reorganized: the newest %s coins of the set before were replaced\n",
+               text_count(replaced, r->replaced));
     if (r->fetched)
         printf("  fetched %s coins from position %s on: %s in %u requests, %.1f s\n",
                text_count(fetched, r->fetched), text_count(from, r->resumed_from),
@@ -112,7 +116,7 @@ static void on_result(void *context, const anonset_result *result)
     else if (code == EXITS_DONE && !run->args->quiet)
         print_summary(result, t - run->since);
     fflush(stdout);
-    tell_result(stderr, result, run->args);
+    tell_result(stderr, result);
     run->since = t;
     run->results++;
     run->code = exits_worse(run->code, code);
@@ -175,6 +179,7 @@ static anonset_code drive(struct run *run, anonset_store *store, anonset_client 
     anonset_sync_options_init(&options);
     options.group = run->args->group;
     options.sector_size = run->args->sector_size;
+    options.on_reorg = run->args->follow ? ANONSET_REORG_FOLLOW : ANONSET_REORG_KEEP;
     options.on_result = on_result;
     options.on_progress = on_progress;
     options.context = run;
@@ -262,9 +267,9 @@ static const struct option_row options[] = {
      "Transient failures in a row, without progress, before giving up, 0 to\n"
      "1000000. The default is 5."},
     {ARGS_ON_REORG, "on-reorg", "follow|keep",
-     "What to do when the chain was reorganized below the stored set. This\n"
-     "version keeps the stored set, tells so and exits with 5, whichever is\n"
-     "given; follow, the default, will be honoured by a later version."},
+     "What to do when the chain was reorganized below the stored set. follow,\n"
+     "the default, downloads the coins that were replaced, and shows the new\n"
+     "set once it is whole; keep changes nothing, tells so and exits with 5."},
     {ARGS_TLS_PIN, "tls-pin", "PIN",
      "sha256//BASE64 of the public key that an ssl:// or https:// server must\n"
      "have; certificate authorities are then not asked. Right for servers\n"

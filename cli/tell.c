@@ -66,7 +66,7 @@ static const char *happened(anonset_outcome outcome)
     }
 }
 
-static const char *result_cure(const anonset_result *result, const struct args *args)
+static const char *result_cure(const anonset_result *result)
 {
     switch (result->outcome) {
     case ANONSET_NO_SUCH_GROUP:
@@ -74,12 +74,8 @@ static const char *result_cure(const anonset_result *result, const struct args *
     case ANONSET_REMOTE_BEHIND:
         return "try again later or another server; the stored set stays usable until then";
     case ANONSET_REORG_DETECTED:
-        return args->follow
-                   ? "--on-reorg follow is not in this version: the stored set is kept. If a "
-                     "second "
-                     "server says the same, run `anonset clear` for this group and sync again"
-                   : "the stored set is kept, as --on-reorg keep asks. If a second server says the "
-                     "same, run `anonset clear` for this group and sync again";
+        return "the stored set is kept, as --on-reorg keep asks. If a second server says the same, "
+               "sync with --on-reorg follow";
     case ANONSET_ANOMALY:
     case ANONSET_GATE_REFUSED:
         return "sync from another server; do not trust this one until it is explained";
@@ -112,7 +108,7 @@ static void tell_kept(FILE *out, const anonset_state *state)
     fputc('\n', out);
 }
 
-void tell_result(FILE *out, const anonset_result *result, const struct args *args)
+void tell_result(FILE *out, const anonset_result *result)
 {
     const char *what = happened(result->outcome);
 
@@ -129,7 +125,7 @@ void tell_result(FILE *out, const anonset_result *result, const struct args *arg
     /* After a failure of the store its state is not known: say nothing of what was not read. */
     if (result->group && result->outcome != ANONSET_STORE_ERROR)
         tell_kept(out, &result->state);
-    fprintf(out, "  next: %s\n", result_cure(result, args));
+    fprintf(out, "  next: %s\n", result_cure(result));
 }
 
 void tell_store(FILE *out, const char *doing, const struct args *args, const anonset_detail *detail)

@@ -5,7 +5,7 @@
 #include "cli/args.h"
 
 /* A sync of one group that did not end well; nothing for one that did. */
-void tell_result(FILE *out, const anonset_result *result, const struct args *args);
+void tell_result(FILE *out, const anonset_result *result);
 
 /* A call on the store that failed. `doing` completes "cannot …". */
 void tell_store(FILE *out, const char *doing, const struct args *args,

@@ -60,6 +60,19 @@ void as_fetch_begin_compared(anonset_sync *sync)
     ask_continuity(sync);
 }
 
+void as_fetch_begin_ready(anonset_sync *sync)
+{
+    as_ready *ready = &sync->ready;
+    uint32_t skip = sync->held - ready->asked.lo;
+    ready->asked.lo += skip;
+    ready->coins += skip;
+    ready->n -= skip;
+    sync->next = ready->asked.hi;
+    sync->phase = AS_PHASE_DOWNLOAD;
+    if (sync->next == sync->target.size)
+        as_finish_ask(sync);
+}
+
 void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
 {
     uint32_t n = asked->hi - asked->lo;
@@ -71,7 +84,7 @@ void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
     }
     as_flight_ignore(&sync->flight);
     if (sync->phase == AS_PHASE_COMPARE) {
-        sync->compare_next = asked->hi;
+        sync->compare_next = asked->lo;
     } else if (sync->phase == AS_PHASE_CONTINUITY) {
         ask_continuity(sync);
     } else {
@@ -180,7 +193,7 @@ static void part_ways(anonset_sync *sync)
 
 bool as_fetch_continuity_advance(anonset_sync *sync)
 {
-    bool equal = false;
+    uint32_t same = 0;
     if (!is_checked(sync))
         return false;
     if (sync->control == AS_REPLY_ACCEPTED) {
@@ -195,10 +208,10 @@ bool as_fetch_continuity_advance(anonset_sync *sync)
     if (!sync->ready.set)
         return false;
     anonset_code code =
-        as_prove_equal(sync, &equal, ANONSET_VIEW_NEXT, sync->held - 1, sync->ready.coins, 1);
+        as_prove_same(sync, &same, ANONSET_VIEW_NEXT, sync->held - 1, sync->ready.coins, 1);
     if (code != ANONSET_OK)
         as_fetch_store_failed(sync, code);
-    else if (!equal)
+    else if (same == 0)
         part_ways(sync);
     else
         sync->phase = AS_PHASE_DOWNLOAD;

@@ -49,6 +49,12 @@ static bool is_target_still_there(const anonset_sync *sync)
 
 static bool refuse(anonset_sync *sync, const as_repeat *repeat)
 {
+    /* A finalized coin may be the false one: compare them all, once, before the download is. */
+    if (sync->covered > 0) {
+        sync->floor = (as_candidate){.size = 0};
+        as_prove_compare(sync);
+        return false;
+    }
     if (as_sync_discard(sync))
         as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
                     "the coins at positions %u and %u are the same, which no chain can hold; the "
@@ -57,12 +63,30 @@ static bool refuse(anonset_sync *sync, const as_repeat *repeat)
     return false;
 }
 
-static bool check_unique(anonset_sync *sync)
+/*
+ * The digest of a replaced tail begins at one that only we computed, and another process may have
+ * finalized other coins below it since: then the two do not belong together.
+ */
+static anonset_code check_joint(anonset_sync *sync, bool *joined, void *snapshot,
+                                const anonset_state *state)
+{
+    uint8_t digest[ANONSET_HASH_BYTES];
+    anonset_code code = ANONSET_OK;
+    *joined = true;
+    if (!state->has_finalized || state->base >= state->finalized.size)
+        return ANONSET_OK;
+    code = as_prove_digest_at(sync, digest, snapshot, sync->base, sync->held);
+    *joined = memcmp(digest, sync->digest_held, ANONSET_HASH_BYTES) == 0;
+    return code;
+}
+
+static bool check_coins(anonset_sync *sync)
 {
     const anonset_backend *backend = sync->store->backend;
     anonset_detail *detail = &sync->result.error;
     anonset_state state;
     as_repeat repeat = {.found = false};
+    bool joined = true;
     void *snapshot;
     anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
                                                sync->result.group, ANONSET_VIEW_NEXT, detail);
@@ -72,12 +96,19 @@ static bool check_unique(anonset_sync *sync)
             state.count != sync->held - sync->base)
             code = ANONSET_STALE;
         else
+            code = check_joint(sync, &joined, snapshot, &state);
+        if (code == ANONSET_OK && joined)
             code = as_unique_check(&repeat, backend, snapshot, &sync->tagger, sync->base,
                                    sync->held, detail);
         backend->snapshot_close(snapshot);
     }
     if (code != ANONSET_OK) {
         as_fetch_store_failed(sync, code);
+        return false;
+    }
+    if (!joined) {
+        if (as_sync_discard(sync))
+            as_sync_replan(sync);
         return false;
     }
     return !repeat.found || refuse(sync, &repeat);
@@ -100,10 +131,16 @@ static bool mark_complete(anonset_sync *sync)
 
 static void pass_gate(anonset_sync *sync)
 {
+    uint32_t replaced = 0;
+    const anonset_state *local = &sync->local;
     bool reanchor = sync->base > 0 && sync->base == sync->target.size;
-    if (!as_fetch_commit(sync, NULL, 0) || !check_unique(sync) || !mark_complete(sync))
+    if (local->has_finalized && local->gate > ANONSET_GATE_NONE &&
+        sync->base < local->finalized.size)
+        replaced = local->finalized.size - sync->base;
+    if (!as_fetch_commit(sync, NULL, 0) || !check_coins(sync) || !mark_complete(sync))
         return;
     sync->commits++;
+    sync->result.replaced = replaced;
     as_sync_end(sync, reanchor ? ANONSET_REANCHORED : ANONSET_FINALIZED, ANONSET_OK, "%s", "");
 }
 

@@ -11,25 +11,27 @@
 
 /* ---- Comparing ---------------------------------------------------------------------------- */
 
-static anonset_code equal_in(const anonset_backend *backend, void *snapshot, bool *equal,
-                             uint32_t lo, const anonset_coin *coins, uint32_t n,
-                             anonset_detail *detail)
+static anonset_code same_in(const anonset_backend *backend, void *snapshot, uint32_t *same,
+                            uint32_t lo, const anonset_coin *coins, uint32_t n,
+                            anonset_detail *detail)
 {
-    uint32_t done = 0;
-    *equal = true;
-    while (done < n && *equal) {
+    bool equal = true;
+    *same = 0;
+    while (*same < n && equal) {
         anonset_run run;
-        anonset_code code = as_run_read(&run, backend, snapshot, lo + done, detail);
+        anonset_code code = as_run_read(&run, backend, snapshot, lo + *same, detail);
         if (code != ANONSET_OK)
             return code;
-        for (uint32_t i = lo + done - run.start; i < run.n && done < n && *equal; i++, done++)
-            *equal = as_coin_equal(&run.coins[i], &coins[done]);
+        for (uint32_t i = lo + *same - run.start; i < run.n && *same < n && equal; i++) {
+            equal = as_coin_equal(&run.coins[i], &coins[*same]);
+            *same += equal;
+        }
     }
     return ANONSET_OK;
 }
 
-anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, uint32_t lo,
-                            const anonset_coin *coins, uint32_t n)
+anonset_code as_prove_same(anonset_sync *sync, uint32_t *same, anonset_view view, uint32_t lo,
+                           const anonset_coin *coins, uint32_t n)
 {
     const anonset_backend *backend = sync->store->backend;
     anonset_detail *detail = &sync->result.error;
@@ -45,8 +47,46 @@ anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, 
                                                            : 0;
     /* Another process may have cleared or dropped what we planned with. */
     code = (uint64_t)lo + n > shown ? ANONSET_STALE
-                                    : equal_in(backend, snapshot, equal, lo, coins, n, detail);
+                                    : same_in(backend, snapshot, same, lo, coins, n, detail);
     backend->snapshot_close(snapshot);
+    return code;
+}
+
+/* ---- Digest ------------------------------------------------------------------------------- */
+
+/* The newest checkpoint at or below `position`; size 0 if there is none. */
+static anonset_code checkpoint_below(anonset_sync *sync, anonset_checkpoint *below, void *snapshot,
+                                     uint32_t position)
+{
+    const anonset_backend *backend = sync->store->backend;
+    anonset_code code;
+    for (uint32_t i = 0;; i++) {
+        code = backend->checkpoint(snapshot, below, i, &sync->result.error);
+        if (code != ANONSET_OK || below->meta.size <= position)
+            break;
+    }
+    if (code != ANONSET_NOT_FOUND)
+        return code;
+    *below = (anonset_checkpoint){.alias = false};
+    return ANONSET_OK;
+}
+
+anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snapshot, uint32_t below,
+                                uint32_t position)
+{
+    anonset_checkpoint checkpoint;
+    anonset_code code = checkpoint_below(sync, &checkpoint, snapshot, below);
+    uint32_t at = checkpoint.meta.size;
+    memcpy(digest, checkpoint.digest, ANONSET_HASH_BYTES);
+    while (code == ANONSET_OK && at < position) {
+        anonset_run run;
+        code = as_run_read(&run, sync->store->backend, snapshot, at, &sync->result.error);
+        if (code != ANONSET_OK)
+            break;
+        for (uint32_t i = at - run.start; i < run.n && at < position && code == ANONSET_OK;
+             i++, at++)
+            code = as_digest_coin(sync->digest, digest, digest, &run.coins[i]);
+    }
     return code;
 }
 
@@ -141,53 +181,57 @@ bool as_prove_floor_advance(anonset_sync *sync)
     return true;
 }
 
-/* ---- Walk --------------------------------------------------------------------------------- */
+/* ---- Comparison --------------------------------------------------------------------------- */
 
 void as_prove_compare(anonset_sync *sync)
 {
-    sync->compare_next = sync->covered;
+    sync->compare_from = sync->compare_next = sync->floor.size;
     sync->phase = AS_PHASE_COMPARE;
 }
 
 static void ask_compare(anonset_sync *sync)
 {
-    uint32_t hi = sync->compare_next;
+    uint32_t lo = sync->compare_next;
     uint32_t n = as_sector_size(&sync->sector);
-    uint32_t lo = hi - sync->floor.size > n ? hi - n : sync->floor.size;
-    sync->compare_next = lo;
+    uint32_t hi = sync->covered - lo > n ? lo + n : sync->covered;
+    sync->compare_next = hi;
     as_sync_ask_range(sync, AS_ASK_COMPARE, lo, hi, false);
 }
 
 static void compare_ready(anonset_sync *sync)
 {
     as_asked asked = sync->ready.asked;
-    bool equal;
-    anonset_code code = as_prove_equal(sync, &equal, ANONSET_VIEW_FINALIZED, asked.lo,
-                                       sync->ready.coins, sync->ready.n);
-    as_sync_drop_ready(sync);
-    if (code != ANONSET_OK)
+    uint32_t same;
+    anonset_code code = as_prove_same(sync, &same, ANONSET_VIEW_FINALIZED, asked.lo,
+                                      sync->ready.coins, sync->ready.n);
+    if (code != ANONSET_OK) {
+        as_sync_drop_ready(sync);
         as_fetch_store_failed(sync, code);
-    else if (equal)
-        sync->covered = asked.lo;
-    else
-        as_sync_end(sync, ANONSET_REORG_DETECTED, ANONSET_OK,
-                    "coins of the finalized set, at positions %u to %u, differ on the server's "
-                    "chain: it was reorganized, or the server lies. The finalized set was kept",
-                    (unsigned)asked.lo, (unsigned)asked.hi - 1);
+    } else if (same < sync->ready.n) {
+        /* What was asked for above is asked for again as new coins. */
+        as_flight_ignore(&sync->flight);
+        if (as_sync_follow(sync, asked.lo + same))
+            as_fetch_begin_ready(sync);
+    } else {
+        as_sync_drop_ready(sync);
+        if (asked.hi == sync->covered)
+            sync->covered = sync->compare_from;
+    }
 }
 
 bool as_prove_compare_advance(anonset_sync *sync)
 {
-    if (sync->compare_next > sync->floor.size && !as_flight_has(&sync->flight, AS_ASK_COMPARE)) {
-        ask_compare(sync);
+    if (sync->covered <= sync->floor.size) {
+        as_fetch_begin_compared(sync);
         return true;
     }
     if (sync->ready.set) {
         compare_ready(sync);
         return true;
     }
-    if (sync->covered > sync->floor.size)
-        return false;
-    as_fetch_begin_compared(sync);
-    return true;
+    if (sync->compare_next < sync->covered && !as_flight_has(&sync->flight, AS_ASK_COMPARE)) {
+        ask_compare(sync);
+        return true;
+    }
+    return false;
 }

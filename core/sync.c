@@ -31,6 +31,9 @@ static anonset_code check_options(const anonset_sync_options *options, anonset_d
     if (options->sector_size > SECTOR_MOST)
         return as_fail(detail, ANONSET_INVALID, 0, "sector size %u: at most %u coins",
                        (unsigned)options->sector_size, SECTOR_MOST);
+    if (options->on_reorg > ANONSET_REORG_KEEP)
+        return as_fail(detail, ANONSET_INVALID, 0, "on_reorg %u: follow or keep",
+                       (unsigned)options->on_reorg);
     if (bytes < SECTOR_BYTES_LEAST || (bytes & (bytes - 1)) != 0)
         return as_fail(detail, ANONSET_INVALID, 0, "sector bytes %u: a power of two from %u on",
                        (unsigned)bytes, SECTOR_BYTES_LEAST);
@@ -261,7 +264,7 @@ void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t h
 {
     uint32_t size = sync->target.size;
     uint32_t stop = size - lo + (overlap ? 1 : 0);
-    if (lo == 0 && role == AS_ASK_SECTOR && stop < UINT32_MAX)
+    if (lo == 0 && !overlap && stop < UINT32_MAX)
         stop++;
     ask_sector(sync, sync->target.block_hash, size - hi, stop,
                (as_asked){.role = role, .lo = lo, .hi = hi, .overlap = overlap});
@@ -383,7 +386,7 @@ static void begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uin
     memcpy(sync->digest_held, held == 0 ? zero : digest, ANONSET_HASH_BYTES);
     sync->floor_from = 0;
     sync->floor = (as_candidate){.size = 0};
-    if (base > 0 && sync->local.finalized.has_set_hash) {
+    if (base > 0 && base == sync->local.finalized.size && sync->local.finalized.has_set_hash) {
         sync->floor.size = sync->local.finalized.size;
         memcpy(sync->floor.block_hash, sync->local.finalized.block_hash, ANONSET_HASH_BYTES);
     }
@@ -402,6 +405,57 @@ static bool is_futile(anonset_sync *sync)
         "what was downloaded had to be dropped again and again: the chain changes too fast, "
         "or two processes sync this group from servers that contradict each other. What is "
         "finalized was kept: sync again later");
+    return true;
+}
+
+static anonset_code digest_at(anonset_sync *sync, uint8_t *digest, uint32_t position)
+{
+    const anonset_backend *backend = sync->store->backend;
+    anonset_detail *detail = &sync->result.error;
+    anonset_state state;
+    void *snapshot;
+    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
+                                               sync->result.group, ANONSET_VIEW_FINALIZED, detail);
+    if (code != ANONSET_OK)
+        return code;
+    /* Another process may have replaced the set that was compared. */
+    code = state.has_finalized && as_meta_equal(&state.finalized, &sync->local.finalized)
+               ? as_prove_digest_at(sync, digest, snapshot, position, position)
+               : ANONSET_STALE;
+    backend->snapshot_close(snapshot);
+    return code;
+}
+
+static bool keep(anonset_sync *sync, uint32_t base)
+{
+    if (sync->options.on_reorg != ANONSET_REORG_KEEP)
+        return false;
+    as_sync_end(sync, ANONSET_REORG_DETECTED, ANONSET_OK,
+                "coins of the finalized set, from position %u on, differ on the server's chain: it "
+                "was reorganized, or the server lies. The finalized set was kept",
+                (unsigned)base);
+    return true;
+}
+
+bool as_sync_follow(anonset_sync *sync, uint32_t base)
+{
+    uint8_t digest[ANONSET_HASH_BYTES];
+    as_candidate floor = sync->floor;
+    uint32_t floor_from = sync->floor_from;
+    if (keep(sync, base) || (sync->local.has_pending && !as_sync_discard(sync)) || is_futile(sync))
+        return false;
+    anonset_code code = digest_at(sync, digest, base);
+    if (code != ANONSET_OK) {
+        as_fetch_store_failed(sync, code);
+        return false;
+    }
+    sync->resuming = false;
+    sync->started = false;
+    begin_at(sync, base, base, digest);
+    sync->floor = floor;
+    sync->floor_from = floor_from;
+    sync->covered = sync->compare_from;
+    as_sync_tell_progress(sync);
     return true;
 }
 

@@ -108,8 +108,11 @@ struct anonset_sync {
     bool compared; /* what is held was compared: its block need not be accepted */
 
     /* what is proven of the finalized coins below base: [covered, base) was compared with the
-     * target, and nothing below covered differs if the checkpoint `floor` is on its chain */
+     * target, and nothing below covered differs if the checkpoint `floor` is on its chain. A
+     * comparison goes up from compare_from to the `covered` of before, so that it ends at the
+     * lowest difference, and what differs can be stored as it comes. */
     uint32_t covered;
+    uint32_t compare_from;
     as_candidate floor;
     uint32_t floor_from; /* checkpoints newer than this index are known to be refused */
     uint32_t compare_next;
@@ -138,6 +141,9 @@ void as_sync_replan(anonset_sync *sync);
 void as_sync_moved(anonset_sync *sync, const char *why);
 /* Plans with the meta told last. */
 void as_sync_decide(anonset_sync *sync);
+/* The finalized coins from position `base` on differ from the target's: follows the target from
+ * there, or ends the group where the caller wants to keep the set. False: the group is ended. */
+bool as_sync_follow(anonset_sync *sync, uint32_t base);
 /* Drops the pending set. False: the store failed, and the group is ended. */
 bool as_sync_discard(anonset_sync *sync);
 /* Queues the question whether `block_hash` is on the chain, by asking for one coin. */
@@ -156,6 +162,9 @@ void as_fetch_begin(anonset_sync *sync);
 void as_fetch_begin_compared(anonset_sync *sync);
 bool as_fetch_continuity_advance(anonset_sync *sync);
 bool as_fetch_download_advance(anonset_sync *sync);
+/* Goes on with the coins that are ready, from position `held` on: they were fetched to be compared,
+ * and are the first that differ. */
+void as_fetch_begin_ready(anonset_sync *sync);
 /* Takes coins that answer `asked`; they are checked here, and used by the next step. */
 void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *answer);
 /* The answer to `asked` was too large for the server: asks for less. */
@@ -169,14 +178,19 @@ void as_fetch_store_failed(anonset_sync *sync, anonset_code code);
 
 /* prove.c */
 void as_prove_begin(anonset_sync *sync);
-/* Compares from `covered` down to the floor. */
+/* Compares from the floor up to `covered`. */
 void as_prove_compare(anonset_sync *sync);
 bool as_prove_floor_advance(anonset_sync *sync);
 bool as_prove_compare_advance(anonset_sync *sync);
-/* Whether the n stored coins of `view` from position lo on equal `coins`. STALE: they are not there
- * any more. */
-anonset_code as_prove_equal(anonset_sync *sync, bool *equal, anonset_view view, uint32_t lo,
-                            const anonset_coin *coins, uint32_t n);
+/* How many of the n stored coins of `view` from position lo on equal `coins` before the first that
+ * does not. STALE: they are not there any more. */
+anonset_code as_prove_same(anonset_sync *sync, uint32_t *same, anonset_view view, uint32_t lo,
+                           const anonset_coin *coins, uint32_t n);
+
+/* Sets the log digest at `position` of `snapshot`, rehashed from the newest checkpoint at or below
+ * `below`. */
+anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snapshot, uint32_t below,
+                                uint32_t position);
 
 /* finish.c */
 void as_finish_ask(anonset_sync *sync);

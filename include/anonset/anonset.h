@@ -331,6 +331,8 @@ typedef struct anonset_result {
     uint32_t fetched;      /* coins newly stored in this run */
     uint32_t resumed_from; /* position the download started at */
     uint32_t discarded;    /* pending coins dropped */
+    uint32_t replaced;     /* FINALIZED by following a reorganization: coins of the set before that
+                              are gone or stand elsewhere; else 0 */
     uint32_t requests;     /* requests handed out */
     uint64_t bytes;        /* of answers, as fed (padding included) */
     anonset_detail error;  /* what failed and what to do; for FINALIZED, REANCHORED and UP_TO_DATE
@@ -349,14 +351,21 @@ typedef struct anonset_progress {
 
 #define ANONSET_SECTOR_AUTO 0u
 
+/* What to do where the server's history differs from the finalized set. */
+typedef enum anonset_on_reorg {
+    ANONSET_REORG_FOLLOW = 0, /* download what was replaced, and show it once it passed the gate */
+    ANONSET_REORG_KEEP,       /* change nothing; REORG_DETECTED */
+} anonset_on_reorg;
+
 typedef struct anonset_sync_options {
-    size_t size;           /* sizeof(anonset_sync_options) */
-    uint32_t group;        /* 1 or more; 0: every group, 1 to the server's newest */
-    uint32_t sector_size;  /* coins a request, 1 to 65,536; ANONSET_SECTOR_AUTO: adapted to stay
-                              below sector_bytes. A server that says "too large" halves either */
-    uint32_t sector_bytes; /* bytes an answer of an adapted sector aims below: a power of two,
-                              default 1 MiB, since electrumx pads answers to a power of two */
-    bool ask_genesis;      /* ask for the genesis hash in the first flight; default true */
+    size_t size;               /* sizeof(anonset_sync_options) */
+    uint32_t group;            /* 1 or more; 0: every group, 1 to the server's newest */
+    uint32_t sector_size;      /* coins a request, 1 to 65,536; ANONSET_SECTOR_AUTO: adapted to stay
+                                  below sector_bytes. A server that says "too large" halves either */
+    uint32_t sector_bytes;     /* bytes an answer of an adapted sector aims below: a power of two,
+                                  default 1 MiB, since electrumx pads answers to a power of two */
+    bool ask_genesis;          /* ask for the genesis hash in the first flight; default true */
+    anonset_on_reorg on_reorg; /* default FOLLOW */
     void (*on_result)(void *context, const anonset_result *result);       /* once a group */
     void (*on_progress)(void *context, const anonset_progress *progress); /* once a commit */
     void *context;

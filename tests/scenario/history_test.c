@@ -215,7 +215,7 @@ static anonset_outcome expected(const tw_chain *held, const tw_chain *chain)
     if (chain->meta.size < held->meta.size)
         return ANONSET_REMOTE_BEHIND;
     if (!tw_same_coins(held, chain, held->meta.size))
-        return ANONSET_REORG_DETECTED;
+        return ANONSET_FINALIZED;
     return chain->meta.size == held->meta.size ? ANONSET_REANCHORED : ANONSET_FINALIZED;
 }
 

@@ -190,24 +190,95 @@ static void reorg_is_kept(scene *s, const char *command)
     scene_sync_is(s, "finalized", 0);
     (void)snprintf(before, sizeof before, "%s", scene_digest(s));
     ts_tell(&s->server, "%s", command);
-    scene_sync_is(s, "reorg_detected", 5);
+    scene_sync(s, "--on-reorg", "keep", NULL);
+    scene_outcome(s, "reorg_detected", 5);
     cr_assert_str_eq(scene_digest(s), before, "a reorg changed the finalized set");
     scene_verify(s);
 }
 
-SCENARIO(sync, a_reorg_of_one_block_is_detected, "--coins", "600")
+SCENARIO(sync, a_reorg_of_one_block_is_kept, "--coins", "600")
 {
     reorg_is_kept(s, "reorg 1");
 }
 
-SCENARIO(sync, a_deep_reorg_is_detected, "--coins", "1200")
+SCENARIO(sync, a_deep_reorg_is_kept, "--coins", "1200")
 {
     reorg_is_kept(s, "reorg 9");
 }
 
-SCENARIO(sync, a_reorg_to_the_same_size_is_detected, "--coins", "600")
+SCENARIO(sync, a_reorg_to_the_same_size_is_kept, "--coins", "600")
 {
     reorg_is_kept(s, "replace 2");
+}
+
+static int64_t coins_sent(scene *s)
+{
+    return strtoll(ts_tell(&s->server, "count coins") + 3, NULL, 10);
+}
+
+/* `most`: coins the server may send. */
+static void reorg_is_followed(scene *s, const char *command, int64_t most)
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "%s", command);
+    ts_tell(&s->server, "reset");
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_leq(coins_sent(s), most);
+    scene_is_whole(s);
+    scene_sync_is(s, "up_to_date", 0);
+}
+
+SCENARIO(sync, a_reorg_of_one_block_is_followed, "--coins", "600")
+{
+    reorg_is_followed(s, "reorg 1", 800);
+}
+
+SCENARIO(sync, a_deep_reorg_is_followed, "--coins", "1200")
+{
+    reorg_is_followed(s, "reorg 9", 1700);
+}
+
+SCENARIO(sync, a_reorg_to_the_same_size_is_followed, "--coins", "600")
+{
+    reorg_is_followed(s, "replace 2", 620);
+}
+
+SCENARIO(sync, a_reorg_down_to_one_block_is_followed, "--per-block", "5-5", "--coins", "5")
+{
+    reorg_is_followed(s, "reorg 1 9", 40);
+}
+
+/* The last checkpoint but one is on the new chain: nothing below it is looked at. */
+SCENARIO(sync, an_accepted_checkpoint_spares_the_comparison, "--coins", "6000")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "grow 200 4");
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "reorg 2 120");
+    ts_tell(&s->server, "reset");
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_leq(coins_sent(s), 350);
+    scene_is_whole(s);
+}
+
+/* A sync killed while it follows goes on, and the set before stays readable until the end. */
+SCENARIO(sync, following_a_reorg_survives_the_loss_of_the_server, "--coins", "3000")
+{
+    char before[65];
+    scene_sync(s, "--sector-size", "200", NULL);
+    scene_outcome(s, "finalized", 0);
+    (void)snprintf(before, sizeof before, "%s", scene_digest(s));
+    ts_tell(&s->server, "reorg 20");
+    ts_tell(&s->server, "fault drop skip=14 times=0");
+    scene_sync(s, "--sector-size", "200", "--retries", "0", NULL);
+    scene_outcome(s, "network_error", 3);
+    cr_assert_str_eq(scene_digest(s), before);
+    cr_assert_str_neq(scene_status(s, "pending.count"), "null");
+    scene_verify(s);
+    ts_tell(&s->server, "faults clear");
+    scene_sync(s, "--sector-size", "200", NULL);
+    scene_outcome(s, "finalized", 0);
+    scene_is_whole(s);
 }
 
 SCENARIO(sync, anomaly_another_size_for_the_same_block, "--coins", "600")

@@ -244,6 +244,17 @@ Test(sync, refuses_options_out_of_range)
     tear_down();
 }
 
+Test(sync, refuses_to_do_what_it_does_not_know_on_a_reorg)
+{
+    anonset_sync *sync = NULL;
+    anonset_sync_options options;
+    set_up();
+    anonset_sync_options_init(&options);
+    options.on_reorg = (anonset_on_reorg)(ANONSET_REORG_KEEP + 1);
+    cr_expect_eq(anonset_sync_new(&sync, r.store, &options, NULL), ANONSET_INVALID);
+    tear_down();
+}
+
 Test(sync, takes_only_answers_it_waits_for)
 {
     anonset_answer answer = {.id = 1, .kind = ANONSET_ANSWER_ERROR};
@@ -901,5 +912,88 @@ Test(sync, accepts_that_another_process_was_faster)
         }
         expect_next_finishes();
         tear_down();
+    }
+}
+
+/* ---- Reorganizations ---------------------------------------------------------------------- */
+
+/* A chain that replaces coins of `from`, and has no fewer. */
+static const tw_chain *fork_of(const tw_chain *from)
+{
+    for (;;) {
+        const tw_chain *fork = tw_mutate(&r.world, from);
+        if (fork->meta.size >= from->meta.size && !tw_same_coins(from, fork, from->meta.size) &&
+            fork->meta.has_set_hash)
+            return fork;
+    }
+}
+
+/* What is finalized is one of the chains, coin for coin. */
+static void expect_one_chain(uint32_t step)
+{
+    anonset_state state;
+    anonset_verdict verdict;
+    cr_assert_eq(anonset_store_state(r.store, &state, 1, NULL), ANONSET_OK);
+    const tw_chain *chain = tw_find(&r.world, &state.finalized);
+    cr_assert(chain);
+    cr_assert_arr_eq(state.digest, chain->digest, ANONSET_HASH_BYTES, "step %u", step);
+    cr_assert_eq(anonset_store_verify(r.store, &verdict, 1, NULL), ANONSET_OK);
+    cr_assert(verdict.sound, "step %u: two chains are mixed", step);
+}
+
+Test(sync, follows_a_reorg_and_tells_what_was_replaced)
+{
+    set_up();
+    run();
+    end_sync();
+    const tw_chain *old = r.chain;
+    r.chain = fork_of(old);
+    begin_sync();
+    run();
+    expect_whole();
+    cr_assert_eq(r.result.outcome, ANONSET_FINALIZED);
+    cr_assert_gt(r.result.replaced, 0);
+    uint32_t kept = old->meta.size - r.result.replaced;
+    cr_assert(tw_same_coins(old, r.chain, kept));
+    cr_assert_not(tw_same_coins(old, r.chain, kept + 1));
+    cr_assert_eq(r.result.fetched, r.chain->meta.size - kept);
+    expect_next_finishes();
+    tear_down();
+}
+
+/* Another process follows another fork, between any two steps. */
+Test(sync, does_not_mix_two_forks_followed_at_once)
+{
+    for (uint32_t seed = 0; seed < 20; seed++) {
+        bool more = true;
+        for (uint32_t k = 0; more; k++) {
+            set_up();
+            run();
+            end_sync();
+            r.world.rng.state += seed;
+            const tw_chain *ours = fork_of(r.chain);
+            const tw_chain *theirs = fork_of(r.chain);
+            r.chain = ours;
+            begin_sync();
+            more = step_times(k);
+            if (more) {
+                world_rig first = r;
+                r.reply = &replies[1];
+                r.chain = theirs;
+                anonset_sync_options_init(&r.options);
+                begin_sync();
+                run();
+                expect_one_chain(k);
+                end_sync();
+                r.sync = first.sync;
+                r.reply = first.reply;
+                r.chain = ours;
+                r.results = r.progresses = 0;
+                r.options = first.options;
+                run();
+            }
+            expect_one_chain(k);
+            tear_down();
+        }
     }
 }
