@@ -211,19 +211,14 @@ SCENARIO(sync, a_reorg_to_the_same_size_is_kept, "--coins", "600")
     reorg_is_kept(s, "replace 2");
 }
 
-static int64_t coins_sent(scene *s)
-{
-    return strtoll(ts_tell(&s->server, "count coins") + 3, NULL, 10);
-}
-
 /* `most`: coins the server may send. */
-static void reorg_is_followed(scene *s, const char *command, int64_t most)
+static void reorg_is_followed(scene *s, const char *command, uint64_t most)
 {
     scene_sync_is(s, "finalized", 0);
     ts_tell(&s->server, "%s", command);
     ts_tell(&s->server, "reset");
     scene_sync_is(s, "finalized", 0);
-    cr_assert_leq(coins_sent(s), most);
+    cr_assert_leq(ts_count(&s->server, "coins"), most);
     scene_is_whole(s);
     scene_sync_is(s, "up_to_date", 0);
 }
@@ -257,9 +252,39 @@ SCENARIO(sync, an_accepted_checkpoint_spares_the_comparison, "--coins", "6000")
     ts_tell(&s->server, "reorg 2 120");
     ts_tell(&s->server, "reset");
     scene_sync_is(s, "finalized", 0);
-    cr_assert_leq(coins_sent(s), 350);
+    cr_assert_leq(ts_count(&s->server, "coins"), 350);
     scene_is_whole(s);
 }
+
+/* Five blocks of a real chain are thrown away, it shrinks, comes back longer. */
+static void the_recorded_reorg_is_followed(scene *s)
+{
+    scene_sync_is(s, "finalized", 0);
+    for (int shorter = 0; shorter < 2; shorter++) {
+        ts_tell(&s->server, "next");
+        scene_sync_is(s, "remote_behind", 5);
+        cr_assert_str_eq(scene_status(s, "finalized.size"), "446");
+    }
+    ts_tell(&s->server, "next");
+    scene_sync_is(s, "finalized", 0);
+    cr_assert_eq(scene_int(s, "fetched"), 482 - 424); /* 6 of the coins were mined again */
+    scene_is_whole(s);
+}
+
+#define RECORDED_REORG(store)                                                                      \
+    Test(sync, the_recorded_reorg_is_followed_##store, .timeout = 300)                             \
+    {                                                                                              \
+        scene s;                                                                                   \
+        scene_begin(&s, #store, "--recorded", ts_source("tests/fixtures/r1_A"), "--recorded",      \
+                    ts_source("tests/fixtures/r2_shrunk"), "--recorded",                           \
+                    ts_source("tests/fixtures/r3_same_coins_remined"), "--recorded",               \
+                    ts_source("tests/fixtures/r4_B"));                                             \
+        the_recorded_reorg_is_followed(&s);                                                        \
+        scene_end(&s);                                                                             \
+    }
+
+RECORDED_REORG(sqlite)
+RECORDED_REORG(lmdb)
 
 /* A sync killed while it follows goes on, and the set before stays readable until the end. */
 SCENARIO(sync, following_a_reorg_survives_the_loss_of_the_server, "--coins", "3000")
