@@ -100,6 +100,23 @@ anonset_code as_digest_bytes(as_digest *digest, uint8_t *out, const uint8_t *byt
     return ok ? ANONSET_OK : ANONSET_INTERNAL;
 }
 
+anonset_code as_digest_start(as_digest *digest)
+{
+    return start(digest) ? ANONSET_OK : ANONSET_INTERNAL;
+}
+
+anonset_code as_digest_add(as_digest *digest, const uint8_t *bytes, size_t len)
+{
+    return add(digest, bytes, len) ? ANONSET_OK : ANONSET_INTERNAL;
+}
+
+anonset_code as_digest_end_twice(as_digest *digest, uint8_t *out)
+{
+    bool ok = end(digest, out) && start(digest) && add(digest, out, ANONSET_HASH_BYTES) &&
+              end(digest, out);
+    return ok ? ANONSET_OK : ANONSET_INTERNAL;
+}
+
 anonset_code as_random(uint8_t *out, size_t len)
 {
     return len <= INT_MAX && RAND_bytes(out, (int)len) == 1 ? ANONSET_OK : ANONSET_INTERNAL;

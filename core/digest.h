@@ -21,6 +21,11 @@ anonset_code as_digest_coin(as_digest *digest, uint8_t *next, const uint8_t *pre
 /* SHA-256 of `len` bytes. */
 anonset_code as_digest_bytes(as_digest *digest, uint8_t *out, const uint8_t *bytes, size_t len);
 
+/* SHA-256(SHA-256(what is added in between)), as the node chains set hashes. INTERNAL as above. */
+anonset_code as_digest_start(as_digest *digest);
+anonset_code as_digest_add(as_digest *digest, const uint8_t *bytes, size_t len);
+anonset_code as_digest_end_twice(as_digest *digest, uint8_t *out);
+
 /* Random bytes from the crypto library's generator. INTERNAL if it has none. */
 anonset_code as_random(uint8_t *out, size_t len);
 
