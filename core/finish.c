@@ -1,7 +1,7 @@
 /* Behind the last sector: the closing questions, the gate, mark_complete. */
 #include "core/detail.h"
+#include "core/gate.h"
 #include "core/sync.h"
-#include "core/unique.h"
 
 #include <string.h>
 
@@ -47,80 +47,47 @@ static bool is_target_still_there(const anonset_sync *sync)
 
 /* ---- Gate --------------------------------------------------------------------------------- */
 
-static bool refuse(anonset_sync *sync, const as_repeat *repeat)
+static void end_refused(anonset_sync *sync, const as_findings *found)
 {
-    /* A finalized coin may be the false one: compare them all, once, before the download is. */
-    if (sync->covered > 0) {
-        sync->floor = (as_candidate){.size = 0};
-        as_prove_compare(sync);
-        return false;
-    }
-    if (as_sync_discard(sync))
+    if (found->refuted)
+        as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
+                    "the coins do not match the set hash that the server told, however they are "
+                    "cut into blocks: a spend on them would fail. The download was dropped, the "
+                    "finalized set kept. Ask another server");
+    else
         as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
                     "the coins at positions %u and %u are the same, which no chain can hold; the "
                     "download was dropped, the finalized set kept. Ask another server",
-                    (unsigned)repeat->first, (unsigned)repeat->second);
+                    (unsigned)found->repeat.first, (unsigned)found->repeat.second);
+}
+
+/* False: the set does not pass, and what follows from that was begun. */
+static bool judge(anonset_sync *sync, const as_findings *found)
+{
+    bool refused = found->refuted || found->repeat.found;
+    if (found->joined && !refused)
+        return true;
+    /* A finalized coin may be the false one: compare them all, once, before the download goes. */
+    if (found->joined && sync->covered > 0) {
+        as_prove_compare(sync, 0);
+        return false;
+    }
+    if (!as_sync_discard(sync))
+        return false;
+    if (found->joined)
+        end_refused(sync, found);
+    else
+        as_sync_replan(sync);
     return false;
 }
 
-/*
- * The digest of a replaced tail begins at one that only we computed, and another process may have
- * finalized other coins below it since: then the two do not belong together.
- */
-static anonset_code check_joint(anonset_sync *sync, bool *joined, void *snapshot,
-                                const anonset_state *state)
-{
-    uint8_t digest[ANONSET_HASH_BYTES];
-    anonset_code code = ANONSET_OK;
-    *joined = true;
-    if (!state->has_finalized || state->base >= state->finalized.size)
-        return ANONSET_OK;
-    code = as_prove_digest_at(sync, digest, snapshot, sync->base, sync->held);
-    *joined = memcmp(digest, sync->digest_held, ANONSET_HASH_BYTES) == 0;
-    return code;
-}
-
-static bool check_coins(anonset_sync *sync)
-{
-    const anonset_backend *backend = sync->store->backend;
-    anonset_detail *detail = &sync->result.error;
-    anonset_state state;
-    as_repeat repeat = {.found = false};
-    bool joined = true;
-    void *snapshot;
-    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
-                                               sync->result.group, ANONSET_VIEW_NEXT, detail);
-    if (code == ANONSET_OK) {
-        /* Another process may have changed the set: mark_complete would refuse, so stop here. */
-        if (!state.has_pending || state.base != sync->base ||
-            state.count != sync->held - sync->base)
-            code = ANONSET_STALE;
-        else
-            code = check_joint(sync, &joined, snapshot, &state);
-        if (code == ANONSET_OK && joined)
-            code = as_unique_check(&repeat, backend, snapshot, &sync->tagger, sync->base,
-                                   sync->held, detail);
-        backend->snapshot_close(snapshot);
-    }
-    if (code != ANONSET_OK) {
-        as_fetch_store_failed(sync, code);
-        return false;
-    }
-    if (!joined) {
-        if (as_sync_discard(sync))
-            as_sync_replan(sync);
-        return false;
-    }
-    return !repeat.found || refuse(sync, &repeat);
-}
-
-static bool mark_complete(anonset_sync *sync)
+static bool mark_complete(anonset_sync *sync, anonset_gate level)
 {
     anonset_store *store = sync->store;
     anonset_complete complete = {.group = sync->result.group,
                                  .target = sync->target,
                                  .expected_count = sync->held - sync->base,
-                                 .gate = ANONSET_GATE_COUNT};
+                                 .gate = level};
     memcpy(complete.digest, sync->digest_held, ANONSET_HASH_BYTES);
     anonset_code code =
         store->backend->mark_complete(store->handle, &complete, &sync->result.error);
@@ -134,11 +101,20 @@ static void pass_gate(anonset_sync *sync)
     uint32_t replaced = 0;
     const anonset_state *local = &sync->local;
     bool reanchor = sync->base > 0 && sync->base == sync->target.size;
+    as_findings found;
     if (local->has_finalized && local->gate > ANONSET_GATE_NONE &&
         sync->base < local->finalized.size)
         replaced = local->finalized.size - sync->base;
-    if (!as_fetch_commit(sync, NULL, 0) || !check_coins(sync) || !mark_complete(sync))
+    if (!as_fetch_commit(sync, NULL, 0))
         return;
+    anonset_code code = as_gate_look(sync, &found);
+    if (code != ANONSET_OK) {
+        as_fetch_store_failed(sync, code);
+        return;
+    }
+    if (!judge(sync, &found) || !mark_complete(sync, found.level))
+        return;
+    sync->result.proof = found.proof;
     sync->commits++;
     sync->result.replaced = replaced;
     as_sync_end(sync, reanchor ? ANONSET_REANCHORED : ANONSET_FINALIZED, ANONSET_OK, "%s", "");
@@ -181,7 +157,7 @@ bool as_finish_advance(anonset_sync *sync)
                (sync->close_pin == AS_REPLY_ACCEPTED && sync->covered <= sync->floor.size)) {
         pass_gate(sync);
     } else if (sync->close_pin == AS_REPLY_ACCEPTED) {
-        as_prove_compare(sync);
+        as_prove_compare(sync, sync->floor.size);
     } else {
         prove_anew(sync);
     }

@@ -177,15 +177,15 @@ bool as_prove_floor_advance(anonset_sync *sync)
         if (sync->candidates[i].reply == AS_REPLY_ACCEPTED)
             sync->floor = sync->candidates[i];
     sync->floor_from = sync->floor.index;
-    as_prove_compare(sync);
+    as_prove_compare(sync, sync->floor.size);
     return true;
 }
 
 /* ---- Comparison --------------------------------------------------------------------------- */
 
-void as_prove_compare(anonset_sync *sync)
+void as_prove_compare(anonset_sync *sync, uint32_t from)
 {
-    sync->compare_from = sync->compare_next = sync->floor.size;
+    sync->compare_from = sync->compare_next = from;
     sync->phase = AS_PHASE_COMPARE;
 }
 
@@ -221,7 +221,7 @@ static void compare_ready(anonset_sync *sync)
 
 bool as_prove_compare_advance(anonset_sync *sync)
 {
-    if (sync->covered <= sync->floor.size) {
+    if (sync->covered <= sync->compare_from) {
         as_fetch_begin_compared(sync);
         return true;
     }

@@ -19,6 +19,7 @@ void anonset_sync_options_init(anonset_sync_options *options)
                                       .group = 1,
                                       .sector_size = ANONSET_SECTOR_AUTO,
                                       .sector_bytes = SECTOR_BYTES,
+                                      .proof_budget = ANONSET_PROOF_BUDGET_DEFAULT,
                                       .ask_genesis = true};
 }
 
@@ -164,6 +165,9 @@ void as_sync_end_store(anonset_sync *sync, anonset_code code)
         break;
     case ANONSET_WRONG_NETWORK:
         end(sync, ANONSET_OTHER_NETWORK);
+        break;
+    case ANONSET_CANCELLED:
+        end(sync, ANONSET_SYNC_CANCELLED);
         break;
     default:
         end(sync, ANONSET_STORE_ERROR);
@@ -452,8 +456,10 @@ bool as_sync_follow(anonset_sync *sync, uint32_t base)
     sync->resuming = false;
     sync->started = false;
     begin_at(sync, base, base, digest);
-    sync->floor = floor;
-    sync->floor_from = floor_from;
+    if (floor.size <= base) {
+        sync->floor = floor;
+        sync->floor_from = floor_from;
+    }
     sync->covered = sync->compare_from;
     as_sync_tell_progress(sync);
     return true;

@@ -6,6 +6,7 @@
  *     fetch.c   continuity check, download, commits
  *     prove.c   that the finalized coins below `base` are on the target's chain
  *     finish.c  behind the last sector: the closing questions, the gate, mark_complete
+ *     gate.c    what can be said of the coins before they are finalized
  *
  *     NEWEST -> META -> plan -> CONTINUITY -> DOWNLOAD -> CLOSE -> gate -> result
  *                         |          |  no        ^         |  refused
@@ -178,8 +179,8 @@ void as_fetch_store_failed(anonset_sync *sync, anonset_code code);
 
 /* prove.c */
 void as_prove_begin(anonset_sync *sync);
-/* Compares from the floor up to `covered`. */
-void as_prove_compare(anonset_sync *sync);
+/* Compares from position `from` up to `covered`. */
+void as_prove_compare(anonset_sync *sync, uint32_t from);
 bool as_prove_floor_advance(anonset_sync *sync);
 bool as_prove_compare_advance(anonset_sync *sync);
 /* How many of the n stored coins of `view` from position lo on equal `coins` before the first that

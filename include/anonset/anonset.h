@@ -323,6 +323,20 @@ typedef enum anonset_outcome {
 /* The outcome as printed by the program: "finalized", "up_to_date", …; a constant string. */
 ANONSET_API const char *anonset_outcome_name(anonset_outcome outcome);
 
+/* What came of looking for blocks whose chain of set hashes leads to the one told. */
+typedef enum anonset_proof {
+    ANONSET_PROOF_NONE = 0,   /* not looked for: proof_budget is 0, a set of one block has no set
+                                 hash, no coin is new, or the sync ended before */
+    ANONSET_PROOF_FOUND,      /* the coins lead to it from a proven set, or from the first coin: the
+                                 set is at level SET_HASH */
+    ANONSET_PROOF_CONSISTENT, /* the new coins lead to it from the set before, which is at level
+                                 COUNT itself: so is this one */
+    ANONSET_PROOF_BUDGET,     /* there are more ways to cut the coins into blocks than proof_budget
+                                 allows to try: level COUNT. Sync more often, or allow more */
+    ANONSET_PROOF_NO_START,   /* a later group begins with coins of the one before, and where its
+                                 own begin is not known: level COUNT */
+} anonset_proof;
+
 /* What a sync of one group came to. Lives only during the on_result call. */
 typedef struct anonset_result {
     uint32_t group;
@@ -333,6 +347,7 @@ typedef struct anonset_result {
     uint32_t discarded;    /* pending coins dropped */
     uint32_t replaced;     /* FINALIZED by following a reorganization: coins of the set before that
                               are gone or stand elsewhere; else 0 */
+    anonset_proof proof;   /* of the set hash, where it was finalized now */
     uint32_t requests;     /* requests handed out */
     uint64_t bytes;        /* of answers, as fed (padding included) */
     anonset_detail error;  /* what failed and what to do; for FINALIZED, REANCHORED and UP_TO_DATE
@@ -349,7 +364,8 @@ typedef struct anonset_progress {
     bool restarted;    /* pending coins were dropped, or the target is a smaller one */
 } anonset_progress;
 
-#define ANONSET_SECTOR_AUTO 0u
+#define ANONSET_SECTOR_AUTO          0u
+#define ANONSET_PROOF_BUDGET_DEFAULT 65536u
 
 /* What to do where the server's history differs from the finalized set. */
 typedef enum anonset_on_reorg {
@@ -366,6 +382,9 @@ typedef struct anonset_sync_options {
                                   default 1 MiB, since electrumx pads answers to a power of two */
     bool ask_genesis;          /* ask for the genesis hash in the first flight; default true */
     anonset_on_reorg on_reorg; /* default FOLLOW */
+    uint32_t proof_budget;     /* hash calls to spend on proving the set hash; each open block
+                                  boundary doubles the need. 0: none, sets stay at level COUNT.
+                                  Default 65,536: most deltas of up to 12 to 14 small blocks */
     void (*on_result)(void *context, const anonset_result *result);       /* once a group */
     void (*on_progress)(void *context, const anonset_progress *progress); /* once a commit */
     void *context;
