@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW         1024u /* coins in memory during a search: the deltas of a day and more */
+#define WINDOW         512u /* coins in memory during a search: the deltas of a day and more */
 #define GUESSES_MOST   512u  /* blocks with a choice on one way; no budget exhausts that many */
 #define COINS_A_CHARGE 8u
 

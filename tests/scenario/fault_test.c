@@ -127,7 +127,7 @@ SCENARIO(fault, lies_about_the_meta, "--coins", "300")
 {
     static const struct fault lies[] = {
         {"size on=meta arg=4000000000 times=0", "bad_sector", 4},
-        {"set-hash on=meta times=1", FINALIZED},
+        {"set-hash on=meta times=1", GATE_REFUSED},
         {"block-hash on=meta times=0", NETWORK_ERROR},
     };
     strike_all(s, s->server.tcp, lies, COUNT(lies));

@@ -289,17 +289,37 @@ static void reorg(tw_world *world, tw_chain *chain, uint32_t depth)
     grow(world, chain, tw_between(&world->rng, 0, 2));
 }
 
-/* One transaction becomes another of the same size, all the rest is mined again as it was. */
-static void replace_one(tw_world *world, tw_chain *chain, uint32_t depth)
+/* Values next to the old ones keep the order of coins, or nearly so. */
+static bool shift(tw_world *world, const tw_chain *chain, tw_tx *tx)
 {
-    tw_block *block = &chain->block[chain->n - depth];
+    tw_tx moved = *tx;
+    for (uint32_t i = 0; i < tx->n; i++) {
+        moved.value[i] += tw_between(&world->rng, 1, 2);
+        if (is_used(chain, moved.value[i]) || (i == 1 && moved.value[0] == moved.value[1]))
+            return false;
+    }
+    *tx = moved;
+    return true;
+}
+
+/* Another transaction of the same size. */
+static void replace_tx(tw_world *world, const tw_chain *chain, tw_tx *old)
+{
     tw_block none = {.n = 0};
-    tw_tx *old = &block->tx[tw_between(&world->rng, 0, block->n - 1)];
     tw_tx tx;
+    if (tw_chance(&world->rng, .3) && shift(world, chain, old))
+        return;
     do
         tx = fresh(world, chain, &none);
     while (tx.n != old->n);
     *old = tx;
+}
+
+/* One transaction becomes another of the same size, all the rest is mined again as it was. */
+static void replace_one(tw_world *world, tw_chain *chain, uint32_t depth)
+{
+    tw_block *block = &chain->block[chain->n - depth];
+    replace_tx(world, chain, &block->tx[tw_between(&world->rng, 0, block->n - 1)]);
     for (uint32_t b = chain->n - depth; b < chain->n; b++)
         chain->block[b].tag = ++world->tag;
     if (tw_chance(&world->rng, .5))
@@ -323,13 +343,36 @@ static void recut(tw_world *world, tw_chain *chain, uint32_t depth, uint32_t mos
         grow(world, chain, 1);
 }
 
+/* The last blocks become one, perhaps with a transaction replaced, and with some added. */
+static void swell(tw_world *world, tw_chain *chain, uint32_t depth)
+{
+    tw_tx txs[TXS_MAX];
+    tw_block *block = &chain->block[chain->n - depth];
+    uint32_t at = tw_between(&world->rng, 0, 255);
+    uint32_t more = tw_between(&world->rng, 0, 2);
+    tw_chain *before = copy(chain);
+    uint32_t n = take_off(chain, depth, txs);
+    if (tw_chance(&world->rng, .7))
+        replace_tx(world, before, &txs[at % n]);
+    block->n = 0;
+    while (block->n < n && block->n < TW_TXS_MAX) {
+        block->tx[block->n] = txs[block->n];
+        block->n++;
+    }
+    block->tag = ++world->tag;
+    chain->n++;
+    for (; more > 0 && block->n < TW_TXS_MAX; more--)
+        block->tx[block->n++] = fresh(world, chain, block);
+    free(before);
+}
+
 const tw_chain *tw_mutate(tw_world *world, const tw_chain *from)
 {
     tw_rng *rng = &world->rng;
-    uint32_t kind = from && from->n > 0 ? tw_between(rng, 0, 20) : 0;
+    uint32_t kind = from && from->n > 0 ? tw_between(rng, 0, 22) : 0;
     uint32_t depth = from && from->n > 0 ? tw_between(rng, 1, from->n) : 0;
     tw_chain *chain;
-    if (kind == 20 && world->n > 0)
+    if (kind == 22 && world->n > 0)
         return world->chains[tw_between(rng, world->n > 6 ? world->n - 6 : 0, world->n - 1)];
     chain = copy(from);
     if (depth > 2 && tw_chance(rng, .5))
@@ -346,6 +389,8 @@ const tw_chain *tw_mutate(tw_world *world, const tw_chain *from)
         recut(world, chain, depth, 3);
     else if (kind < 18)
         recut(world, chain, tw_chance(rng, .4) ? chain->n : depth, TW_TXS_MAX);
+    else if (kind < 20)
+        swell(world, chain, tw_chance(rng, .4) ? chain->n : depth);
     else
         chain->n -= depth;
     return seal(world, chain);
@@ -357,6 +402,20 @@ const tw_chain *tw_find(const tw_world *world, const anonset_meta *meta)
         if (as_meta_equal(&world->chains[i]->meta, meta))
             return world->chains[i];
     return NULL;
+}
+
+bool tw_in_first_block(const tw_chain *chain, const anonset_coin *coin)
+{
+    for (uint32_t t = 0; t < chain->block[0].n; t++) {
+        for (uint32_t i = 0; i < chain->block[0].tx[t].n; i++) {
+            uint8_t bytes[TW_COIN_BYTES];
+            anonset_coin first;
+            tw_coin(&first, bytes, chain->block[0].tx[t].value[i], &chain->block[0].tx[t]);
+            if (as_coin_equal(&first, coin))
+                return true;
+        }
+    }
+    return false;
 }
 
 bool tw_same_coins(const tw_chain *a, const tw_chain *b, uint32_t size)

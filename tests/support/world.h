@@ -57,14 +57,16 @@ void tw_world_init(tw_world *world, uint64_t seed);
 void tw_world_free(tw_world *world);
 
 /* Makes the next chain out of `from` (NULL: none yet): growth, a reorg of some depth, the same
- * coins mined again or cut into other blocks, one coin replaced, a shrink, or back to an earlier
- * chain. */
+ * coins mined again or cut into other blocks, one coin replaced, blocks joined into one, a shrink,
+ * or back to an earlier chain. */
 const tw_chain *tw_mutate(tw_world *world, const tw_chain *from);
 /* Adds `blocks` blocks of new coins. */
 const tw_chain *tw_grow(tw_world *world, const tw_chain *from, uint32_t blocks);
 
 /* The chain that had this meta; NULL: none ever had. */
 const tw_chain *tw_find(const tw_world *world, const anonset_meta *meta);
+/* Whether `coin` is one of the chain's first block, which no set hash covers. */
+bool tw_in_first_block(const tw_chain *chain, const anonset_coin *coin);
 /* The first `size` coins of both are the same. */
 bool tw_same_coins(const tw_chain *a, const tw_chain *b, uint32_t size);
 
