@@ -1,0 +1,204 @@
+/* What the gate lets pass, at which level, and what follows from a refusal. */
+#include "backends/backends.h"
+#include "tests/unit/rig.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static void sync_again(void)
+{
+    rig_end();
+    rig_begin();
+    rig_run();
+}
+
+static void grow(uint32_t blocks)
+{
+    r.chain = tw_grow(&r.world, r.chain, blocks);
+}
+
+static void expect_level(anonset_gate gate, anonset_proof proof)
+{
+    rig_expect_whole();
+    cr_assert_eq(r.result.state.gate, gate, "level %d", (int)r.result.state.gate);
+    cr_assert_eq(r.result.proof, proof, "proof %d", (int)r.result.proof);
+}
+
+/* A bit of the key of the coin at r.lies, wherever it is sent in a sector. */
+static void flip_a_coin(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    if (answer->kind != ANONSET_ANSWER_COINS)
+        return;
+    for (uint32_t i = 0; i < answer->n; i++)
+        if (rig->chain->meta.size - 1 - (request->start + i) == rig->lies)
+            rig->reply->bytes[i][40] ^= 1;
+}
+
+TestSuite(gate, .init = rig_set_up, .fini = rig_tear_down);
+
+/* ---- Levels ------------------------------------------------------------------------------- */
+
+Test(gate, proves_from_scratch_and_from_the_set_before)
+{
+    rig_run();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    grow(3);
+    sync_again();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+}
+
+Test(gate, looks_at_no_set_hash_without_a_budget)
+{
+    r.options.proof_budget = 0;
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_NONE);
+}
+
+Test(gate, stays_at_count_behind_an_unproven_set)
+{
+    r.options.proof_budget = 0;
+    sync_again();
+    r.options.proof_budget = ANONSET_PROOF_BUDGET_DEFAULT;
+    grow(2);
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_CONSISTENT);
+}
+
+Test(gate, says_where_the_budget_ends)
+{
+    r.options.proof_budget = 8;
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_BUDGET);
+}
+
+Test(gate, proves_nothing_of_a_set_of_one_block)
+{
+    r.chain = tw_grow(&r.world, NULL, 1);
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_NONE);
+    grow(1);
+    sync_again();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+}
+
+/* The chain of the newest blocks, mined again with the same coins. */
+static const tw_chain *remined(void)
+{
+    for (;;) {
+        const tw_chain *next = tw_mutate(&r.world, r.chain);
+        if (next != r.chain && next->meta.size == r.chain->meta.size &&
+            memcmp(next->meta.set_hash, r.chain->meta.set_hash, ANONSET_HASH_BYTES) == 0 &&
+            tw_same_coins(next, r.chain, next->meta.size))
+            return next;
+    }
+}
+
+Test(gate, keeps_the_level_where_the_same_coins_were_mined_again)
+{
+    rig_run();
+    r.chain = remined();
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_REANCHORED);
+    cr_assert_eq(r.result.state.gate, ANONSET_GATE_SET_HASH);
+    r.options.proof_budget = 0;
+    grow(1);
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_NONE);
+    r.options.proof_budget = ANONSET_PROOF_BUDGET_DEFAULT;
+    r.chain = remined();
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_REANCHORED);
+    cr_assert_eq(r.result.state.gate, ANONSET_GATE_COUNT);
+}
+
+/* ---- Refusals ----------------------------------------------------------------------------- */
+
+Test(gate, refuses_a_flipped_bit_at_any_position_above_the_first_block)
+{
+    for (uint32_t at = r.chain->size[0]; at < r.chain->meta.size; at++) {
+        r.lie = flip_a_coin;
+        r.lies = at;
+        sync_again();
+        cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED, "position %u", at);
+        cr_assert(strstr(r.result.error.text, "set hash"), "%s", r.result.error.text);
+        cr_assert_not(r.result.state.has_finalized);
+        cr_assert_not(r.result.state.has_pending);
+    }
+    r.lie = NULL;
+    rig_expect_next_finishes();
+}
+
+Test(gate, refuses_a_flipped_bit_behind_a_set_that_is_not_proven_itself)
+{
+    r.options.proof_budget = 0;
+    sync_again();
+    r.options.proof_budget = ANONSET_PROOF_BUDGET_DEFAULT;
+    uint32_t old = r.chain->meta.size;
+    grow(2);
+    r.lie = flip_a_coin;
+    r.lies = old + 1;
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+    cr_assert_eq(r.result.state.finalized.size, old);
+    cr_assert_not(r.result.state.has_pending);
+    r.lie = NULL;
+    rig_expect_next_finishes();
+}
+
+/* Where a checkpoint's set hash was a lie, no honest coin follows from it: a refusal, and not a set
+ * that nothing speaks for. */
+static void lie_about_the_set_hash(world_rig *rig, const anonset_request *request,
+                                   anonset_answer *answer)
+{
+    (void)rig;
+    (void)request;
+    if (answer->kind == ANONSET_ANSWER_META)
+        answer->meta.set_hash[7] ^= 1;
+}
+
+Test(gate, refuses_what_does_not_follow_from_the_set_before)
+{
+    r.options.proof_budget = 0;
+    r.lie = lie_about_the_set_hash;
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_FINALIZED);
+    r.lie = NULL;
+    r.options.proof_budget = ANONSET_PROOF_BUDGET_DEFAULT;
+    uint32_t old = r.chain->meta.size;
+    grow(1);
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+    cr_assert_geq(r.coins_sent, old, "the finalized coins were not compared");
+    cr_assert_eq(r.result.state.finalized.size, old);
+    cr_assert_not(r.result.state.has_pending);
+}
+
+/* In place of coin 1, the one that the chain will bring next. */
+static const tw_chain *grown;
+
+static void bring_forward(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    uint32_t size = rig->chain->meta.size;
+    for (uint32_t i = 0; answer->kind == ANONSET_ANSWER_COINS && i < answer->n; i++)
+        if (size - 1 - (request->start + i) == 1)
+            tw_coin(&answer->coins[i], rig->reply->bytes[i], grown->coin[size],
+                    &grown->coin_tx[size]);
+}
+
+/* A false coin, finalized at level COUNT, that the newest coins repeat: neither of the two can be
+ * told from the other, but a comparison can, and replaces the set from there on. */
+Test(gate, repairs_a_false_coin_that_was_finalized)
+{
+    uint32_t old = r.chain->meta.size;
+    grown = tw_grow(&r.world, r.chain, 2);
+    r.options.proof_budget = 0;
+    r.lie = bring_forward;
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_FINALIZED);
+    cr_assert_arr_neq(r.result.state.digest, r.chain->digest, ANONSET_HASH_BYTES);
+    r.lie = NULL;
+    r.chain = grown;
+    sync_again();
+    rig_expect_whole();
+    cr_assert_eq(r.result.replaced, old - 1);
+}
