@@ -24,6 +24,7 @@
 #define HASH_TEXT       AS_BASE64_CHARS(ANONSET_HASH_BYTES)
 #define COIN_TOKENS     4                /* the array and its three strings */
 #define COIN_TEXT_LEAST (HASH_TEXT + 11) /* ["","…",""], and a comma or the end */
+#define HEX_DIGITS      ((size_t)2 * ANONSET_HASH_BYTES)
 #define KIB             1024u
 
 static anonset_code bad(anonset_detail *detail, const char *what)
@@ -47,15 +48,28 @@ static const char *method_of(const anonset_request *request, anonset_dialect dia
         return electrumx ? "spark.getsparklatestcoinid" : "getsparklatestcoinid";
     case ANONSET_REQUEST_GENESIS:
         return electrumx ? "server.features" : "getblockhash";
+    case ANONSET_REQUEST_HEIGHT:
+        return electrumx ? "blockchain.transaction.get" : "getrawtransaction";
     }
     return "";
+}
+
+/* Nodes print a hash from its last byte to its first. */
+static void write_txid(char *out, const uint8_t *tx_hash)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = ANONSET_HASH_BYTES; i-- > 0;) {
+        *out++ = digits[tx_hash[i] >> 4];
+        *out++ = digits[tx_hash[i] & 15];
+    }
+    *out = '\0';
 }
 
 /* The spark methods take strings only, firod's getblockhash a number only. */
 static void write_params(char *out, size_t cap, const anonset_request *request,
                          anonset_dialect dialect)
 {
-    char hash[HASH_TEXT + 1];
+    char hash[HASH_TEXT + 1], txid[HEX_DIGITS + 1];
     int n = 0;
     out[0] = '\0';
     switch (request->kind) {
@@ -72,6 +86,10 @@ static void write_params(char *out, size_t cap, const anonset_request *request,
     case ANONSET_REQUEST_GENESIS:
         if (dialect == ANONSET_FIROD)
             n = snprintf(out, cap, "0");
+        break;
+    case ANONSET_REQUEST_HEIGHT:
+        write_txid(txid, request->tx_hash);
+        n = snprintf(out, cap, "\"%s\",true", txid);
         break;
     }
     (void)n; /* three numbers of ten digits and a hash always fit */
@@ -101,6 +119,8 @@ uint64_t anonset_answer_limit(const anonset_request *request)
 {
     uint64_t limit = 64 * KIB;
     uint64_t worth = 64 * KIB + (request ? (uint64_t)coins_asked(request) * 8 * KIB : 0);
+    if (request && request->kind == ANONSET_REQUEST_HEIGHT)
+        worth = 1024 * KIB;
     while (limit < worth)
         limit *= 2;
     return limit;
@@ -204,6 +224,21 @@ static anonset_code read_newest_group(anonset_answer *answer, as_span result,
     return ANONSET_OK;
 }
 
+/* Of a transaction in full: all but its height is passed over. One that is in the mempool has none,
+ * one that was reorganized away may have -1. */
+static anonset_code read_height(anonset_answer *answer, as_span result, anonset_detail *detail)
+{
+    static const char *const names[] = {"height"};
+    as_span height;
+    if (!as_json_members(result, names, &height, 1))
+        return bad(detail, "the transaction is no object, or has two heights");
+    if (height.at && !as_json_is(height, "-1") &&
+        !as_json_unsigned(height, INT32_MAX, &answer->number))
+        return bad(detail, "the height of the transaction is no number from 0 to 2,147,483,647");
+    answer->kind = ANONSET_ANSWER_NUMBER;
+    return ANONSET_OK;
+}
+
 static int hex_value(char c)
 {
     const char *digits = "0123456789abcdef0123456789ABCDEF";
@@ -226,7 +261,7 @@ static anonset_code read_genesis(anonset_answer *answer, as_span result, anonset
         as_clean_text(answer->text, sizeof answer->text, text_absent, sizeof text_absent - 1);
         return ANONSET_OK;
     }
-    if (!as_json_string(value, &text) || text.len != 2 * ANONSET_HASH_BYTES)
+    if (!as_json_string(value, &text) || text.len != HEX_DIGITS)
         return bad(detail, "the genesis hash is not 64 hexadecimal digits");
     for (size_t i = 0; i < ANONSET_HASH_BYTES; i++) {
         int high = hex_value(text.at[2 * i]), low = hex_value(text.at[2 * i + 1]);
@@ -327,6 +362,8 @@ static anonset_code read_result(anonset_answer *answer, as_span result,
         return read_newest_group(answer, result, detail);
     case ANONSET_REQUEST_GENESIS:
         return read_genesis(answer, result, dialect, detail);
+    case ANONSET_REQUEST_HEIGHT:
+        return read_height(answer, result, detail);
     }
     return as_fail(detail, ANONSET_INVALID, 0, "request %u is of no known kind", request->id);
 }

@@ -399,6 +399,9 @@ typedef enum anonset_request_kind {
     ANONSET_REQUEST_SECTOR,       /* spark.getsparkanonymitysetsector [group, block, start, end) */
     ANONSET_REQUEST_NEWEST_GROUP, /* spark.getsparklatestcoinid [] */
     ANONSET_REQUEST_GENESIS,      /* electrumx server.features; firod getblockhash 0 */
+    ANONSET_REQUEST_HEIGHT,       /* electrumx blockchain.transaction.get [txid, true]; firod
+                                     getrawtransaction [txid, true] (firod without -txindex answers
+                                     with an error) */
 } anonset_request_kind;
 
 typedef struct anonset_request {
@@ -407,13 +410,15 @@ typedef struct anonset_request {
     uint32_t group;
     uint8_t block_hash[ANONSET_HASH_BYTES]; /* SECTOR: the pinned block */
     uint32_t start, end;                    /* SECTOR: indices, newest first, [start, end) */
+    uint8_t tx_hash[ANONSET_HASH_BYTES];    /* HEIGHT: the transaction, bytes as in anonset_coin */
 } anonset_request;
 
 typedef enum anonset_answer_kind {
     ANONSET_ANSWER_NONE,          /* nothing to feed: a notification */
     ANONSET_ANSWER_META,          /* meta */
     ANONSET_ANSWER_COINS,         /* coins, n; newest first, as the server sent them */
-    ANONSET_ANSWER_NUMBER,        /* number: the newest group */
+    ANONSET_ANSWER_NUMBER,        /* number: the newest group, or the height of a transaction; 0:
+                                     the server does not know it in a block */
     ANONSET_ANSWER_HASH,          /* meta.block_hash: the genesis block's hash, its bytes in the
                                      order of the hex digits (a meta has them the other way round) */
     ANONSET_ANSWER_BLOCK_REFUSED, /* SECTOR: "Incorrect blockHash provided": not on its chain */
@@ -513,7 +518,8 @@ ANONSET_API size_t anonset_request_write(char *text, const anonset_request *requ
                                          anonset_dialect dialect);
 
 /* The largest answer to `request` worth receiving, in bytes: a driver cuts off what is longer.
- * n coins: n x 8 KiB + 64 KiB, rounded up to a power of two (electrumx pads to one). */
+ * n coins: n x 8 KiB + 64 KiB, rounded up to a power of two (electrumx pads to one). HEIGHT: 1 MiB,
+ * for a transaction may have 100 KB and is printed at several times its size. */
 ANONSET_API uint64_t anonset_answer_limit(const anonset_request *request);
 
 /*

@@ -59,6 +59,7 @@ static void check_answer(const anonset_answer *answer, const anonset_request *re
         [ANONSET_REQUEST_SECTOR] = ANONSET_ANSWER_COINS,
         [ANONSET_REQUEST_NEWEST_GROUP] = ANONSET_ANSWER_NUMBER,
         [ANONSET_REQUEST_GENESIS] = ANONSET_ANSWER_HASH,
+        [ANONSET_REQUEST_HEIGHT] = ANONSET_ANSWER_NUMBER,
     };
     bool sector = request->kind == ANONSET_REQUEST_SECTOR;
     bool of_group = sector || request->kind == ANONSET_REQUEST_META;
@@ -76,6 +77,8 @@ static void check_answer(const anonset_answer *answer, const anonset_request *re
                 "a refusal fits its request");
     else
         require(answer->kind <= ANONSET_ANSWER_ERROR, "the kind is known");
+    require(request->kind != ANONSET_REQUEST_HEIGHT || answer->number <= INT32_MAX,
+            "a height is one");
     check_coins(answer, text, len);
 }
 
@@ -106,7 +109,7 @@ static void decode(const uint8_t *data, size_t size, anonset_request_kind kind,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    for (int kind = ANONSET_REQUEST_META; kind <= ANONSET_REQUEST_GENESIS; kind++) {
+    for (int kind = ANONSET_REQUEST_META; kind <= ANONSET_REQUEST_HEIGHT; kind++) {
         decode(data, size, (anonset_request_kind)kind, ANONSET_ELECTRUMX);
         decode(data, size, (anonset_request_kind)kind, ANONSET_FIROD);
     }
@@ -143,7 +146,7 @@ static const char *const pieces[] = {
     "\"code\"",   "\"method\"", "18446744073709551616",
     "4294967296", "[[[[[[[[",   "\"\"",
     "AAAA",       "/",          "\xff",
-    "\xc3\xa9",
+    "\xc3\xa9",   "\"height\"", "2147483648",
 };
 
 static size_t insert_piece(uint8_t *text, size_t len, size_t cap)

@@ -39,6 +39,14 @@ static void must(anonset_code code)
 
 /* ---- Coins -------------------------------------------------------------------------------- */
 
+/* The hash that every coin of a transaction names. */
+static void put_tx_hash(uint8_t *out, const tw_tx *tx)
+{
+    memset(out, 0, ANONSET_HASH_BYTES);
+    as_put32(out, tx->value[0]);
+    as_put32(out + 4, tx->n);
+}
+
 void tw_coin(anonset_coin *coin, uint8_t *bytes, uint32_t value, const tw_tx *tx)
 {
     uint8_t *tail = bytes + AS_COIN_BYTES;
@@ -49,8 +57,7 @@ void tw_coin(anonset_coin *coin, uint8_t *bytes, uint32_t value, const tw_tx *tx
     bytes[103] = 82;
     bytes[186] = 16;
     bytes[203] = 32;
-    as_put32(tail, tx->value[0]);
-    as_put32(tail + 4, tx->n);
+    put_tx_hash(tail, tx);
     tail[32] = 5;
     as_put32(tail + 33, ~tx->value[0]);
     *coin = (anonset_coin){.serialized = bytes,
@@ -459,6 +466,32 @@ static void answer_sector(tw_reply *reply, const tw_chain *chain, const anonset_
     }
 }
 
+static bool block_has(const tw_block *block, const uint8_t *tx_hash)
+{
+    uint8_t hash[ANONSET_HASH_BYTES];
+    for (uint32_t t = 0; t < block->n; t++) {
+        put_tx_hash(hash, &block->tx[t]);
+        if (memcmp(hash, tx_hash, sizeof hash) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void answer_height(anonset_answer *answer, const tw_chain *chain, const uint8_t *tx_hash)
+{
+    uint32_t b = 0;
+    while (chain && b < chain->n && !block_has(&chain->block[b], tx_hash))
+        b++;
+    if (chain && b < chain->n) {
+        answer->kind = ANONSET_ANSWER_NUMBER;
+        answer->number = TW_FIRST_HEIGHT + b;
+    } else {
+        answer->kind = ANONSET_ANSWER_ERROR;
+        (void)snprintf(answer->text, sizeof answer->text,
+                       "No such mempool or blockchain transaction");
+    }
+}
+
 void tw_answer(tw_reply *reply, const tw_chain *chain, const anonset_request *request)
 {
     anonset_answer *answer = &reply->answer;
@@ -478,6 +511,9 @@ void tw_answer(tw_reply *reply, const tw_chain *chain, const anonset_request *re
     case ANONSET_REQUEST_GENESIS:
         answer->kind = ANONSET_ANSWER_HASH;
         memset(answer->meta.block_hash, 0x47, ANONSET_HASH_BYTES);
+        break;
+    case ANONSET_REQUEST_HEIGHT:
+        answer_height(answer, chain, request->tx_hash);
         break;
     }
 }

@@ -12,6 +12,8 @@
 #define TW_COINS_MAX  400u
 #define TW_TXS_MAX    64u /* of a block */
 
+#define TW_FIRST_HEIGHT 100u /* of a chain's first block */
+
 typedef struct tw_rng {
     uint64_t state;
 } tw_rng;

@@ -13,11 +13,15 @@
 #define BYTES31 "EREREREREREREREREREREREREREREREREREREREREQ=="
 #define BYTES33 "ERERERERERERERERERERERERERERERERERERERERERER"
 #define HEX64   "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef"
+#define TXID    "0f0e0d0c0b0a09080706050403020100fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0"
 #define COIN    "[\"AQID\",\"" ONES "\",\"BAU=\"]"
 
 static anonset_request request_for(anonset_request_kind kind)
 {
-    return (anonset_request){.id = ID, .kind = kind, .group = 1, .start = 10, .end = 12};
+    anonset_request request = {.id = ID, .kind = kind, .group = 1, .start = 10, .end = 12};
+    for (uint8_t i = 0; i < ANONSET_HASH_BYTES; i++)
+        request.tx_hash[i] = (uint8_t)(i + 0xf0);
+    return request;
 }
 
 /* Decodes a copy in a heap block of exactly its length. The block is kept for the coins. */
@@ -55,6 +59,11 @@ Test(jsonrpc, requests_of_every_kind)
         {ANONSET_REQUEST_GENESIS,
          "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"server.features\",\"params\":[]}\n",
          "{\"jsonrpc\":\"1.0\",\"id\":7,\"method\":\"getblockhash\",\"params\":[0]}"},
+        {ANONSET_REQUEST_HEIGHT, /* the hash's bytes are turned round, as hashes are printed */
+         "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"blockchain.transaction.get\","
+         "\"params\":[\"" TXID "\",true]}\n",
+         "{\"jsonrpc\":\"1.0\",\"id\":7,\"method\":\"getrawtransaction\","
+         "\"params\":[\"" TXID "\",true]}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[ANONSET_REQUEST_TEXT];
@@ -70,8 +79,11 @@ Test(jsonrpc, requests_of_every_kind)
 Test(jsonrpc, the_longest_request_fits)
 {
     char *text = malloc(ANONSET_REQUEST_TEXT);
-    anonset_request request = {UINT32_MAX, ANONSET_REQUEST_SECTOR, UINT32_MAX, {0}, UINT32_MAX,
-                               UINT32_MAX};
+    anonset_request request = {.id = UINT32_MAX,
+                               .kind = ANONSET_REQUEST_SECTOR,
+                               .group = UINT32_MAX,
+                               .start = UINT32_MAX,
+                               .end = UINT32_MAX};
     memset(request.block_hash, 0xff, sizeof request.block_hash);
     size_t len = anonset_request_write(text, &request, ANONSET_ELECTRUMX);
     cr_expect_lt(len, ANONSET_REQUEST_TEXT);
@@ -92,6 +104,8 @@ Test(jsonrpc, answers_have_a_limit)
                  {2041, 33554432}, {65536, 1073741824}, {UINT32_MAX, (uint64_t)1 << 46}};
     anonset_request request = request_for(ANONSET_REQUEST_META);
     cr_expect_eq(anonset_answer_limit(&request), 65536);
+    request = request_for(ANONSET_REQUEST_HEIGHT);
+    cr_expect_eq(anonset_answer_limit(&request), 1048576);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         request = request_for(ANONSET_REQUEST_SECTOR);
         request.start = cases[i].coins > 1000000 ? 0 : 1000;
@@ -109,13 +123,14 @@ struct answer_case {
     const char *text;
     anonset_request_kind asked;
     anonset_answer_kind kind;
-    uint32_t n; /* coins, size or group */
+    uint32_t n; /* coins, size, group or height */
 };
 
 #define META           ANONSET_REQUEST_META
 #define SECTOR         ANONSET_REQUEST_SECTOR
 #define NEWEST         ANONSET_REQUEST_NEWEST_GROUP
 #define GENESIS        ANONSET_REQUEST_GENESIS
+#define HEIGHT         ANONSET_REQUEST_HEIGHT
 #define ANSWER(result) "{\"jsonrpc\":\"2.0\",\"result\":" result ",\"id\":7}\n"
 #define FAILED(code, message)                                                                      \
     "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":" code ",\"message\":\"" message "\"},\"id\":7}\n"
@@ -183,6 +198,28 @@ static const struct answer_case good[] = {
     {FAILED("-99999999999999999999999999", ""), META, ANONSET_ANSWER_ERROR, 0},
     {"{\"result\":null,\"error\":{\"message\":\"m\",\"data\":[],\"code\":0},\"id\":7}", META,
      ANONSET_ANSWER_ERROR, 0},
+    /* heights; of a transaction all else is passed over, also what is called so further inside */
+    {ANSWER("{\"height\":206}"), HEIGHT, ANONSET_ANSWER_NUMBER, 206},
+    {ANSWER("{\"height\":2147483647,\"confirmations\":1}"), HEIGHT, ANONSET_ANSWER_NUMBER,
+     INT32_MAX},
+    {ANSWER("{\"vin\":[{\"height\":1}],\"vout\":[{\"value\":1.50000000,\"spentHeight\":3}],"
+            "\"blockhash\":\"" HEX64 "\", \"height\" : 42 ,\"time\":1}"),
+     HEIGHT, ANONSET_ANSWER_NUMBER, 42},
+    {"{\"result\":{\"height\":42},\"error\":null,\"id\":7}\n", HEIGHT, ANONSET_ANSWER_NUMBER, 42},
+    /* in the mempool, reorganized away, in the genesis block */
+    {ANSWER("{\"txid\":\"" HEX64 "\"}"), HEIGHT, ANONSET_ANSWER_NUMBER, 0},
+    {ANSWER("{}"), HEIGHT, ANONSET_ANSWER_NUMBER, 0},
+    {ANSWER("{\"height\":-1,\"confirmations\":0}"), HEIGHT, ANONSET_ANSWER_NUMBER, 0},
+    {ANSWER("{\"height\":0}"), HEIGHT, ANONSET_ANSWER_NUMBER, 0},
+    /* unknown to the server, or to its node; a server without the method; one that is busy */
+    {FAILED("-5", "No such mempool or blockchain transaction"), HEIGHT, ANONSET_ANSWER_ERROR, 0},
+    {DAEMON("-5", "No such mempool transaction. Use -txindex"), HEIGHT, ANONSET_ANSWER_ERROR, 0},
+    {FAILED("-32601", "unknown method"), HEIGHT, ANONSET_ANSWER_ERROR, 0},
+    {FAILED("-32600", "response too large (over 8,100,000 bytes"), HEIGHT, ANONSET_ANSWER_ERROR, 0},
+    {FAILED("-1", "There is no anonymity set with this id: 9"), HEIGHT, ANONSET_ANSWER_ERROR, 0},
+    {DAEMON("-1", "Incorrect blockHash provided: 00"), HEIGHT, ANONSET_ANSWER_ERROR, 0},
+    {FAILED("-101", "excessive resource usage"), HEIGHT, ANONSET_ANSWER_BUSY, 0},
+    {DAEMON("-28", "Verifying blocks..."), HEIGHT, ANONSET_ANSWER_BUSY, 0},
     /* notifications */
     {"{\"jsonrpc\":\"2.0\",\"method\":\"blockchain.headers.subscribe\",\"params\":[{}]}\n", META,
      ANONSET_ANSWER_NONE, 0},
@@ -372,6 +409,25 @@ static const struct {
     {ANSWER(
          "{\"genesis_hash\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\"}"),
      GENESIS},
+    /* heights */
+    {ANSWER("null"), HEIGHT},
+    {ANSWER("206"), HEIGHT},
+    {ANSWER("[{\"height\":206}]"), HEIGHT},
+    {ANSWER("\"01000000\""), HEIGHT}, /* the form that is not verbose */
+    {ANSWER("{\"height\":null}"), HEIGHT},
+    {ANSWER("{\"height\":\"206\"}"), HEIGHT},
+    {ANSWER("{\"height\":true}"), HEIGHT},
+    {ANSWER("{\"height\":[206]}"), HEIGHT},
+    {ANSWER("{\"height\":206.0}"), HEIGHT},
+    {ANSWER("{\"height\":2e2}"), HEIGHT},
+    {ANSWER("{\"height\":-0}"), HEIGHT},
+    {ANSWER("{\"height\":-1.0}"), HEIGHT},
+    {ANSWER("{\"height\":-2}"), HEIGHT},
+    {ANSWER("{\"height\":2147483648}"), HEIGHT},
+    {ANSWER("{\"height\":18446744073709551617}"), HEIGHT},
+    {ANSWER("{\"height\":206,\"height\":206}"), HEIGHT},
+    {ANSWER("{\"height\":206,\"hei\\u0067ht\":207}"), HEIGHT},
+    {ANSWER("{\"height\":206"), HEIGHT},
 };
 
 Test(jsonrpc, what_breaks_the_protocol_is_refused)
@@ -447,6 +503,25 @@ Test(jsonrpc, the_genesis_hash_is_the_same_from_both)
             cr_expect_arr_eq(answer.meta.block_hash + 8 * i, bytes, 8);
         free(copy);
     }
+}
+
+/* As long as the limit allows, the height at its end. */
+Test(jsonrpc, a_transaction_of_a_mebibyte_tells_its_height)
+{
+    anonset_request request = request_for(HEIGHT);
+    size_t len = (size_t)anonset_answer_limit(&request);
+    const char *head = "{\"result\":{\"hex\":\"", *tail = "\",\"height\":206},\"id\":7}";
+    char *text = malloc(len);
+    anonset_answer answer;
+    memset(text, '0', len);
+    memcpy(text, head, strlen(head));
+    memcpy(text + len - strlen(tail), tail, strlen(tail));
+    cr_assert_eq(anonset_answer_read(&answer, text, len, &request, 1, ANONSET_ELECTRUMX, NULL),
+                 ANONSET_OK);
+    cr_expect_eq(answer.kind, ANONSET_ANSWER_NUMBER);
+    cr_expect_eq(answer.number, 206);
+    cr_expect_eq(answer.wire_bytes, len);
+    free(text);
 }
 
 Test(jsonrpc, server_text_is_cut_and_cleaned)

@@ -292,6 +292,8 @@ Test(recorded_answers, of_other_methods_fit_no_request_of_ours)
         {"g_60blocks/meta.json", ANONSET_REQUEST_NEWEST_GROUP},
         {"g_60blocks/meta.json", ANONSET_REQUEST_GENESIS},
         {"g_60blocks/sector_whole.json", ANONSET_REQUEST_META},
+        {"b_1block/getsparklatestcoinid.json", ANONSET_REQUEST_HEIGHT},
+        {"i_mintmeta/all.json", ANONSET_REQUEST_HEIGHT},
         {"b_1block/getsparklatestcoinid.json", ANONSET_REQUEST_SECTOR},
         {"b_1block/getsparklatestcoinid.json", ANONSET_REQUEST_GENESIS},
     };
