@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define WINDOW         512u /* coins in memory during a search: the deltas of a day and more */
-#define GUESSES_MOST   512u  /* blocks with a choice on one way; no budget exhausts that many */
+#define GUESSES_MOST   512u /* blocks with a choice on one way; no budget exhausts that many */
 #define COINS_A_CHARGE 8u
 
 static anonset_code check_cancelled(const as_chain_source *source, anonset_detail *detail)
@@ -27,7 +27,7 @@ struct run {
     uint8_t (*tx)[ANONSET_HASH_BYTES];
 };
 
-static bool add_cut(as_cuts *cuts, uint32_t position, bool open)
+static bool add_cut(as_cuts *cuts, uint32_t position, as_cut_kind kind)
 {
     if (cuts->n == AS_CHAIN_CUTS_MOST) {
         cuts->too_many = true;
@@ -41,8 +41,8 @@ static bool add_cut(as_cuts *cuts, uint32_t position, bool open)
         cuts->cut = more;
         cuts->room = room;
     }
-    cuts->cut[cuts->n++] = (as_cut){.position = position, .open = open};
-    cuts->open += open;
+    cuts->cut[cuts->n++] = (as_cut){.position = position, .kind = kind};
+    cuts->open += kind == AS_CUT_OPEN;
     return true;
 }
 
@@ -61,7 +61,7 @@ static bool end_run(as_cuts *cuts, const struct run *run)
     bool ok = true;
     for (uint32_t i = 0; i < run->n && ok && !cuts->too_many; i++) {
         if (i > reach)
-            ok = add_cut(cuts, run->start + i, true);
+            ok = add_cut(cuts, run->start + i, AS_CUT_OPEN);
         uint32_t last = last_of_tx(run, i);
         if (i == 0 || last > reach)
             reach = last;
@@ -74,7 +74,7 @@ static bool add_coin(as_cuts *cuts, struct run *run, uint32_t position, const an
     bool up = run->n > 0 && memcmp(coin->serialized, run->last, AS_COIN_BYTES) > 0;
     bool ok = true;
     if (up) {
-        ok = end_run(cuts, run) && add_cut(cuts, position, false);
+        ok = end_run(cuts, run) && add_cut(cuts, position, AS_CUT_BOUNDARY);
         run->n = 0;
     }
     if (run->n == AS_CHAIN_RUN_MOST)
@@ -132,6 +132,21 @@ void as_cuts_free(as_cuts *cuts)
     *cuts = (as_cuts){.n = 0};
 }
 
+void as_cuts_decide(as_cuts *cuts, uint32_t i, bool boundary)
+{
+    cuts->cut[i].kind = boundary ? AS_CUT_BOUNDARY : AS_CUT_INSIDE;
+    cuts->open--;
+}
+
+void as_cuts_drop_inside(as_cuts *cuts)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < cuts->n; i++)
+        if (cuts->cut[i].kind != AS_CUT_INSIDE)
+            cuts->cut[kept++] = cuts->cut[i];
+    cuts->n = kept;
+}
+
 /* ---- Search ------------------------------------------------------------------------------- */
 
 /* The set hash at a point of the way. */
@@ -175,7 +190,7 @@ static uint32_t certain_after(const as_cuts *cuts, uint32_t point)
 {
     do
         point++;
-    while (point <= cuts->n && cuts->cut[point - 1].open);
+    while (point <= cuts->n && cuts->cut[point - 1].kind == AS_CUT_OPEN);
     return point;
 }
 

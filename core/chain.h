@@ -29,10 +29,16 @@ typedef struct as_chain_source {
     const atomic_bool *cancelled;
 } as_chain_source;
 
-/* A step between two coins where a block may end. */
+typedef enum as_cut_kind {
+    AS_CUT_BOUNDARY, /* a block ends there, for certain */
+    AS_CUT_OPEN,     /* one may */
+    AS_CUT_INSIDE    /* none does, as was found out */
+} as_cut_kind;
+
+/* A step between two coins. */
 typedef struct as_cut {
     uint32_t position; /* of the first coin behind it */
-    bool open;         /* else it is a boundary */
+    as_cut_kind kind;
 } as_cut;
 
 /* The cuts inside positions [from, to), ascending. */
@@ -40,7 +46,7 @@ typedef struct as_cuts {
     uint32_t from, to;
     as_cut *cut;
     uint32_t n, room;
-    uint32_t open;  /* how many are */
+    uint32_t open;  /* how many are open */
     bool too_many;  /* past one of the limits above: they cannot be searched */
     bool no_layout; /* a coin is too short to be one: no set hash covers it */
 } as_cuts;
@@ -63,6 +69,10 @@ typedef enum as_chain_verdict {
 anonset_code as_cuts_read(as_cuts *cuts, const as_chain_source *source, uint32_t from, uint32_t to,
                           anonset_detail *detail);
 void as_cuts_free(as_cuts *cuts);
+
+/* Decides the open cut `i`; the list keeps its length until those inside of blocks are dropped. */
+void as_cuts_decide(as_cuts *cuts, uint32_t i, bool boundary);
+void as_cuts_drop_inside(as_cuts *cuts);
 
 /*
  * Searches for the boundaries that lead from `start` to `set_hash`. *budget is what may be spent:

@@ -90,15 +90,15 @@ static bool fits(as_role role, anonset_answer_kind kind)
     case ANONSET_ANSWER_META:
         return is_meta_role(role);
     case ANONSET_ANSWER_NUMBER:
-        return role == AS_ASK_NEWEST;
+        return role == AS_ASK_NEWEST || role == AS_ASK_HEIGHT;
     case ANONSET_ANSWER_HASH:
         return role == AS_ASK_GENESIS;
     case ANONSET_ANSWER_COINS:
     case ANONSET_ANSWER_BLOCK_REFUSED:
     case ANONSET_ANSWER_TOO_LARGE:
-        return role >= AS_ASK_OLD_PIN && !is_meta_role(role);
+        return role >= AS_ASK_OLD_PIN && role != AS_ASK_HEIGHT && !is_meta_role(role);
     case ANONSET_ANSWER_NO_GROUP:
-        return role >= AS_ASK_META;
+        return role >= AS_ASK_META && role != AS_ASK_HEIGHT;
     default:
         return kind != ANONSET_ANSWER_NONE;
     }
@@ -113,7 +113,10 @@ static void take(anonset_sync *sync, const as_asked *asked, anonset_answer *answ
         take_meta(sync, asked, answer);
         break;
     case ANONSET_ANSWER_NUMBER:
-        take_newest(sync, answer);
+        if (asked->role == AS_ASK_HEIGHT)
+            as_heights_take(sync, asked, answer);
+        else
+            take_newest(sync, answer);
         break;
     case ANONSET_ANSWER_HASH:
         memcpy(sync->genesis, answer->meta.block_hash, sizeof sync->genesis);
@@ -134,6 +137,12 @@ static void take(anonset_sync *sync, const as_asked *asked, anonset_answer *answ
         break;
     case ANONSET_ANSWER_TOO_LARGE:
         as_fetch_too_large(sync, asked);
+        break;
+    case ANONSET_ANSWER_ERROR:
+        if (asked->role == AS_ASK_HEIGHT)
+            as_heights_take(sync, asked, answer);
+        else
+            take_failure(sync, answer);
         break;
     default:
         take_failure(sync, answer);

@@ -61,12 +61,24 @@ static void end_refused(anonset_sync *sync, const as_findings *found)
                     (unsigned)found->repeat.first, (unsigned)found->repeat.second);
 }
 
+static void end_disproven(anonset_sync *sync)
+{
+    as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
+                "the coins of the finalized set do not match its set hash, or the server told "
+                "false heights: nothing was changed. Ask another server; if it says the same, "
+                "clear the group and sync it again");
+}
+
 /* False: the set does not pass, and what follows from that was begun. */
 static bool judge(anonset_sync *sync, const as_findings *found)
 {
     bool refused = found->refuted || found->repeat.found;
     if (found->joined && !refused)
         return true;
+    if (!sync->local.has_pending) {
+        end_disproven(sync);
+        return false;
+    }
     /* A finalized coin may be the false one: compare them all, once, before the download goes. */
     if (found->joined && sync->covered > 0) {
         as_prove_compare(sync, 0);
@@ -96,28 +108,58 @@ static bool mark_complete(anonset_sync *sync, anonset_gate level)
     return code == ANONSET_OK;
 }
 
-static void pass_gate(anonset_sync *sync)
+static uint32_t count_replaced(const anonset_sync *sync)
 {
-    uint32_t replaced = 0;
     const anonset_state *local = &sync->local;
-    bool reanchor = sync->base > 0 && sync->base == sync->target.size;
-    as_findings found;
-    if (local->has_finalized && local->gate > ANONSET_GATE_NONE &&
-        sync->base < local->finalized.size)
-        replaced = local->finalized.size - sync->base;
-    if (!as_fetch_commit(sync, NULL, 0))
+    bool replaces = local->has_pending && local->has_finalized && local->gate > ANONSET_GATE_NONE &&
+                    sync->base < local->finalized.size;
+    return replaces ? local->finalized.size - sync->base : 0;
+}
+
+static anonset_outcome outcome_of(const anonset_sync *sync)
+{
+    if (!sync->local.has_pending)
+        return ANONSET_UP_TO_DATE;
+    return sync->base > 0 && sync->base == sync->target.size ? ANONSET_REANCHORED
+                                                             : ANONSET_FINALIZED;
+}
+
+void as_finish_conclude(anonset_sync *sync, const as_findings *found)
+{
+    uint32_t replaced = count_replaced(sync);
+    anonset_outcome outcome = outcome_of(sync);
+    if (!judge(sync, found) || !mark_complete(sync, found->level))
         return;
-    anonset_code code = as_gate_look(sync, &found);
-    if (code != ANONSET_OK) {
-        as_fetch_store_failed(sync, code);
-        return;
-    }
-    if (!judge(sync, &found) || !mark_complete(sync, found.level))
-        return;
-    sync->result.proof = found.proof;
-    sync->commits++;
+    sync->result.proof = found->proof;
     sync->result.replaced = replaced;
-    as_sync_end(sync, reanchor ? ANONSET_REANCHORED : ANONSET_FINALIZED, ANONSET_OK, "%s", "");
+    sync->commits++;
+    as_sync_end(sync, outcome, ANONSET_OK, "%s", "");
+}
+
+/* Heights help where the search is not to the end, and there is a start to search from. */
+static bool needs_heights(const anonset_sync *sync, const as_findings *found)
+{
+    return sync->options.prove && sync->target.has_set_hash && found->joined && !found->refuted &&
+           !found->repeat.found && found->level < ANONSET_GATE_SET_HASH &&
+           found->proof != ANONSET_PROOF_NO_START;
+}
+
+static void pass_gate(anonset_sync *sync, anonset_code (*look)(anonset_sync *, as_findings *))
+{
+    as_findings found;
+    bool begun = false;
+    anonset_code code = look(sync, &found);
+    if (code == ANONSET_OK && needs_heights(sync, &found))
+        code = as_heights_begin(sync, &begun);
+    if (code != ANONSET_OK)
+        as_fetch_store_failed(sync, code);
+    else if (!begun)
+        as_finish_conclude(sync, &found);
+}
+
+void as_finish_prove(anonset_sync *sync)
+{
+    pass_gate(sync, as_gate_look_again);
 }
 
 /* ---- Step --------------------------------------------------------------------------------- */
@@ -155,7 +197,8 @@ bool as_finish_advance(anonset_sync *sync)
         leave_target(sync);
     } else if (sync->covered == 0 ||
                (sync->close_pin == AS_REPLY_ACCEPTED && sync->covered <= sync->floor.size)) {
-        pass_gate(sync);
+        if (as_fetch_commit(sync, NULL, 0))
+            pass_gate(sync, as_gate_look);
     } else if (sync->close_pin == AS_REPLY_ACCEPTED) {
         as_prove_compare(sync, sync->floor.size);
     } else {

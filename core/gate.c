@@ -21,16 +21,22 @@ struct proof {
     bool broke; /* a start was given up for the budget */
 };
 
+static as_chain_source source_of(const struct proof *proof)
+{
+    anonset_sync *sync = proof->sync;
+    return (as_chain_source){.backend = sync->store->backend,
+                             .snapshot = proof->snapshot,
+                             .digest = sync->digest,
+                             .cancelled = &sync->cancelled};
+}
+
 static anonset_code try_start(struct proof *proof, as_chain_verdict *verdict,
                               const as_chain_start *start, uint32_t from)
 {
     anonset_sync *sync = proof->sync;
     anonset_detail *detail = &sync->result.error;
     uint64_t reading = (sync->held - from) / READ_COINS_A_CALL;
-    as_chain_source source = {.backend = sync->store->backend,
-                              .snapshot = proof->snapshot,
-                              .digest = sync->digest,
-                              .cancelled = &sync->cancelled};
+    as_chain_source source = source_of(proof);
     as_cuts cuts;
     *verdict = AS_CHAIN_BUDGET;
     if (reading > proof->budget)
@@ -162,22 +168,49 @@ static bool is_reanchor(const anonset_sync *sync, const anonset_state *state)
            memcmp(state->finalized.set_hash, sync->target.set_hash, ANONSET_HASH_BYTES) == 0;
 }
 
-static anonset_code find_level(anonset_sync *sync, as_findings *found, void *snapshot,
-                               const anonset_state *state)
+static anonset_code prove_set_hash(anonset_sync *sync, as_findings *found, void *snapshot)
 {
     struct proof proof = {.sync = sync, .snapshot = snapshot, .budget = sync->options.proof_budget};
     anonset_code code = ANONSET_OK;
-    if (!sync->target.has_set_hash)
-        return ANONSET_OK;
-    if (is_reanchor(sync, state)) {
-        found->level = state->gate;
-        return ANONSET_OK;
-    }
-    if (proof.budget > 0)
+    if (sync->target.has_set_hash && proof.budget > 0)
         code = prove(&proof, found);
     if (found->proof == ANONSET_PROOF_FOUND)
         found->level = ANONSET_GATE_SET_HASH;
     return code;
+}
+
+/* ---- With heights ------------------------------------------------------------------------- */
+
+anonset_code as_gate_read_cuts(anonset_sync *sync, bool *has_start, void *snapshot, as_cuts *cuts,
+                               as_chain_start *start)
+{
+    struct proof proof = {.sync = sync, .snapshot = snapshot};
+    as_chain_source source = source_of(&proof);
+    anonset_checkpoint floor;
+    uint32_t from = 0;
+    anonset_code code = accepted_floor(&proof, &floor);
+    bool proven = code == ANONSET_OK && floor.gate == ANONSET_GATE_SET_HASH;
+    *start = (as_chain_start){.first_free = !proven, .has_hash = proven};
+    *has_start = proven || sync->result.group == 1;
+    if (code != ANONSET_OK && code != ANONSET_NOT_FOUND)
+        return code;
+    if (!*has_start)
+        return ANONSET_OK;
+    if (proven) {
+        from = floor.meta.size;
+        memcpy(start->hash, floor.meta.set_hash, sizeof start->hash);
+    }
+    return as_cuts_read(cuts, &source, from, sync->held, &sync->result.error);
+}
+
+anonset_code as_gate_search(anonset_sync *sync, as_chain_verdict *verdict, void *snapshot,
+                            const as_cuts *cuts, const as_chain_start *start)
+{
+    struct proof proof = {.sync = sync, .snapshot = snapshot};
+    as_chain_source source = source_of(&proof);
+    uint64_t budget = sync->options.proof_budget;
+    return as_chain_search(verdict, cuts, &source, start, sync->target.set_hash, &budget,
+                           &sync->result.error);
 }
 
 /* ---- Digest and repeats ------------------------------------------------------------------- */
@@ -199,34 +232,71 @@ static anonset_code check_joint(anonset_sync *sync, bool *joined, void *snapshot
     return code;
 }
 
+/* What was planned with is still what is stored: another process may have changed it. */
+static bool is_there(const anonset_sync *sync, const anonset_state *state)
+{
+    if (sync->local.has_pending)
+        return state->has_pending && state->base == sync->base &&
+               state->count == sync->held - sync->base;
+    return !state->has_pending && state->has_finalized &&
+           as_meta_equal(&state->finalized, &sync->target);
+}
+
+static anonset_code open_next(anonset_sync *sync, void **snapshot, anonset_state *state)
+{
+    const anonset_backend *backend = sync->store->backend;
+    anonset_code code =
+        backend->snapshot_open(sync->store->handle, snapshot, state, sync->result.group,
+                               ANONSET_VIEW_NEXT, &sync->result.error);
+    if (code != ANONSET_OK || is_there(sync, state))
+        return code;
+    backend->snapshot_close(*snapshot);
+    return ANONSET_STALE;
+}
+
+anonset_code as_gate_open(anonset_sync *sync, void **snapshot)
+{
+    anonset_state state;
+    return open_next(sync, snapshot, &state);
+}
+
 static anonset_code look(anonset_sync *sync, as_findings *found, void *snapshot,
                          const anonset_state *state)
 {
-    anonset_code code;
-    /* Another process may have changed the set: mark_complete would refuse, so stop here. */
-    if (!state->has_pending || state->base != sync->base || state->count != sync->held - sync->base)
-        return ANONSET_STALE;
-    code = check_joint(sync, &found->joined, snapshot, state);
+    anonset_code code = check_joint(sync, &found->joined, snapshot, state);
     if (code == ANONSET_OK && found->joined)
         code = as_unique_check(&found->repeat, sync->store->backend, snapshot, &sync->tagger,
                                sync->base, sync->held, &sync->result.error);
-    if (code == ANONSET_OK && found->joined && !found->repeat.found)
-        code = find_level(sync, found, snapshot, state);
+    if (code != ANONSET_OK || !found->joined || found->repeat.found)
+        return code;
+    if (is_reanchor(sync, state))
+        found->level = state->gate;
+    else
+        code = prove_set_hash(sync, found, snapshot);
     return code;
 }
 
 anonset_code as_gate_look(anonset_sync *sync, as_findings *found)
 {
-    const anonset_backend *backend = sync->store->backend;
     anonset_state state;
     void *snapshot;
     *found = (as_findings){.level = ANONSET_GATE_COUNT};
-    anonset_code code =
-        backend->snapshot_open(sync->store->handle, &snapshot, &state, sync->result.group,
-                               ANONSET_VIEW_NEXT, &sync->result.error);
+    anonset_code code = open_next(sync, &snapshot, &state);
     if (code != ANONSET_OK)
         return code;
     code = look(sync, found, snapshot, &state);
-    backend->snapshot_close(snapshot);
+    sync->store->backend->snapshot_close(snapshot);
+    return code;
+}
+
+anonset_code as_gate_look_again(anonset_sync *sync, as_findings *found)
+{
+    void *snapshot;
+    *found = (as_findings){.joined = true, .level = ANONSET_GATE_COUNT};
+    anonset_code code = as_gate_open(sync, &snapshot);
+    if (code != ANONSET_OK)
+        return code;
+    code = prove_set_hash(sync, found, snapshot);
+    sync->store->backend->snapshot_close(snapshot);
     return code;
 }

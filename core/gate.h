@@ -2,6 +2,7 @@
 #ifndef AS_GATE_H
 #define AS_GATE_H
 
+#include "core/chain.h"
 #include "core/sync.h"
 #include "core/unique.h"
 
@@ -16,5 +17,15 @@ typedef struct as_findings {
 /* Looks at all pending coins of the group and those below them. CANCELLED, STALE (another process
  * changed the set), or what the store's reads return. */
 anonset_code as_gate_look(anonset_sync *sync, as_findings *found);
+/* Looks at the finalized set, which is the target: whether its set hash can be proven. */
+anonset_code as_gate_look_again(anonset_sync *sync, as_findings *found);
+
+/* For heights.c, codes as above. Opens what is to be proven; the caller closes the snapshot. */
+anonset_code as_gate_open(anonset_sync *sync, void **snapshot);
+/* Reads the cuts from the best start on; *has_start: there is one. The caller frees the cuts. */
+anonset_code as_gate_read_cuts(anonset_sync *sync, bool *has_start, void *snapshot, as_cuts *cuts,
+                               as_chain_start *start);
+anonset_code as_gate_search(anonset_sync *sync, as_chain_verdict *verdict, void *snapshot,
+                            const as_cuts *cuts, const as_chain_start *start);
 
 #endif

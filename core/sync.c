@@ -96,6 +96,7 @@ void anonset_sync_free(anonset_sync *sync)
         return;
     as_sync_drop_ready(sync);
     as_digest_free(sync->digest);
+    as_cuts_free(&sync->heights.cuts);
     free(sync->tags);
     free(sync->digests);
     free(sync);
@@ -243,6 +244,13 @@ static void ask_sector(anonset_sync *sync, const uint8_t *block_hash, uint32_t s
 void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which)
 {
     ask_sector(sync, block_hash, 0, 1, (as_asked){.role = role, .lo = which});
+}
+
+void as_sync_ask_height(anonset_sync *sync, const uint8_t *tx_hash, uint32_t which)
+{
+    anonset_request request = {.kind = ANONSET_REQUEST_HEIGHT};
+    memcpy(request.tx_hash, tx_hash, sizeof request.tx_hash);
+    ask(sync, &request, (as_asked){.role = AS_ASK_HEIGHT, .lo = which});
 }
 
 /* No chain has a block of this hash, and no server can tell it from an old one of ours. */
@@ -465,6 +473,22 @@ bool as_sync_follow(anonset_sync *sync, uint32_t base)
     return true;
 }
 
+static bool is_to_be_proven(const anonset_sync *sync)
+{
+    return sync->options.prove && sync->local.gate < ANONSET_GATE_SET_HASH &&
+           sync->local.finalized.has_set_hash;
+}
+
+/* The set is up to date, and the level of its gate may still rise. */
+static void prove_again(anonset_sync *sync)
+{
+    const anonset_state *local = &sync->local;
+    begin_at(sync, local->finalized.size, local->finalized.size, local->digest);
+    sync->covered = 0;
+    sync->floor = (as_candidate){.size = 0};
+    as_finish_prove(sync);
+}
+
 static void carry_out(anonset_sync *sync, const as_plan *plan)
 {
     anonset_state *local = &sync->local;
@@ -475,7 +499,10 @@ static void carry_out(anonset_sync *sync, const as_plan *plan)
     sync->resuming = plan->action == AS_RESUME;
     switch (plan->action) {
     case AS_STOP:
-        stop(sync, plan->outcome);
+        if (plan->outcome == ANONSET_UP_TO_DATE && is_to_be_proven(sync))
+            prove_again(sync);
+        else
+            stop(sync, plan->outcome);
         return;
     case AS_RESUME:
         begin_at(sync, local->base, local->base + local->count, local->pending_digest);
@@ -549,6 +576,8 @@ static bool advance(anonset_sync *sync)
         return as_fetch_download_advance(sync);
     case AS_PHASE_CLOSE:
         return as_finish_advance(sync);
+    case AS_PHASE_HEIGHTS:
+        return as_heights_advance(sync);
     case AS_PHASE_END:
         tell_result(sync);
         return true;

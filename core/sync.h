@@ -7,8 +7,9 @@
  *     prove.c   that the finalized coins below `base` are on the target's chain
  *     finish.c  behind the last sector: the closing questions, the gate, mark_complete
  *     gate.c    what can be said of the coins before they are finalized
+ *     heights.c the heights of transactions, where the gate cannot tell the blocks apart
  *
- *     NEWEST -> META -> plan -> CONTINUITY -> DOWNLOAD -> CLOSE -> gate -> result
+ *     NEWEST -> META -> plan -> CONTINUITY -> DOWNLOAD -> CLOSE -> gate -> HEIGHTS -> result
  *                         |          |  no        ^         |  refused
  *                         +------> FLOOR -> COMPARE <-------+
  *
@@ -20,6 +21,7 @@
 
 #include "core/digest.h"
 #include "core/flight.h"
+#include "core/heights.h"
 #include "core/plan.h"
 #include "core/sector.h"
 #include "core/store.h"
@@ -35,6 +37,7 @@ typedef enum as_phase {
     AS_PHASE_COMPARE,
     AS_PHASE_DOWNLOAD,
     AS_PHASE_CLOSE,
+    AS_PHASE_HEIGHTS,
     AS_PHASE_END, /* the group's outcome is known: tell it */
     AS_PHASE_DONE
 } as_phase;
@@ -124,6 +127,8 @@ struct anonset_sync {
     as_reply close_control, close_pin;
     bool close_meta_told;
 
+    as_heights heights;
+
     uint32_t room; /* entries of the two arrays below */
     uint32_t *tags;
     uint8_t (*digests)[ANONSET_HASH_BYTES];
@@ -150,6 +155,8 @@ bool as_sync_discard(anonset_sync *sync);
 /* Queues the question whether `block_hash` is on the chain, by asking for one coin. */
 void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which);
 void as_sync_ask_control(anonset_sync *sync, as_role role);
+/* Queues the question for the height of a transaction. */
+void as_sync_ask_height(anonset_sync *sync, const uint8_t *tx_hash, uint32_t which);
 void as_sync_ask_meta(anonset_sync *sync, as_role role);
 /* Queues a request for the positions [lo, hi) of the target; with overlap also for lo - 1. */
 void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t hi, bool overlap);
@@ -194,7 +201,18 @@ anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snaps
                                 uint32_t position);
 
 /* finish.c */
+struct as_findings;
 void as_finish_ask(anonset_sync *sync);
 bool as_finish_advance(anonset_sync *sync);
+/* Looks whether the finalized set, which is the target, can be proven now. */
+void as_finish_prove(anonset_sync *sync);
+/* Ends the group by what was found out, or begins what follows from a refusal. */
+void as_finish_conclude(anonset_sync *sync, const struct as_findings *found);
+
+/* heights.c */
+/* *begun: there is something to ask for. Codes as as_gate_look. */
+anonset_code as_heights_begin(anonset_sync *sync, bool *begun);
+bool as_heights_advance(anonset_sync *sync);
+void as_heights_take(anonset_sync *sync, const as_asked *asked, const anonset_answer *answer);
 
 #endif

@@ -333,6 +333,8 @@ typedef enum anonset_proof {
                                  COUNT itself: so is this one */
     ANONSET_PROOF_BUDGET,     /* there are more ways to cut the coins into blocks than proof_budget
                                  allows to try: level COUNT. Sync more often, or allow more */
+    ANONSET_PROOF_NO_HEIGHTS, /* as BUDGET, and the server does not tell the heights of
+                                 transactions: level COUNT. Ask another server */
     ANONSET_PROOF_NO_START,   /* a later group begins with coins of the one before, and where its
                                  own begin is not known: level COUNT */
 } anonset_proof;
@@ -385,6 +387,11 @@ typedef struct anonset_sync_options {
     uint32_t proof_budget;     /* hash calls to spend on proving the set hash; each open block
                                   boundary doubles the need. 0: none, sets stay at level COUNT.
                                   Default 65,536: most deltas of up to 12 to 14 small blocks */
+    bool prove;                /* where the budget does not suffice, ask for the heights of two
+                                  transactions at each open block boundary: proves a set of any
+                                  size, also one that is up to date but at level COUNT. Whoever
+                                  answers learns nothing of the wallet but that it asks. Default
+                                  false */
     void (*on_result)(void *context, const anonset_result *result);       /* once a group */
     void (*on_progress)(void *context, const anonset_progress *progress); /* once a commit */
     void *context;

@@ -237,16 +237,23 @@ static void grow(tw_world *world, tw_chain *chain, uint32_t blocks)
     }
 }
 
-const tw_chain *tw_grow(tw_world *world, const tw_chain *from, uint32_t blocks)
+const tw_chain *tw_grow_wide(tw_world *world, const tw_chain *from, uint32_t blocks, uint32_t txs)
 {
     tw_chain *chain = copy(from);
     for (uint32_t i = 0; i < blocks && chain->n + 1 < TW_BLOCKS_MAX; i++) {
         tw_block block = {.n = 0};
-        tw_tx tx = fresh(world, chain, &block);
-        block.tx[block.n++] = tx;
+        while (block.n < txs) {
+            tw_tx tx = fresh(world, chain, &block);
+            block.tx[block.n++] = tx;
+        }
         add_block(world, chain, &block);
     }
     return seal(world, chain);
+}
+
+const tw_chain *tw_grow(tw_world *world, const tw_chain *from, uint32_t blocks)
+{
+    return tw_grow_wide(world, from, blocks, 1);
 }
 
 /* Takes the transactions of the last `depth` blocks off the chain, oldest first. */

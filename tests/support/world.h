@@ -62,8 +62,9 @@ void tw_world_free(tw_world *world);
  * coins mined again or cut into other blocks, one coin replaced, blocks joined into one, a shrink,
  * or back to an earlier chain. */
 const tw_chain *tw_mutate(tw_world *world, const tw_chain *from);
-/* Adds `blocks` blocks of new coins. */
+/* Adds `blocks` blocks of new coins, of one transaction each or of `txs`. */
 const tw_chain *tw_grow(tw_world *world, const tw_chain *from, uint32_t blocks);
+const tw_chain *tw_grow_wide(tw_world *world, const tw_chain *from, uint32_t blocks, uint32_t txs);
 
 /* The chain that had this meta; NULL: none ever had. */
 const tw_chain *tw_find(const tw_world *world, const anonset_meta *meta);

@@ -202,3 +202,158 @@ Test(gate, repairs_a_false_coin_that_was_finalized)
     rig_expect_whole();
     cr_assert_eq(r.result.replaced, old - 1);
 }
+
+/* ---- Heights ------------------------------------------------------------------------------ */
+
+static uint8_t asked[TW_COINS_MAX][ANONSET_HASH_BYTES];
+static uint32_t asked_n;
+
+/* Each transaction is asked for once. */
+static void note_heights(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    (void)rig;
+    (void)answer;
+    if (request->kind != ANONSET_REQUEST_HEIGHT)
+        return;
+    for (uint32_t i = 0; i < asked_n; i++)
+        cr_assert_arr_neq(asked[i], request->tx_hash, ANONSET_HASH_BYTES, "asked for twice");
+    memcpy(asked[asked_n++], request->tx_hash, ANONSET_HASH_BYTES);
+}
+
+static void begin_with_heights(uint32_t blocks)
+{
+    r.chain = tw_grow(&r.world, r.chain, blocks);
+    r.options.prove = true;
+    r.options.proof_budget = 8;
+    r.lie = note_heights;
+    asked_n = 0;
+}
+
+Test(gate, proves_with_heights_what_the_budget_does_not)
+{
+    begin_with_heights(8);
+    sync_again();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    cr_assert_gt(asked_n, 0);
+    asked_n = 0;
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_UP_TO_DATE);
+    cr_assert_eq(asked_n, 0, "a proven set is not proven again");
+}
+
+Test(gate, proves_a_set_that_is_up_to_date)
+{
+    begin_with_heights(8);
+    r.options.prove = false;
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_BUDGET);
+    r.options.prove = true;
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_UP_TO_DATE);
+    cr_assert_eq(r.result.state.gate, ANONSET_GATE_SET_HASH);
+    cr_assert_eq(r.result.proof, ANONSET_PROOF_FOUND);
+    cr_assert_gt(asked_n, 0);
+}
+
+static void know_no_heights(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    (void)rig;
+    if (request->kind == ANONSET_REQUEST_HEIGHT)
+        answer->kind = ANONSET_ANSWER_ERROR;
+}
+
+Test(gate, finalizes_without_heights_where_the_server_tells_none)
+{
+    begin_with_heights(8);
+    r.lie = know_no_heights;
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_NO_HEIGHTS);
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_UP_TO_DATE);
+    cr_assert_eq(r.result.proof, ANONSET_PROOF_NO_HEIGHTS);
+    cr_assert_eq(r.result.state.gate, ANONSET_GATE_COUNT);
+}
+
+static void tell_one_height(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    (void)rig;
+    if (request->kind == ANONSET_REQUEST_HEIGHT)
+        answer->number = 100;
+}
+
+static void tell_falling_heights(world_rig *rig, const anonset_request *request,
+                                 anonset_answer *answer)
+{
+    if (request->kind == ANONSET_REQUEST_HEIGHT)
+        answer->number = 1000 - rig->fed;
+}
+
+Test(gate, refuses_where_heights_lead_to_another_set_hash)
+{
+    begin_with_heights(8);
+    r.lie = tell_one_height;
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+    cr_assert_not(r.result.state.has_pending);
+    r.options.prove = false;
+    r.lie = NULL;
+    sync_again();
+    rig_expect_whole();
+    r.options.prove = true;
+    r.lie = tell_one_height;
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+    cr_assert(as_meta_equal(&r.result.state.finalized, &r.chain->meta), "it was kept");
+}
+
+Test(gate, decides_nothing_by_heights_that_fall)
+{
+    begin_with_heights(8);
+    r.lie = tell_falling_heights;
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_NO_HEIGHTS);
+}
+
+/* More open boundaries than one flight asks for. */
+Test(gate, asks_for_heights_in_flights)
+{
+    begin_with_heights(0);
+    r.chain = tw_grow_wide(&r.world, r.chain, 8, 20);
+    sync_again();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    cr_assert_gt(asked_n, AS_HEIGHTS_FLIGHT);
+}
+
+Test(gate, asks_for_heights_again_when_reconnected)
+{
+    bool more = true;
+    for (uint32_t k = 1; more; k++) {
+        rig_tear_down();
+        rig_set_up();
+        begin_with_heights(6);
+        r.lie = NULL;
+        rig_end();
+        rig_begin();
+        for (uint32_t i = 0; i < k && more; i++)
+            more = rig_turn() != ANONSET_STEP_DONE;
+        anonset_sync_reconnect(r.sync, false);
+        rig_run();
+        expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    }
+}
+
+static void clear_meanwhile(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    (void)answer;
+    if (request->kind == ANONSET_REQUEST_HEIGHT && rig->lies++ == 0)
+        cr_assert_eq(anonset_store_clear(rig->store, 1, NULL), ANONSET_OK);
+}
+
+Test(gate, plans_anew_when_the_set_is_cleared_while_heights_are_asked_for)
+{
+    begin_with_heights(8);
+    r.lie = clear_meanwhile;
+    sync_again();
+    cr_assert_gt(r.lies, 0);
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+}
