@@ -307,6 +307,8 @@ static const struct method {
     {"getsparkanonymitysetsector", 4, sector_help, answer_sector},
     {"getsparklatestcoinid", 0, "getsparklatestcoinid\\n", answer_latest},
     {"getblockhash", 1, "getblockhash height\\n", answer_block_hash},
+    {"getrawtransaction", 2, "getrawtransaction \\\"txid\\\" ( verbose )\\n", answer_transaction},
+    {"blockchain.transaction.get", 2, "", answer_transaction},
 };
 
 bool answer_method(server *s, const request *r, const char *method, size_t limit, reply *out)
@@ -337,6 +339,8 @@ static const struct kind {
     {"getsparkanonymitysetmeta", COUNT_META, ON_META},
     {"getsparklatestcoinid", COUNT_LATEST, ON_LATEST},
     {"getblockhash", COUNT_FEATURES, ON_FEATURES},
+    {"getrawtransaction", COUNT_HEIGHTS, ON_HEIGHT},
+    {"blockchain.transaction.get", COUNT_HEIGHTS, ON_HEIGHT},
     {"server.features", COUNT_FEATURES, ON_FEATURES},
     {"server.version", COUNT_VERSION, ON_VERSION},
 };

@@ -31,6 +31,9 @@ typedef struct chain_source {
     /* Adds the coin at a position of the group (0: oldest) as a JSON list of three strings. False:
      * a recording does not hold it. */
     bool (*coin)(chain *c, uint32_t group, uint32_t position, text *out);
+    /* The height of the block that holds a transaction, told by the hash its coins name; 0: it
+     * waits in the mempool. False: nobody heard of it. */
+    bool (*height)(const chain *c, const uint8_t *tx_hash, uint32_t *height);
     /* Carries a control command out. NULL: done; else what is wrong with it. */
     const char *(*command)(chain *c, size_t words, char **word);
     void (*free)(chain *c);

@@ -42,6 +42,11 @@ bool tx_is_spend(const coin_rules *rules, uint64_t tx)
     return mix(rules->seed, tx, 2) % 100 < rules->spend_percent;
 }
 
+void tx_hash(const coin_rules *rules, uint64_t tx, uint8_t *out)
+{
+    fill(out, 32, mix(rules->seed, tx, 4));
+}
+
 uint64_t coin_key(const coin_rules *rules, uint64_t tx, uint32_t output)
 {
     return mix(rules->seed, tx, 1000 + output);
@@ -116,8 +121,8 @@ void coin_json(const coin_rules *rules, uint64_t tx, uint32_t output, text *out)
     size_t context_len = put_context(rules, tx, context);
     size_t len = COIN_BYTES;
     coin_bytes(rules, tx, output, bytes);
-    uint8_t *tx_hash = bytes + len;
-    fill(tx_hash, 32, mix(rules->seed, tx, 4));
+    uint8_t *hash = bytes + len;
+    tx_hash(rules, tx, hash);
     len += 32;
     if (context_len < 253) {
         bytes[len++] = (uint8_t)context_len;
@@ -131,7 +136,7 @@ void coin_json(const coin_rules *rules, uint64_t tx, uint32_t output, text *out)
     text_put(out, "[\"");
     text_base64(out, bytes, is_bare(rules, tx) ? COIN_BYTES : len);
     text_put(out, "\",\"");
-    text_base64(out, tx_hash, 32);
+    text_base64(out, hash, 32);
     text_put(out, "\",\"");
     text_base64(out, context, context_len);
     text_put(out, "\"]");

@@ -21,6 +21,8 @@ uint32_t tx_coins(const coin_rules *rules, uint64_t tx);
 /* The first bytes of a coin, enough to put coins in order. */
 uint64_t coin_key(const coin_rules *rules, uint64_t tx, uint32_t output);
 bool tx_is_spend(const coin_rules *rules, uint64_t tx);
+/* The hash that its coins name; `out` takes 32 bytes. */
+void tx_hash(const coin_rules *rules, uint64_t tx, uint8_t *out);
 
 /* The coin's own 244 bytes: what set hashes are made of. */
 void coin_bytes(const coin_rules *rules, uint64_t tx, uint32_t output, uint8_t *out);

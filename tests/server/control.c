@@ -17,6 +17,7 @@ const char *const counter_names[COUNTERS] = {
     [COUNT_META] = "meta",
     [COUNT_LATEST] = "latest",
     [COUNT_SECTORS] = "sectors",
+    [COUNT_HEIGHTS] = "heights",
     [COUNT_COINS] = "coins",
     [COUNT_LARGEST] = "largest",
     [COUNT_ERRORS] = "errors",
@@ -153,6 +154,21 @@ static const char *run_garbage(server *s, size_t words, char **word, text *out)
     return words == 2 && read_uint(word[1], &s->garbage_size) ? NULL : "garbage-size N";
 }
 
+static const char *run_heights(server *s, size_t words, char **word, text *out)
+{
+    (void)out;
+    if (words != 2)
+        return "heights on|off";
+    s->heights = strcmp(word[1], "off") != 0;
+    return NULL;
+}
+
+static const char *run_tx_bytes(server *s, size_t words, char **word, text *out)
+{
+    (void)out;
+    return words == 2 && read_uint(word[1], &s->tx_bytes) ? NULL : "tx-bytes N";
+}
+
 static const char *run_genesis(server *s, size_t words, char **word, text *out)
 {
     (void)out;
@@ -276,6 +292,8 @@ static const struct command {
     {"max-send", run_max_send},
     {"genesis", run_genesis},
     {"garbage-size", run_garbage},
+    {"heights", run_heights},
+    {"tx-bytes", run_tx_bytes},
     {"auth", run_auth},
     {"cookie", run_cookie},
     {"cut", run_cut},

@@ -32,12 +32,13 @@ static const char *const kind_names[FAULT_KINDS] = {
     [FAULT_SIZE] = "size",
     [FAULT_SET_HASH] = "set-hash",
     [FAULT_BLOCK_HASH] = "block-hash",
+    [FAULT_HEIGHT] = "height",
 };
 
 static const char *const on_names[ON_KINDS] = {
     [ON_SECTOR] = "sector",   [ON_META] = "meta",         [ON_LATEST] = "latest",
     [ON_VERSION] = "version", [ON_FEATURES] = "features", [ON_CONNECT] = "connect",
-    [ON_ANY] = "any",
+    [ON_HEIGHT] = "height",   [ON_ANY] = "any",
 };
 
 static bool find_name(const char *const *names, size_t count, const char *name, size_t *index)
@@ -55,7 +56,7 @@ static fault default_fault(fault_kind kind)
     if (kind == FAULT_REFUSE)
         f.on = ON_CONNECT;
     if (kind >= FAULT_SIZE)
-        f.on = ON_META;
+        f.on = kind == FAULT_HEIGHT ? ON_HEIGHT : ON_META;
     snprintf(f.text, sizeof f.text, "the server has a bad day");
     return f;
 }

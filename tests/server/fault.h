@@ -36,6 +36,8 @@ typedef enum fault_kind {
     FAULT_SIZE,       /* arg as size, same block hash and set hash */
     FAULT_SET_HASH,   /* another set hash, same block hash and size */
     FAULT_BLOCK_HASH, /* another block hash, same set hash and size */
+    /* a transaction */
+    FAULT_HEIGHT, /* arg is added to its height */
     FAULT_KINDS
 } fault_kind;
 
@@ -46,6 +48,7 @@ typedef enum fault_on {
     ON_LATEST,
     ON_VERSION,
     ON_FEATURES,
+    ON_HEIGHT,
     ON_CONNECT,
     ON_ANY, /* any request */
     ON_KINDS

@@ -321,6 +321,8 @@ static server default_server(void)
         .pad = true,
         .max_send = 8100000,
         .garbage_size = 21845,
+        .heights = true,
+        .tx_bytes = 2000,
         .genesis = "4381deb85b1b2c9843c222944b616d997516dcbd6a964e1eaf0def0830695233",
         .cost_at = now(),
     };

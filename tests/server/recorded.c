@@ -4,6 +4,9 @@
  *
  * An earlier state's block is accepted as a pin where its coins are the oldest coins of the state
  * shown.
+ *
+ * A folder may tell by heights.txt in which blocks its coins are: a line for each, oldest first, of
+ * its height and how many coins it has.
  */
 #include "tests/server/chain.h"
 
@@ -19,8 +22,9 @@ typedef struct slice {
 
 typedef struct recorded_group {
     chain_meta meta;
-    slice *coins; /* by index, newest first; at is NULL where no sector was recorded */
-    char **files; /* what the slices point into */
+    slice *coins;      /* by index, newest first; at is NULL where no sector was recorded */
+    uint32_t *heights; /* by position; 0: not told */
+    char **files;      /* what the slices point into */
     size_t file_count, file_cap;
 } recorded_group;
 
@@ -104,6 +108,26 @@ static void load_sector(recorded_group *g, const char *path, size_t index)
     }
 }
 
+static void load_heights(recorded_group *g, const char *folder)
+{
+    char path[4096];
+    unsigned height, count;
+    uint32_t at = 0;
+    snprintf(path, sizeof path, "%s/heights.txt", folder);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return;
+    for (; fscanf(f, "%10u %10u", &height, &count) == 2; at += count) {
+        if (count > g->meta.size - at)
+            die("%s: more coins than %u", path, g->meta.size);
+        for (uint32_t i = 0; i < count; i++)
+            g->heights[at + i] = height;
+    }
+    if (at != g->meta.size)
+        die("%s: %u coins are not %u", path, at, g->meta.size);
+    fclose(f);
+}
+
 static bool zero_hash(const uint8_t *hash)
 {
     static const uint8_t zero[HASH];
@@ -117,9 +141,11 @@ static void load_group(recorded_group *g, const char *folder)
     if (zero_hash(g->meta.block_hash))
         g->meta.size = 0;
     g->coins = calloc((size_t)g->meta.size + 1, sizeof *g->coins);
+    g->heights = calloc((size_t)g->meta.size + 1, sizeof *g->heights);
     DIR *dir = opendir(folder);
-    if (!dir || !g->coins)
+    if (!dir || !g->coins || !g->heights)
         die("cannot read the folder %s", folder);
+    load_heights(g, folder);
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
         unsigned from, to;
         if (strcmp(entry->d_name, "sector_whole.json") == 0)
@@ -219,6 +245,33 @@ static bool recorded_coin(chain *c, uint32_t id, uint32_t position, text *out)
     return true;
 }
 
+static bool group_height(const recorded_group *g, const text *hash, uint32_t *height)
+{
+    for (uint32_t i = 0; i < g->meta.size; i++) {
+        const slice *coin = &g->coins[i];
+        if (coin->at && memmem(coin->at, coin->len, hash->data, hash->len)) {
+            *height = g->heights[g->meta.size - 1 - i];
+            return *height > 0;
+        }
+    }
+    return false;
+}
+
+static bool recorded_height(const chain *c, const uint8_t *tx_hash, uint32_t *height)
+{
+    const recorded *r = (const recorded *)c;
+    const state *s = &r->states[r->shown];
+    text hash = {0};
+    size_t at = 0;
+    text_put(&hash, "\"");
+    text_base64(&hash, tx_hash, HASH);
+    text_put(&hash, "\"");
+    while (at < s->count && !group_height(&s->groups[at], &hash, height))
+        at++;
+    text_free(&hash);
+    return at < s->count;
+}
+
 static const char *recorded_command(chain *c, size_t words, char **word)
 {
     recorded *r = (recorded *)c;
@@ -243,6 +296,7 @@ static void recorded_free(chain *c)
                 free(g->files[f]);
             free(g->files);
             free(g->coins);
+            free(g->heights);
         }
         free(r->states[i].groups);
     }
@@ -255,6 +309,7 @@ static const chain_source source = {
     .meta = recorded_meta,
     .pin = recorded_pin,
     .coin = recorded_coin,
+    .height = recorded_height,
     .command = recorded_command,
     .free = recorded_free,
 };

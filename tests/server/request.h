@@ -48,6 +48,8 @@ typedef struct reply {
 /* Answers firod's methods (the name without "spark."). False: there is no such method. A result
  * past `limit` bytes may be left out: then the body is longer than that, and nothing more. */
 bool answer_method(server *s, const request *r, const char *method, size_t limit, reply *out);
+/* One of them: a transaction and its height, also by ElectrumX's name for it. */
+void answer_transaction(server *s, const request *r, size_t limit, reply *out);
 /* What kind of request it is to counters and faults; counts it, too. */
 fault_on request_kind(server *s, const char *method);
 /* A sector request has to wait for "release". */

@@ -18,6 +18,7 @@ typedef enum counter {
     COUNT_META,
     COUNT_LATEST,
     COUNT_SECTORS,
+    COUNT_HEIGHTS,     /* blockchain.transaction.get and getrawtransaction */
     COUNT_COINS,       /* put on the wire in sector answers */
     COUNT_LARGEST,     /* most coins in one answer */
     COUNT_ERRORS,      /* answers that were errors */
@@ -108,6 +109,8 @@ typedef struct server {
     bool pad;
     uint64_t max_send;
     uint64_t garbage_size; /* what an unknown group's size reads */
+    bool heights;          /* transactions are told, with their heights */
+    uint64_t tx_bytes;     /* how long each is */
     char genesis[65];
     char credentials[256]; /* "user:password"; "": anyone may call firod */
     char cookie_file[1024];

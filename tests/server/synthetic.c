@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_HEIGHT 100u /* of the oldest block */
+
 /* Transactions first, first + 1, … with `coins` coins in all; the last one may be cut short. */
 typedef struct run {
     uint64_t first;
@@ -434,6 +436,38 @@ static bool synthetic_coin(chain *c, uint32_t id, uint32_t position, text *out)
     return true;
 }
 
+static bool run_has(const synthetic *s, const run *r, const uint8_t *hash)
+{
+    uint32_t coins = 0;
+    for (uint64_t tx = r->first; coins < r->coins; tx++) {
+        uint8_t own[HASH];
+        tx_hash(&s->rules, tx, own);
+        if (memcmp(own, hash, HASH) == 0)
+            return true;
+        coins += tx_coins(&s->rules, tx);
+    }
+    return false;
+}
+
+static bool block_has(const synthetic *s, const block *b, const uint8_t *hash)
+{
+    size_t at = 0;
+    while (at < b->run_count && !run_has(s, &b->runs[at], hash))
+        at++;
+    return at < b->run_count;
+}
+
+/* What stands in a block that is not shown was heard of, but is not mined yet. */
+static bool synthetic_height(const chain *c, const uint8_t *hash, uint32_t *height)
+{
+    const synthetic *s = (const synthetic *)c;
+    size_t at = 0;
+    while (at < s->block_count && !block_has(s, &s->blocks[at], hash))
+        at++;
+    *height = at < shown_blocks(s) ? FIRST_HEIGHT + (uint32_t)at : 0;
+    return at < s->block_count;
+}
+
 /* ---- Control commands ---- */
 
 static bool number(const char *word, uint32_t *value)
@@ -515,6 +549,7 @@ static const chain_source source = {
     .meta = synthetic_meta,
     .pin = synthetic_pin,
     .coin = synthetic_coin,
+    .height = synthetic_height,
     .command = synthetic_command,
     .free = synthetic_free,
 };
