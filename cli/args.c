@@ -79,6 +79,10 @@ static const char *take_value(struct args *args, enum args_id id, const char *va
                                                                    : "a number from 0 to 1000000";
     case ARGS_ON_REORG:
         return take_word(&args->follow, value, "follow", "keep") ? NULL : "follow or keep";
+    case ARGS_PROOF_BUDGET:
+        return text_number(&args->proof_budget, value, 0, UINT32_MAX)
+                   ? NULL
+                   : "a number from 0 to 4294967295";
     case ARGS_AFTER:
         args->has_after = true;
         return text_read_hash(args->after, value) ? NULL
@@ -122,6 +126,9 @@ static void take(struct args *args, enum args_id id, const char *value)
     case ARGS_QUIET:
         args->quiet = true;
         break;
+    case ARGS_PROVE:
+        args->prove = true;
+        break;
     case ARGS_TLS_INSECURE:
         args->tls_insecure = true;
         break;
@@ -149,6 +156,7 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 
     memset(args, 0, sizeof *args);
     args->follow = true;
+    args->proof_budget = ANONSET_PROOF_BUDGET_DEFAULT;
     build_options(options, command->options);
     optind = 0; /* start anew, GNU's and musl's way */
     opterr = 0;

@@ -18,6 +18,8 @@ enum args_id {
     ARGS_TIMEOUT,
     ARGS_RETRIES,
     ARGS_ON_REORG,
+    ARGS_PROOF_BUDGET,
+    ARGS_PROVE,
     ARGS_TLS_PIN,
     ARGS_TLS_INSECURE,
     ARGS_RPC_COOKIE,
@@ -61,6 +63,7 @@ struct args {
     uint32_t sector_size;
     uint32_t timeout_s; /* 0: not given */
     uint32_t retries;
+    uint32_t proof_budget;
     anonset_order order;
     uint8_t after[ANONSET_HASH_BYTES];
     bool has_after;
@@ -69,6 +72,7 @@ struct args {
     bool json;
     bool quiet;
     bool tls_insecure;
+    bool prove;
     bool follow; /* --on-reorg */
 };
 

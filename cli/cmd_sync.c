@@ -74,6 +74,7 @@ static void print_json(const anonset_result *r, double seconds)
         json_null(&j, "group");
     json_string(&j, "outcome", anonset_outcome_name(r->outcome));
     json_finalized(&j, &r->state);
+    json_string(&j, "proof", text_proof(r->proof));
     json_number(&j, "fetched", r->fetched);
     json_number(&j, "resumed_from", r->resumed_from);
     json_number(&j, "discarded", r->discarded);
@@ -85,6 +86,23 @@ static void print_json(const anonset_result *r, double seconds)
     putchar('\n');
 }
 
+static const char *why_unproven(anonset_proof proof)
+{
+    switch (proof) {
+    case ANONSET_PROOF_CONSISTENT:
+        return "it follows from the set before, which is not proven itself (try --prove)";
+    case ANONSET_PROOF_BUDGET:
+        return "the coins may be cut into blocks in more ways than --proof-budget allows to try "
+               "(sync more often, or try --prove)";
+    case ANONSET_PROOF_NO_HEIGHTS:
+        return "the server does not tell the heights of transactions (try another)";
+    case ANONSET_PROOF_NO_START:
+        return "the group before is not held, or not proven (sync it first, or use --all)";
+    default:
+        return NULL;
+    }
+}
+
 static void print_summary(const anonset_result *r, double seconds)
 {
     char size[TEXT_COUNT], replaced[TEXT_COUNT], fetched[TEXT_COUNT], from[TEXT_COUNT],
@@ -92,12 +110,15 @@ static void print_summary(const anonset_result *r, double seconds)
     const char *outcome = r->outcome == ANONSET_UP_TO_DATE   ? "already up to date"
                           : r->outcome == ANONSET_REANCHORED ? "same coins, new newest block"
                                                              : "whole and checked";
+    const char *why = why_unproven(r->proof);
 
     printf("group %u: %s, %s coins (gate level %s)\n", r->group, outcome,
            text_count(size, r->state.finalized.size), text_gate(r->state.gate));
     if (r->replaced)
         printf("  the chain was reorganized: the newest %s coins of the set before were replaced\n",
                text_count(replaced, r->replaced));
+    if (why)
+        printf("  the set hash was not proven: %s\n", why);
     if (r->fetched)
         printf("  fetched %s coins from position %s on: %s in %u requests, %.1f s\n",
                text_count(fetched, r->fetched), text_count(from, r->resumed_from),
@@ -180,6 +201,8 @@ static anonset_code drive(struct run *run, anonset_store *store, anonset_client 
     options.group = run->args->group;
     options.sector_size = run->args->sector_size;
     options.on_reorg = run->args->follow ? ANONSET_REORG_FOLLOW : ANONSET_REORG_KEEP;
+    options.proof_budget = run->args->proof_budget;
+    options.prove = run->args->prove;
     options.on_result = on_result;
     options.on_progress = on_progress;
     options.context = run;
@@ -252,7 +275,7 @@ static const struct option_row options[] = {
     {ARGS_ALL, "all", NULL, "Every group, from 1 to the server's newest."},
     {ARGS_JSON, "json", NULL,
      "Print one JSON object a group, a line each, with the fields group,\n"
-     "outcome, block_hash, set_hash, size, digest, gate, fetched,\n"
+     "outcome, block_hash, set_hash, size, digest, gate, proof, fetched,\n"
      "resumed_from, discarded, requests, bytes, seconds and error."},
     {ARGS_SECTOR_SIZE, "sector-size", "N|auto",
      "Coins a request, 1 to 65536. The default, auto, adapts to the server\n"
@@ -270,6 +293,15 @@ static const struct option_row options[] = {
      "What to do when the chain was reorganized below the stored set. follow,\n"
      "the default, downloads the coins that were replaced, and shows the new\n"
      "set once it is whole; keep changes nothing, tells so and exits with 5."},
+    {ARGS_PROOF_BUDGET, "proof-budget", "N",
+     "Hashes to compute for proving that the coins match the set hash, 0 to\n"
+     "4294967295. The default, 65536, takes well under a second and proves\n"
+     "most additions of up to 12 to 14 small blocks; each block boundary that\n"
+     "the coins leave open doubles the need."},
+    {ARGS_PROVE, "prove", NULL,
+     "Where that does not suffice, ask the server for the heights of\n"
+     "transactions at open block boundaries: proves a set of any size, also\n"
+     "one that is up to date but was not proven."},
     {ARGS_TLS_PIN, "tls-pin", "PIN",
      "sha256//BASE64 of the public key that an ssl:// or https:// server must\n"
      "have; certificate authorities are then not asked. Right for servers\n"

@@ -175,3 +175,22 @@ const char *text_gate(anonset_gate gate)
     }
     return "unknown";
 }
+
+const char *text_proof(anonset_proof proof)
+{
+    switch (proof) {
+    case ANONSET_PROOF_NONE:
+        break;
+    case ANONSET_PROOF_FOUND:
+        return "found";
+    case ANONSET_PROOF_CONSISTENT:
+        return "consistent";
+    case ANONSET_PROOF_BUDGET:
+        return "budget";
+    case ANONSET_PROOF_NO_HEIGHTS:
+        return "no_heights";
+    case ANONSET_PROOF_NO_START:
+        return "no_start";
+    }
+    return NULL;
+}

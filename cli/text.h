@@ -33,4 +33,7 @@ const char *text_seconds(char out[TEXT_COUNT], uint64_t seconds);
 /* "none", "count", "set-hash". */
 const char *text_gate(anonset_gate gate);
 
+/* "found", "consistent", "budget", "no_heights", "no_start"; NULL where nothing was looked for. */
+const char *text_proof(anonset_proof proof);
+
 #endif
