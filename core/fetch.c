@@ -2,6 +2,7 @@
 #include "core/coin.h"
 #include "core/detail.h"
 #include "core/sync.h"
+#include "core/trusted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -291,6 +292,16 @@ static bool is_worth_a_commit(const anonset_sync *sync, uint32_t n)
     return n > 0 || !local->has_pending || !as_meta_equal(&local->target, &sync->target);
 }
 
+/* What contradicts a trusted checkpoint need not be downloaded to its end. */
+static bool is_distrusted(anonset_sync *sync, uint32_t n)
+{
+    uint32_t size = as_trusted_sector(sync, n);
+    if (size > 0)
+        as_finish_refuse(sync, "the first %u coins are not those of the checkpoint given",
+                         (unsigned)size);
+    return size > 0;
+}
+
 bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
 {
     anonset_store *store = sync->store;
@@ -305,6 +316,8 @@ bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
         return true;
     if (make_room(sync, n))
         code = hash_coins(sync, coins, n);
+    if (code == ANONSET_OK && is_distrusted(sync, n))
+        return false;
     if (code == ANONSET_OK) {
         append.tags = sync->tags;
         append.digests = (const uint8_t(*)[ANONSET_HASH_BYTES])sync->digests;

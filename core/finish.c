@@ -3,6 +3,8 @@
 #include "core/gate.h"
 #include "core/sync.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Closing questions -------------------------------------------------------------------- */
@@ -47,49 +49,55 @@ static bool is_target_still_there(const anonset_sync *sync)
 
 /* ---- Gate --------------------------------------------------------------------------------- */
 
-static void end_refused(anonset_sync *sync, const as_findings *found)
+static const char *const what_was_done =
+    "The download was dropped, the finalized set kept. Ask another server";
+static const char *const what_to_do =
+    "Nothing was changed. Ask another server; if it says the same, clear the group and sync again";
+
+bool as_finish_is_again(const anonset_sync *sync)
 {
-    if (found->refuted)
-        as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
-                    "the coins do not match the set hash that the server told, however they are "
-                    "cut into blocks: a spend on them would fail. The download was dropped, the "
-                    "finalized set kept. Ask another server");
-    else
-        as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
-                    "the coins at positions %u and %u are the same, which no chain can hold; the "
-                    "download was dropped, the finalized set kept. Ask another server",
-                    (unsigned)found->repeat.first, (unsigned)found->repeat.second);
+    const anonset_state *local = &sync->local;
+    return !local->has_pending && local->has_finalized && local->gate > ANONSET_GATE_NONE &&
+           as_meta_equal(&local->finalized, &sync->target);
 }
 
-static void end_disproven(anonset_sync *sync)
+void as_finish_refuse(anonset_sync *sync, const char *format, ...)
 {
-    as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER,
-                "the coins of the finalized set do not match its set hash, or the server told "
-                "false heights: nothing was changed. Ask another server; if it says the same, "
-                "clear the group and sync it again");
+    char why[ANONSET_DETAIL_TEXT];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(why, sizeof why, format, args); /* ours, and short enough */
+    va_end(args);
+    as_flight_ignore(&sync->flight);
+    as_sync_drop_ready(sync);
+    /* A finalized coin may be the false one: compare them all, once, before the download goes. */
+    if (as_finish_is_again(sync))
+        as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER, "%s. %s", why, what_to_do);
+    else if (sync->covered > 0)
+        as_prove_compare(sync, 0);
+    else if (as_sync_discard(sync))
+        as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER, "%s. %s", why, what_was_done);
 }
 
 /* False: the set does not pass, and what follows from that was begun. */
 static bool judge(anonset_sync *sync, const as_findings *found)
 {
-    bool refused = found->refuted || found->repeat.found;
-    if (found->joined && !refused)
+    if (!found->joined) {
+        if (as_sync_discard(sync))
+            as_sync_replan(sync);
+    } else if (found->repeat.found) {
+        as_finish_refuse(sync,
+                         "the coins at positions %u and %u are the same, which no chain can hold",
+                         (unsigned)found->repeat.first, (unsigned)found->repeat.second);
+    } else if (found->distrusted > 0) {
+        as_finish_refuse(sync, "the first %u coins are not those of the checkpoint given",
+                         (unsigned)found->distrusted);
+    } else if (found->refuted) {
+        as_finish_refuse(sync, "the coins do not match the set hash that the server told, however "
+                               "they are cut into blocks");
+    } else {
         return true;
-    if (!sync->local.has_pending) {
-        end_disproven(sync);
-        return false;
     }
-    /* A finalized coin may be the false one: compare them all, once, before the download goes. */
-    if (found->joined && sync->covered > 0) {
-        as_prove_compare(sync, 0);
-        return false;
-    }
-    if (!as_sync_discard(sync))
-        return false;
-    if (found->joined)
-        end_refused(sync, found);
-    else
-        as_sync_replan(sync);
     return false;
 }
 
@@ -118,7 +126,7 @@ static uint32_t count_replaced(const anonset_sync *sync)
 
 static anonset_outcome outcome_of(const anonset_sync *sync)
 {
-    if (!sync->local.has_pending)
+    if (as_finish_is_again(sync))
         return ANONSET_UP_TO_DATE;
     return sync->base > 0 && sync->base == sync->target.size ? ANONSET_REANCHORED
                                                              : ANONSET_FINALIZED;
@@ -140,7 +148,7 @@ void as_finish_conclude(anonset_sync *sync, const as_findings *found)
 static bool needs_heights(const anonset_sync *sync, const as_findings *found)
 {
     return sync->options.prove && sync->target.has_set_hash && found->joined && !found->refuted &&
-           !found->repeat.found && found->level < ANONSET_GATE_SET_HASH &&
+           !found->repeat.found && found->distrusted == 0 && found->level < ANONSET_GATE_SET_HASH &&
            found->proof != ANONSET_PROOF_NO_START;
 }
 
@@ -157,7 +165,7 @@ static void pass_gate(anonset_sync *sync, anonset_code (*look)(anonset_sync *, a
         as_finish_conclude(sync, &found);
 }
 
-void as_finish_prove(anonset_sync *sync)
+void as_finish_look_again(anonset_sync *sync)
 {
     pass_gate(sync, as_gate_look_again);
 }

@@ -6,6 +6,7 @@
 
 #include "core/chain.h"
 #include "core/sync.h"
+#include "core/trusted.h"
 
 #include <string.h>
 
@@ -235,11 +236,11 @@ static anonset_code check_joint(anonset_sync *sync, bool *joined, void *snapshot
 /* What was planned with is still what is stored: another process may have changed it. */
 static bool is_there(const anonset_sync *sync, const anonset_state *state)
 {
-    if (sync->local.has_pending)
-        return state->has_pending && state->base == sync->base &&
-               state->count == sync->held - sync->base;
-    return !state->has_pending && state->has_finalized &&
-           as_meta_equal(&state->finalized, &sync->target);
+    if (as_finish_is_again(sync))
+        return !state->has_pending && state->has_finalized &&
+               as_meta_equal(&state->finalized, &sync->target);
+    return state->has_pending && state->base == sync->base &&
+           state->count == sync->held - sync->base;
 }
 
 static anonset_code open_next(anonset_sync *sync, void **snapshot, anonset_state *state)
@@ -267,7 +268,9 @@ static anonset_code look(anonset_sync *sync, as_findings *found, void *snapshot,
     if (code == ANONSET_OK && found->joined)
         code = as_unique_check(&found->repeat, sync->store->backend, snapshot, &sync->tagger,
                                sync->base, sync->held, &sync->result.error);
-    if (code != ANONSET_OK || !found->joined || found->repeat.found)
+    if (code == ANONSET_OK && found->joined)
+        code = as_trusted_set(sync, &found->distrusted, snapshot);
+    if (code != ANONSET_OK || !found->joined || found->repeat.found || found->distrusted > 0)
         return code;
     if (is_reanchor(sync, state))
         found->level = state->gate;
@@ -296,7 +299,9 @@ anonset_code as_gate_look_again(anonset_sync *sync, as_findings *found)
     anonset_code code = as_gate_open(sync, &snapshot);
     if (code != ANONSET_OK)
         return code;
-    code = prove_set_hash(sync, found, snapshot);
+    code = as_trusted_set(sync, &found->distrusted, snapshot);
+    if (code == ANONSET_OK && found->distrusted == 0 && sync->local.gate < ANONSET_GATE_SET_HASH)
+        code = prove_set_hash(sync, found, snapshot);
     sync->store->backend->snapshot_close(snapshot);
     return code;
 }

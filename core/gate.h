@@ -9,6 +9,7 @@
 typedef struct as_findings {
     bool joined;         /* the pending coins stand on the finalized ones that are stored now */
     as_repeat repeat;    /* a coin that is there twice */
+    uint32_t distrusted; /* size of a trusted checkpoint with another digest; 0: none */
     bool refuted;        /* the coins cannot lead to the target's set hash */
     anonset_proof proof; /* what came of the search; NONE where refuted, or not tried */
     anonset_gate level;  /* that the set reaches, if nothing speaks against it */
@@ -17,7 +18,7 @@ typedef struct as_findings {
 /* Looks at all pending coins of the group and those below them. CANCELLED, STALE (another process
  * changed the set), or what the store's reads return. */
 anonset_code as_gate_look(anonset_sync *sync, as_findings *found);
-/* Looks at the finalized set, which is the target: whether its set hash can be proven. */
+/* Looks at the finalized set, which is the target. */
 anonset_code as_gate_look_again(anonset_sync *sync, as_findings *found);
 
 /* For heights.c, codes as above. Opens what is to be proven; the caller closes the snapshot. */

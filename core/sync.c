@@ -1,6 +1,7 @@
 #include "core/sync.h"
 
 #include "core/detail.h"
+#include "core/trusted.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,7 +70,9 @@ anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a sync");
     made->options = *options;
-    code = as_digest_new(&made->digest, detail);
+    code = as_trusted_copy(&made->trusted, options, detail);
+    if (code == ANONSET_OK)
+        code = as_digest_new(&made->digest, detail);
     if (code != ANONSET_OK)
         goto out;
     made->store = store;
@@ -97,6 +100,7 @@ void anonset_sync_free(anonset_sync *sync)
     as_sync_drop_ready(sync);
     as_digest_free(sync->digest);
     as_cuts_free(&sync->heights.cuts);
+    free(sync->trusted);
     free(sync->tags);
     free(sync->digests);
     free(sync);
@@ -473,20 +477,22 @@ bool as_sync_follow(anonset_sync *sync, uint32_t base)
     return true;
 }
 
-static bool is_to_be_proven(const anonset_sync *sync)
+/* More may be asked of a set that is up to date: that it agrees with trusted checkpoints, and that
+ * its set hash is proven. */
+static bool is_to_be_looked_at(const anonset_sync *sync)
 {
-    return sync->options.prove && sync->local.gate < ANONSET_GATE_SET_HASH &&
-           sync->local.finalized.has_set_hash;
+    return sync->options.trusted_n > 0 ||
+           (sync->options.prove && sync->local.gate < ANONSET_GATE_SET_HASH &&
+            sync->local.finalized.has_set_hash);
 }
 
-/* The set is up to date, and the level of its gate may still rise. */
-static void prove_again(anonset_sync *sync)
+static void look_again(anonset_sync *sync)
 {
     const anonset_state *local = &sync->local;
     begin_at(sync, local->finalized.size, local->finalized.size, local->digest);
     sync->covered = 0;
     sync->floor = (as_candidate){.size = 0};
-    as_finish_prove(sync);
+    as_finish_look_again(sync);
 }
 
 static void carry_out(anonset_sync *sync, const as_plan *plan)
@@ -499,8 +505,8 @@ static void carry_out(anonset_sync *sync, const as_plan *plan)
     sync->resuming = plan->action == AS_RESUME;
     switch (plan->action) {
     case AS_STOP:
-        if (plan->outcome == ANONSET_UP_TO_DATE && is_to_be_proven(sync))
-            prove_again(sync);
+        if (plan->outcome == ANONSET_UP_TO_DATE && is_to_be_looked_at(sync))
+            look_again(sync);
         else
             stop(sync, plan->outcome);
         return;

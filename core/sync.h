@@ -76,6 +76,7 @@ typedef struct as_ready {
 struct anonset_sync {
     anonset_store *store;
     anonset_sync_options options;
+    anonset_trusted *trusted; /* options.trusted_n, ours */
     as_digest *digest;
     as_tagger tagger;
     as_sector sector;
@@ -204,8 +205,14 @@ anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snaps
 struct as_findings;
 void as_finish_ask(anonset_sync *sync);
 bool as_finish_advance(anonset_sync *sync);
-/* Looks whether the finalized set, which is the target, can be proven now. */
-void as_finish_prove(anonset_sync *sync);
+/* The finalized set is the target, and is only looked at. */
+bool as_finish_is_again(const anonset_sync *sync);
+/* Puts the finalized set, which is the target, to the gate once more. */
+void as_finish_look_again(anonset_sync *sync);
+/* The coins held, or about to be, are false by what `format` says: compares the finalized ones with
+ * the server's, once, or else drops the pending ones and ends the group. */
+void as_finish_refuse(anonset_sync *sync, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Ends the group by what was found out, or begins what follows from a refusal. */
 void as_finish_conclude(anonset_sync *sync, const struct as_findings *found);
 

@@ -375,6 +375,14 @@ typedef enum anonset_on_reorg {
     ANONSET_REORG_KEEP,       /* change nothing; REORG_DETECTED */
 } anonset_on_reorg;
 
+/* A log digest that the caller knows to be right: shipped with the wallet, or told by another one
+ * (status --json shows it). */
+typedef struct anonset_trusted {
+    uint32_t group; /* 1 or more */
+    uint32_t size;  /* coins, oldest first, that the digest is of; 1 or more */
+    uint8_t digest[ANONSET_HASH_BYTES];
+} anonset_trusted;
+
 typedef struct anonset_sync_options {
     size_t size;               /* sizeof(anonset_sync_options) */
     uint32_t group;            /* 1 or more; 0: every group, 1 to the server's newest */
@@ -392,6 +400,10 @@ typedef struct anonset_sync_options {
                                   size, also one that is up to date but at level COUNT. Whoever
                                   answers learns nothing of the wallet but that it asks. Default
                                   false */
+    const anonset_trusted *trusted; /* copied. A set that passes through one of these sizes with
+                                       another digest is refused, GATE_REFUSED: a download as soon
+                                       as it shows, a set that is up to date as well */
+    size_t trusted_n;
     void (*on_result)(void *context, const anonset_result *result);       /* once a group */
     void (*on_progress)(void *context, const anonset_progress *progress); /* once a commit */
     void *context;

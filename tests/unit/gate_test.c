@@ -357,3 +357,114 @@ Test(gate, plans_anew_when_the_set_is_cleared_while_heights_are_asked_for)
     cr_assert_gt(r.lies, 0);
     expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
 }
+
+/* ---- Trusted checkpoints ------------------------------------------------------------------ */
+
+static anonset_trusted trusted[2];
+
+/* A checkpoint of the chain's first `size` coins; `false_bit` makes it another set's. */
+static void trust(uint32_t size, bool false_bit)
+{
+    as_digest *digest;
+    cr_assert_eq(as_digest_new(&digest, NULL), ANONSET_OK);
+    trusted[0] = (anonset_trusted){.group = 2, .size = 1}; /* another group's says nothing */
+    trusted[1] = (anonset_trusted){.group = 1, .size = size};
+    for (uint32_t i = 0; i < size; i++) {
+        anonset_coin coin;
+        uint8_t bytes[TW_COIN_BYTES];
+        tw_coin(&coin, bytes, r.chain->coin[i], &r.chain->coin_tx[i]);
+        cr_assert_eq(as_digest_coin(digest, trusted[1].digest, trusted[1].digest, &coin),
+                     ANONSET_OK);
+    }
+    as_digest_free(digest);
+    trusted[1].digest[5] ^= false_bit;
+    r.options.trusted = trusted;
+    r.options.trusted_n = 2;
+}
+
+Test(gate, takes_what_agrees_with_a_trusted_checkpoint)
+{
+    for (uint32_t size = 1; size <= r.chain->meta.size; size++) {
+        trust(size, false);
+        sync_again();
+        rig_expect_whole();
+        sync_again();
+        cr_assert_eq(r.result.outcome, ANONSET_UP_TO_DATE);
+        cr_assert_eq(anonset_store_clear(r.store, 1, NULL), ANONSET_OK);
+    }
+    trust(r.chain->meta.size, false);
+    trusted[1].size = r.chain->meta.size + 5; /* not reached yet */
+    trusted[1].digest[0] ^= 1;
+    sync_again();
+    rig_expect_whole();
+}
+
+Test(gate, refuses_a_first_sync_that_contradicts_a_trusted_checkpoint)
+{
+    for (uint32_t size = 1; size <= r.chain->meta.size; size++) {
+        trust(size, true);
+        sync_again();
+        cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+        cr_assert(strstr(r.result.error.text, "checkpoint"), "%s", r.result.error.text);
+        cr_assert_not(r.result.state.has_finalized || r.result.state.has_pending);
+        cr_assert_leq(r.result.fetched, size, "it was downloaded on to its end");
+    }
+}
+
+Test(gate, refuses_a_set_that_is_up_to_date_but_contradicts_one)
+{
+    rig_run();
+    rig_expect_whole();
+    trust(7, true);
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+    cr_assert(r.result.state.has_finalized, "it is kept");
+    grow(1);
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+    cr_assert_not(r.result.state.has_pending);
+}
+
+/* The coins of a download that an earlier run began, without the checkpoint, are looked at too. */
+Test(gate, refuses_pending_coins_that_contradict_one)
+{
+    rig_end();
+    rig_begin();
+    anonset_state state = {.count = 0};
+    while (state.count < 6 && rig_turn() != ANONSET_STEP_DONE)
+        cr_assert_eq(anonset_store_state(r.store, &state, 1, NULL), ANONSET_OK);
+    trust(4, true);
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_GATE_REFUSED);
+    cr_assert_not(r.result.state.has_pending);
+}
+
+Test(gate, repairs_a_finalized_coin_that_a_trusted_checkpoint_shows_to_be_false)
+{
+    grown = tw_grow(&r.world, r.chain, 2);
+    trust(5, false);
+    size_t n = r.options.trusted_n;
+    r.options.trusted_n = 0;
+    r.options.proof_budget = 0;
+    r.lie = bring_forward;
+    sync_again();
+    cr_assert_arr_neq(r.result.state.digest, r.chain->digest, ANONSET_HASH_BYTES);
+    r.lie = NULL;
+    r.options.trusted_n = n;
+    r.chain = tw_grow(&r.world, r.chain, 1);
+    sync_again();
+    rig_expect_whole();
+    cr_assert_gt(r.result.replaced, 0);
+}
+
+Test(gate, refuses_checkpoints_without_a_group_or_a_size)
+{
+    anonset_sync *none = NULL;
+    trust(3, false);
+    trusted[0].group = 0;
+    cr_assert_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
+    trusted[0] = (anonset_trusted){.group = 1};
+    cr_assert_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
+    r.options.trusted = NULL;
+    cr_assert_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
+}
