@@ -15,6 +15,10 @@ static anonset_step hand_out(anonset_sync *sync, anonset_request *request,
         memcpy(request->block_hash, sync->block_hash, sizeof request->block_hash);
         sync->asked++;
     }
+    if (kind == ANONSET_REQUEST_HEIGHT) {
+        memcpy(request->tx_hash, sync->tx_hash, sizeof request->tx_hash);
+        sync->heights_asked++;
+    }
     sync->outstanding[sync->n++] = *request;
     return ANONSET_STEP_SEND;
 }
@@ -30,6 +34,7 @@ static void commit(anonset_sync *sync)
         len = sizeof sync->serialized - 1;
     memcpy(sync->serialized, sync->coin.serialized, len);
     sync->serialized[len] = '\0';
+    memcpy(sync->tx_hash, sync->coin.tx_hash, sizeof sync->tx_hash);
     sync->commits++;
     sync->fed = false;
 }
@@ -52,8 +57,10 @@ anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request)
         return hand_out(sync, request, ANONSET_REQUEST_SECTOR);
     if (sync->fed)
         commit(sync);
-    return sync->commits == sync->sectors && sync->meta_told ? ANONSET_STEP_DONE
-                                                             : ANONSET_STEP_WAIT;
+    bool all = sync->commits == sync->sectors && sync->meta_told;
+    if (all && sync->heights_asked < sync->heights)
+        return hand_out(sync, request, ANONSET_REQUEST_HEIGHT);
+    return all && sync->heights_told == sync->heights ? ANONSET_STEP_DONE : ANONSET_STEP_WAIT;
 }
 
 anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anonset_detail *detail)
@@ -73,6 +80,9 @@ anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anons
     } else if (answer->kind == ANONSET_ANSWER_COINS && answer->n > 0) {
         sync->coin = answer->coins[0];
         sync->fed = true;
+    } else if (answer->kind == ANONSET_ANSWER_NUMBER) {
+        sync->height = answer->number;
+        sync->heights_told++;
     } else {
         sync->aborted = true;
         sync->why.code = ANONSET_SERVER;
@@ -94,6 +104,7 @@ void anonset_sync_reconnect(anonset_sync *sync, bool timed_out)
     sync->n = 0;
     sync->meta_asked = sync->meta_told = sync->fed = false;
     sync->asked = (uint32_t)sync->commits;
+    sync->heights_asked = sync->heights_told;
 }
 
 void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why)

@@ -1,7 +1,8 @@
 /*
  * A sync without a store, for tests of the transport alone: it asks for the meta, then for
- * `sectors` sectors of one coin, each next one before it "commits" the last, and keeps count of all
- * that the transport does to it. It stands in for core/sync.c; a test program links one of the two.
+ * `sectors` sectors of one coin, each next one before it "commits" the last, then `heights` times
+ * for the height of the last coin's transaction, and keeps count of all that the transport does to
+ * it. It stands in for core/sync.c; a test program links one of the two.
  */
 #ifndef FAKE_SYNC_H
 #define FAKE_SYNC_H
@@ -13,7 +14,8 @@
 
 struct anonset_sync {
     uint32_t sectors;
-    uint32_t coins;                   /* a sector; 0 counts as 1 */
+    uint32_t coins; /* a sector; 0 counts as 1 */
+    uint32_t heights;
     void (*on_commit)(void *context); /* inside of step, while a commit would run */
     void *context;
 
@@ -24,6 +26,7 @@ struct anonset_sync {
     bool aborted;
     anonset_detail why; /* of the abort */
     bool cancelled_seen;
+    uint32_t height;     /* told last */
     char serialized[16]; /* of the newest coin fed, as it read at its commit */
 
     /* Its own. */
@@ -32,8 +35,9 @@ struct anonset_sync {
     size_t n;
     uint32_t last_id;
     uint32_t asked; /* sectors handed out since the last meta, the committed ones included */
+    uint32_t heights_asked, heights_told;
     bool meta_asked, meta_told, fed;
-    uint8_t block_hash[ANONSET_HASH_BYTES];
+    uint8_t block_hash[ANONSET_HASH_BYTES], tx_hash[ANONSET_HASH_BYTES];
     anonset_coin coin;
 };
 
