@@ -59,10 +59,23 @@ static bool take_word(bool *first, const char *value, const char *word, const ch
     return *first || strcmp(value, other) == 0;
 }
 
+/* GROUP:SIZE:DIGEST, the digest as status --json writes it. */
+static const char *take_checkpoint(struct args *args, const char *value)
+{
+    anonset_trusted *to = &args->checkpoints[args->checkpoint_n];
+
+    if (args->checkpoint_n == ARGS_CHECKPOINTS_MAX)
+        return "no more than 64 checkpoints";
+    if (!text_read_checkpoint(to, value))
+        return "GROUP:SIZE:DIGEST, two numbers from 1 on and 64 hexadecimal digits";
+    args->checkpoint_n++;
+    return NULL;
+}
+
 /* Returns NULL, or what the value should have been. */
 static const char *take_value(struct args *args, enum args_id id, const char *value)
 {
-    bool newest;
+    bool newest, count;
 
     switch (id) {
     case ARGS_GROUP:
@@ -83,6 +96,13 @@ static const char *take_value(struct args *args, enum args_id id, const char *va
         return text_number(&args->proof_budget, value, 0, UINT32_MAX)
                    ? NULL
                    : "a number from 0 to 4294967295";
+    case ARGS_CHECKPOINT:
+        return take_checkpoint(args, value);
+    case ARGS_GATE:
+        if (!take_word(&count, value, "count", "set-hash"))
+            return "count or set-hash";
+        args->gate = count ? ANONSET_GATE_COUNT : ANONSET_GATE_SET_HASH;
+        return NULL;
     case ARGS_AFTER:
         args->has_after = true;
         return text_read_hash(args->after, value) ? NULL

@@ -20,6 +20,8 @@ enum args_id {
     ARGS_ON_REORG,
     ARGS_PROOF_BUDGET,
     ARGS_PROVE,
+    ARGS_CHECKPOINT,
+    ARGS_GATE,
     ARGS_TLS_PIN,
     ARGS_TLS_INSECURE,
     ARGS_RPC_COOKIE,
@@ -37,7 +39,8 @@ struct option_row {
     const char *help;  /* lines for --help, separated by line ends */
 };
 
-#define ARGS_OPTIONS_MAX 20 /* of one command */
+#define ARGS_OPTIONS_MAX     20 /* of one command */
+#define ARGS_CHECKPOINTS_MAX 64
 
 #define ARGS_ROW_DB                                                                                \
     {                                                                                              \
@@ -65,6 +68,9 @@ struct args {
     uint32_t retries;
     uint32_t proof_budget;
     anonset_order order;
+    anonset_gate gate; /* --gate; NONE: not given */
+    anonset_trusted checkpoints[ARGS_CHECKPOINTS_MAX];
+    uint32_t checkpoint_n;
     uint8_t after[ANONSET_HASH_BYTES];
     bool has_after;
     bool has_retries;

@@ -58,7 +58,8 @@ static int export_group(anonset_store *store, const struct args *args)
 {
     anonset_snapshot *snapshot = NULL;
     anonset_detail detail = {0};
-    anonset_code code = anonset_snapshot_open(&snapshot, store, args->group, &detail);
+    anonset_code code =
+        anonset_snapshot_open_gated(&snapshot, store, args->group, args->gate, &detail);
     uint32_t from;
     int end;
 
@@ -68,6 +69,13 @@ static int export_group(anonset_store *store, const struct args *args)
                 "  next: run `anonset sync` for it until it ends with 0\n",
                 args->group, args->db);
         return EXITS_KEPT;
+    }
+    if (code == ANONSET_UNPROVEN) {
+        fprintf(stderr,
+                "anonset: group %u: the set in %s is below the level that --gate asks for\n"
+                "  next: sync with --prove, then export again\n",
+                args->group, args->db);
+        return exits_of_code(code);
     }
     if (code != ANONSET_OK) {
         tell_store(stderr, "read the set from", args, &detail);
@@ -117,6 +125,9 @@ static const struct option_row options[] = {
     {ARGS_ORDER, "order", "newest|oldest",
      "newest: newest coin first, as the server numbers them (the default).\n"
      "oldest: oldest first; coins of later syncs then come at the end."},
+    {ARGS_GATE, "gate", "count|set-hash",
+     "Print nothing, and exit with 4, where the set is at a lower gate level:\n"
+     "set-hash asks that its coins were proven to match the set hash."},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
 };
@@ -124,7 +135,8 @@ static const struct option_row options[] = {
 const struct command cmd_export = {
     .name = "export",
     .summary = "print the coins of a whole set, one a line",
-    .usage = "--db PATH --group N [--after BLOCKHASH_B64] [--order newest|oldest]",
+    .usage = "--db PATH --group N [--after BLOCKHASH_B64] [--order newest|oldest]\n"
+             "           [--gate count|set-hash]",
     .options = options,
     .notes = "Each line is a JSON array [\"serialized\",\"txHash\",\"context\"], base64, as the "
              "server sent\n"

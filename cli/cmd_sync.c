@@ -203,6 +203,8 @@ static anonset_code drive(struct run *run, anonset_store *store, anonset_client 
     options.on_reorg = run->args->follow ? ANONSET_REORG_FOLLOW : ANONSET_REORG_KEEP;
     options.proof_budget = run->args->proof_budget;
     options.prove = run->args->prove;
+    options.trusted = run->args->checkpoints;
+    options.trusted_n = run->args->checkpoint_n;
     options.on_result = on_result;
     options.on_progress = on_progress;
     options.context = run;
@@ -302,6 +304,10 @@ static const struct option_row options[] = {
      "Where that does not suffice, ask the server for the heights of\n"
      "transactions at open block boundaries: proves a set of any size, also\n"
      "one that is up to date but was not proven."},
+    {ARGS_CHECKPOINT, "checkpoint", "GROUP:SIZE:DIGEST",
+     "Refuse a set whose first SIZE coins have another digest than this one,\n"
+     "64 hexadecimal digits as status --json of another wallet shows them.\n"
+     "May be given up to 64 times."},
     {ARGS_TLS_PIN, "tls-pin", "PIN",
      "sha256//BASE64 of the public key that an ssl:// or https:// server must\n"
      "have; certificate authorities are then not asked. Right for servers\n"

@@ -19,6 +19,8 @@ static void print_json(json *j, const anonset_verdict *verdict, const char *erro
     json_bool(j, "sound", verdict->sound);
     json_number(j, "coins", verdict->coins);
     json_hex(j, "digest", verdict->digest);
+    json_number(j, "proven", verdict->proven);
+    json_number(j, "rederived", verdict->rederived);
     if (verdict->sound) {
         json_null(j, "damaged_from");
         json_null(j, "damaged_to");
@@ -32,13 +34,16 @@ static void print_json(json *j, const anonset_verdict *verdict, const char *erro
 
 static void print_verdict(const anonset_verdict *verdict)
 {
-    char coins[TEXT_COUNT], digest[TEXT_HEX_HASH];
+    char coins[TEXT_COUNT], proven[TEXT_COUNT], digest[TEXT_HEX_HASH];
 
     text_hex_hash(digest, verdict->digest);
     printf("group %u: %s, %s coins read\n", verdict->group, verdict->sound ? "sound" : "DAMAGED",
            text_count(coins, verdict->coins));
     if (verdict->sound)
         printf("  digest %s\n", digest);
+    if (verdict->sound && verdict->proven)
+        printf("  set hash proven for %s coins, recomputed for %s\n",
+               text_count(proven, verdict->proven), text_count(coins, verdict->rederived));
 }
 
 static void tell_damage(const struct args *args, const anonset_verdict *verdict,

@@ -8,7 +8,9 @@ static const struct {
     {EXITS_INTERNAL, "internal error, out of memory, or the output could not be written"},
     {EXITS_USAGE, "usage: an option is wrong or missing; nothing was done"},
     {EXITS_NETWORK, "server or network; what was downloaded is kept, run it again"},
-    {EXITS_INTEGRITY, "integrity: the server's data was refused, the finalized set is untouched"},
+    {EXITS_INTEGRITY,
+     "integrity: the server's data was refused, the finalized set is untouched; or the set is "
+     "at a lower gate level than asked for"},
     {EXITS_KEPT, "kept the stored set: server behind, reorganization, no such group or block"},
     {EXITS_STORE, "the store is missing, damaged, or cannot be read or written"},
     {EXITS_BUSY, "another process is writing to the store; run it again"},
@@ -28,6 +30,7 @@ int exits_of_code(anonset_code code)
     case ANONSET_BAD_ANSWER:
         return EXITS_NETWORK;
     case ANONSET_WRONG_NETWORK:
+    case ANONSET_UNPROVEN:
         return EXITS_INTEGRITY;
     case ANONSET_CANCELLED:
         return EXITS_CANCELLED;

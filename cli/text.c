@@ -88,6 +88,47 @@ bool text_read_hash(uint8_t out[ANONSET_HASH_BYTES], const char *text)
     return true;
 }
 
+/* The number in front of a colon, and *text behind it. */
+static bool read_number(uint32_t *out, const char **text)
+{
+    char number[TEXT_COUNT];
+    size_t n = strcspn(*text, ":");
+
+    if ((*text)[n] != ':' || n >= sizeof number)
+        return false;
+    memcpy(number, *text, n);
+    number[n] = '\0';
+    *text += n + 1;
+    return text_number(out, number, 1, UINT32_MAX);
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *at = c ? strchr(digits, c) : NULL;
+
+    if (!at)
+        return -1;
+    return at - digits < 16 ? (int)(at - digits) : (int)(at - digits) - 6;
+}
+
+bool text_read_checkpoint(anonset_trusted *out, const char *text)
+{
+    anonset_trusted read;
+
+    if (!read_number(&read.group, &text) || !read_number(&read.size, &text) ||
+        strlen(text) != TEXT_HEX_HASH - 1)
+        return false;
+    for (size_t i = 0; i < ANONSET_HASH_BYTES; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        read.digest[i] = (uint8_t)(high << 4 | low);
+    }
+    *out = read;
+    return true;
+}
+
 void text_base64_hash(char out[TEXT_BASE64_HASH], const uint8_t *hash)
 {
     out[encode(out, hash, ANONSET_HASH_BYTES)] = '\0';

@@ -27,6 +27,9 @@ const char *text_count(char out[TEXT_COUNT], uint64_t n);
 /* 1234567 as "1.2 MB". */
 const char *text_bytes(char out[TEXT_COUNT], uint64_t n);
 
+/* Reads GROUP:SIZE:DIGEST, the digest in hexadecimal. */
+bool text_read_checkpoint(anonset_trusted *out, const char *text);
+
 /* 3723 seconds as "1:02:03"; below an hour "2:03". */
 const char *text_seconds(char out[TEXT_COUNT], uint64_t seconds);
 

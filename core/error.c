@@ -43,6 +43,8 @@ const char *anonset_strerror(anonset_code code)
         return "the server's answer breaks the protocol";
     case ANONSET_CANCELLED:
         return "cancelled";
+    case ANONSET_UNPROVEN:
+        return "the set is at a lower gate level than was asked for";
     case ANONSET_UNSUPPORTED:
         return "not supported by this build";
     case ANONSET_INTERNAL:

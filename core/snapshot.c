@@ -15,13 +15,34 @@ struct anonset_snapshot {
     anonset_run run;   /* n == 0: none read */
 };
 
+static anonset_code check_level(const anonset_state *state, uint32_t group, anonset_gate least,
+                                anonset_detail *detail)
+{
+    if (!state->has_finalized)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "group %u has no finalized set: sync it first",
+                       (unsigned)group);
+    if (state->gate < least)
+        return as_fail(detail, ANONSET_UNPROVEN, 0,
+                       "group %u: the set is at gate level %u, and %u was asked for: sync with "
+                       "`prove`, or a larger budget",
+                       (unsigned)group, (unsigned)state->gate, (unsigned)least);
+    return ANONSET_OK;
+}
+
 anonset_code anonset_snapshot_open(anonset_snapshot **snapshot, anonset_store *store,
                                    uint32_t group, anonset_detail *detail)
 {
+    return anonset_snapshot_open_gated(snapshot, store, group, ANONSET_GATE_NONE, detail);
+}
+
+anonset_code anonset_snapshot_open_gated(anonset_snapshot **snapshot, anonset_store *store,
+                                         uint32_t group, anonset_gate least, anonset_detail *detail)
+{
     anonset_code code;
     anonset_snapshot *made;
-    if (!snapshot || !store || group == 0)
-        return as_fail(detail, ANONSET_INVALID, 0, "anonset_snapshot_open: NULL or group 0");
+    if (!snapshot || !store || group == 0 || least > ANONSET_GATE_SET_HASH)
+        return as_fail(detail, ANONSET_INVALID, 0,
+                       "anonset_snapshot_open: NULL, group 0 or no such level");
     made = calloc(1, sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a snapshot");
@@ -32,10 +53,10 @@ anonset_code anonset_snapshot_open(anonset_snapshot **snapshot, anonset_store *s
         free(made);
         return code;
     }
-    if (!made->state.has_finalized) {
+    code = check_level(&made->state, group, least, detail);
+    if (code != ANONSET_OK) {
         anonset_snapshot_close(made);
-        return as_fail(detail, ANONSET_NOT_FOUND, 0, "group %u has no finalized set: sync it first",
-                       (unsigned)group);
+        return code;
     }
     made->state.has_pending = false;
     made->state.target = (anonset_meta){.size = 0};

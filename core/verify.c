@@ -2,6 +2,7 @@
 #include "core/detail.h"
 #include "core/digest.h"
 #include "core/ledger.h"
+#include "core/rederive.h"
 #include "core/run.h"
 #include "core/store.h"
 
@@ -119,6 +120,28 @@ static anonset_code walk_finalized(struct walk *walk, const anonset_state *state
     return code;
 }
 
+/* The digests agree, so what is found broken here was never right. */
+static anonset_code walk_set_hashes(struct walk *walk)
+{
+    static const atomic_bool never;
+    as_chain_source source = {.backend = walk->backend,
+                              .snapshot = walk->snapshot,
+                              .digest = walk->digest,
+                              .cancelled = &never};
+    anonset_verdict *verdict = walk->verdict;
+    as_links links;
+    anonset_code code = as_rederive(&links, &source, verdict->group == 1, walk->detail);
+    if (code != ANONSET_OK)
+        return code;
+    verdict->proven = links.proven;
+    verdict->rederived = links.rederived;
+    if (links.broken) {
+        walk->good = links.from;
+        damage(walk, links.to, "stored coins do not lead to the set hash that they are said to");
+    }
+    return ANONSET_OK;
+}
+
 /* The pending coins follow those below `base`. */
 static anonset_code walk_pending(struct walk *walk, const anonset_state *state)
 {
@@ -207,6 +230,8 @@ static anonset_code walk_views(struct walk *walk, const struct views *views)
     walk->snapshot = views->finalized;
     if (state->has_finalized)
         code = walk_finalized(walk, state);
+    if (code == ANONSET_OK && state->has_finalized && walk->verdict->sound)
+        code = walk_set_hashes(walk);
     memcpy(walk->verdict->digest, walk->now, ANONSET_HASH_BYTES);
     if (code != ANONSET_OK || !walk->verdict->sound || !state->has_pending)
         return code;

@@ -89,7 +89,8 @@ static void write_params(char *out, size_t cap, const anonset_request *request,
         break;
     case ANONSET_REQUEST_HEIGHT:
         write_txid(txid, request->tx_hash);
-        n = snprintf(out, cap, "\"%s\",true", txid);
+        /* Older nodes read a number there and nothing else, electrumx a boolean. */
+        n = snprintf(out, cap, "\"%s\",%s", txid, dialect == ANONSET_FIROD ? "1" : "true");
         break;
     }
     (void)n; /* three numbers of ten digits and a hash always fit */

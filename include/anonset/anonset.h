@@ -67,7 +67,8 @@ typedef enum anonset_code {
     ANONSET_BAD_ANSWER,    /* the server's answer breaks the protocol or a limit */
     ANONSET_CANCELLED,     /* anonset_sync_cancel was called; everything committed is kept */
     ANONSET_UNSUPPORTED,   /* this build or backend has no such thing */
-    ANONSET_INTERNAL       /* a self-check failed: a bug in anonset, please report it */
+    ANONSET_INTERNAL,      /* a self-check failed: a bug in anonset, please report it */
+    ANONSET_UNPROVEN       /* the set is at a lower gate level than was asked for */
 } anonset_code;
 
 /* What failed, where, and what to do. Owned by the caller; plain data, nothing to free. */
@@ -213,11 +214,15 @@ typedef struct anonset_verdict {
                                            [from, to); to == from: in the records, not the coins */
     uint8_t digest[ANONSET_HASH_BYTES]; /* as recomputed from the finalized coins; without a
                                            finalized set from the pending ones */
+    uint32_t proven;    /* coins below the newest state at gate level SET_HASH; 0: none is */
+    uint32_t rederived; /* of those, coins whose chain of set hashes was recomputed now. The others
+                           lie where heights told the blocks apart: their digest agrees */
 } anonset_verdict;
 
 /*
  * Reads every stored coin of `group`, finalized and pending, and recomputes the log digest at each
- * checkpoint and at the end, all of one state of the store (BUSY: commits come too fast for that).
+ * checkpoint and at the end, and the chain of set hashes where it was proven, all of one state of
+ * the store (BUSY: commits come too fast for that).
  * Memory does not grow with the set.
  * OK with verdict->sound set either way; the detail says what disagrees when it is not sound.
  * NOT_FOUND: nothing is stored of the group. IO, NO_MEMORY.
@@ -245,6 +250,15 @@ typedef enum anonset_order {
  */
 ANONSET_API anonset_code anonset_snapshot_open(anonset_snapshot **snapshot, anonset_store *store,
                                                uint32_t group, anonset_detail *detail);
+
+/*
+ * The same, and the set must be at level `least` or above: a wallet that spends only on sets whose
+ * set hash is proven asks for ANONSET_GATE_SET_HASH. UNPROVEN: it is below; sync more often, with a
+ * larger proof_budget, or with `prove`.
+ */
+ANONSET_API anonset_code anonset_snapshot_open_gated(anonset_snapshot **snapshot,
+                                                     anonset_store *store, uint32_t group,
+                                                     anonset_gate least, anonset_detail *detail);
 
 /* Ends a snapshot; NULL is allowed. Coins it handed out are gone. */
 ANONSET_API void anonset_snapshot_close(anonset_snapshot *snapshot);
@@ -419,7 +433,7 @@ typedef enum anonset_request_kind {
     ANONSET_REQUEST_NEWEST_GROUP, /* spark.getsparklatestcoinid [] */
     ANONSET_REQUEST_GENESIS,      /* electrumx server.features; firod getblockhash 0 */
     ANONSET_REQUEST_HEIGHT,       /* electrumx blockchain.transaction.get [txid, true]; firod
-                                     getrawtransaction [txid, true] (firod without -txindex answers
+                                     getrawtransaction [txid, 1] (firod without -txindex answers
                                      with an error) */
 } anonset_request_kind;
 

@@ -48,14 +48,21 @@ static bool read_txid(uint8_t *hash, const param *p)
     return true;
 }
 
+static bool is_verbose(const request *r)
+{
+    const param *p = &r->params[1];
+    return !p->is_string &&
+           (strcmp(p->value, "true") == 0 || (!by_electrumx(r) && strcmp(p->value, "1") == 0));
+}
+
 static bool read_request(const request *r, uint8_t *hash, reply *out)
 {
     if (!read_txid(hash, &r->params[0])) {
         fail(out, REPLY_ERROR, by_electrumx(r) ? 1 : -8, "parameter 1 is no transaction hash");
         return false;
     }
-    if (r->params[1].is_string || strcmp(r->params[1].value, "true") != 0) {
-        fail(out, REPLY_ERROR, by_electrumx(r) ? 1 : -3, "verbose must be true");
+    if (!is_verbose(r)) {
+        fail(out, REPLY_ERROR, by_electrumx(r) ? 1 : -3, "verbose is not asked for");
         return false;
     }
     return true;

@@ -5,6 +5,9 @@
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 
+#define DIGEST_TAIL "A00000000000000000000000000000000000000000000000000000000000000f"
+#define DIGEST      "1a00000000000000000000000000000000000000000000000000000000000F0f"
+
 static int nothing(const struct args *args)
 {
     (void)args;
@@ -21,6 +24,8 @@ static const struct option_row rows[] = {
     {ARGS_ON_REORG, "on-reorg", "follow|keep", "o"},
     {ARGS_PROOF_BUDGET, "proof-budget", "N", "b"},
     {ARGS_PROVE, "prove", NULL, "v"},
+    {ARGS_CHECKPOINT, "checkpoint", "GROUP:SIZE:DIGEST", "k"},
+    {ARGS_GATE, "gate", "count|set-hash", "g"},
     {ARGS_AFTER, "after", "B64", "a"},
     {ARGS_ORDER, "order", "newest|oldest", "o\nsecond line"},
     ARGS_ROW_HELP,
@@ -41,7 +46,7 @@ static struct args args;
 /* Parses "try --db x FIRST SECOND", where either may be NULL. */
 static int parse(const char *first, const char *second)
 {
-    static char name[] = "try", db[] = "--db", path[] = "x", a[64], b[64];
+    static char name[] = "try", db[] = "--db", path[] = "x", a[128], b[128];
     char *argv[] = {name, db, path, a, b, NULL};
     int argc = 3;
 
@@ -84,6 +89,18 @@ Test(cli_args, values_are_taken)
     cr_expect_eq(args.order, ANONSET_OLDEST_FIRST);
     cr_expect_eq(parse("--on-reorg", "keep"), ARGS_GO);
     cr_expect_not(args.follow);
+    cr_expect_eq(parse("--proof-budget", "0"), ARGS_GO);
+    cr_expect_eq(args.proof_budget, 0);
+    cr_expect_eq(parse("--prove", "--gate=set-hash"), ARGS_GO);
+    cr_expect_eq(args.proof_budget, ANONSET_PROOF_BUDGET_DEFAULT);
+    cr_expect(args.prove);
+    cr_expect_eq(args.gate, ANONSET_GATE_SET_HASH);
+    cr_expect_eq(parse("--checkpoint=1:7:" DIGEST, "--checkpoint=2:4000000000:" DIGEST), ARGS_GO);
+    cr_expect_eq(args.checkpoint_n, 2);
+    cr_expect_eq(args.checkpoints[1].group, 2);
+    cr_expect_eq(args.checkpoints[1].size, 4000000000u);
+    cr_expect_eq(args.checkpoints[1].digest[0], 0x1a);
+    cr_expect_eq(args.checkpoints[1].digest[31], 0x0f);
     cr_expect_eq(parse("--after", "GvENal0520uya8PPLCoF8FixuIj3XCxMPkjNeL2OQSI="), ARGS_GO);
     cr_expect(args.has_after);
     cr_expect_eq(args.after[0], 0x1a);
@@ -105,6 +122,13 @@ Test(cli_args, wrong_lines_are_usage_errors_and_say_why, .init = cr_redirect_std
         {"--retries", "-1"},
         {"--on-reorg", "maybe"},
         {"--proof-budget", "-1"},
+        {"--checkpoint", "1:7"},
+        {"--checkpoint", "0:7:" DIGEST},
+        {"--checkpoint", "1:0:" DIGEST},
+        {"--checkpoint", "1:7:" DIGEST "0"},
+        {"--checkpoint", "1:7:g" DIGEST_TAIL},
+        {"--checkpoint", "123456789012345678901234567890123:7:" DIGEST},
+        {"--gate", "none"},
         {"--proof-budget", "4294967296"},
         {"--after", "AAAA"},
         {"--order", "new"},

@@ -468,3 +468,79 @@ Test(gate, refuses_checkpoints_without_a_group_or_a_size)
     r.options.trusted = NULL;
     cr_assert_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
 }
+
+/* ---- Verify ------------------------------------------------------------------------------- */
+
+Test(gate, verify_recomputes_the_set_hashes_that_were_proven)
+{
+    anonset_verdict verdict;
+    for (uint32_t i = 0; i < 4; i++) {
+        sync_again();
+        expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+        grow(2);
+    }
+    r.options.proof_budget = 0;
+    uint32_t proven = r.result.state.finalized.size;
+    sync_again();
+    cr_assert_eq(anonset_store_verify(r.store, &verdict, 1, NULL), ANONSET_OK);
+    cr_assert(verdict.sound);
+    cr_assert_eq(verdict.proven, proven);
+    cr_assert_eq(verdict.rederived, proven);
+    cr_assert_eq(verdict.coins, r.chain->meta.size);
+}
+
+/* A store that says of a set hash that it was proven, and it cannot be. */
+Test(gate, verify_finds_a_set_hash_that_the_coins_do_not_lead_to)
+{
+    anonset_verdict verdict;
+    anonset_detail detail;
+    anonset_complete raise = {.group = 1, .gate = ANONSET_GATE_SET_HASH};
+    r.options.proof_budget = 0;
+    r.lie = lie_about_the_set_hash;
+    sync_again();
+    raise.target = r.result.state.finalized;
+    memcpy(raise.digest, r.result.state.digest, ANONSET_HASH_BYTES);
+    cr_assert_eq(as_backend_memory.mark_complete(r.store->handle, &raise, NULL), ANONSET_OK);
+    cr_assert_eq(anonset_store_verify(r.store, &verdict, 1, &detail), ANONSET_OK);
+    cr_assert_not(verdict.sound);
+    cr_assert_eq(verdict.damaged_to, r.chain->meta.size);
+    cr_assert(strstr(detail.text, "set hash"), "%s", detail.text);
+}
+
+Test(gate, verify_counts_what_heights_told_as_not_recomputed)
+{
+    anonset_verdict verdict;
+    begin_with_heights(0);
+    r.chain = tw_grow_wide(&r.world, r.chain, 8, 20);
+    sync_again();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    cr_assert_eq(anonset_store_verify(r.store, &verdict, 1, NULL), ANONSET_OK);
+    cr_assert(verdict.sound);
+    cr_assert_eq(verdict.proven, r.chain->meta.size);
+    cr_assert_eq(verdict.rederived, 0);
+}
+
+/* ---- Readers ------------------------------------------------------------------------------ */
+
+Test(gate, a_reader_may_ask_for_a_level)
+{
+    anonset_snapshot *snapshot = NULL;
+    anonset_detail detail;
+    r.options.proof_budget = 0;
+    sync_again();
+    cr_assert_eq(anonset_snapshot_open_gated(&snapshot, r.store, 1, ANONSET_GATE_SET_HASH, &detail),
+                 ANONSET_UNPROVEN);
+    cr_assert_eq(detail.code, ANONSET_UNPROVEN);
+    cr_assert_eq(anonset_snapshot_open_gated(&snapshot, r.store, 1, ANONSET_GATE_COUNT, NULL),
+                 ANONSET_OK);
+    anonset_snapshot_close(snapshot);
+    cr_assert_eq(anonset_snapshot_open_gated(&snapshot, r.store, 2, ANONSET_GATE_COUNT, NULL),
+                 ANONSET_NOT_FOUND);
+    cr_assert_eq(anonset_snapshot_open_gated(&snapshot, r.store, 1, (anonset_gate)3, NULL),
+                 ANONSET_INVALID);
+    r.options.prove = true;
+    sync_again();
+    cr_assert_eq(anonset_snapshot_open_gated(&snapshot, r.store, 1, ANONSET_GATE_SET_HASH, NULL),
+                 ANONSET_OK);
+    anonset_snapshot_close(snapshot);
+}

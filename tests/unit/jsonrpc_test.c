@@ -63,7 +63,7 @@ Test(jsonrpc, requests_of_every_kind)
          "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"blockchain.transaction.get\","
          "\"params\":[\"" TXID "\",true]}\n",
          "{\"jsonrpc\":\"1.0\",\"id\":7,\"method\":\"getrawtransaction\","
-         "\"params\":[\"" TXID "\",true]}"},
+         "\"params\":[\"" TXID "\",1]}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[ANONSET_REQUEST_TEXT];
