@@ -132,7 +132,37 @@ static anonset_outcome outcome_of(const anonset_sync *sync)
                                                              : ANONSET_FINALIZED;
 }
 
-void as_finish_conclude(anonset_sync *sync, const as_findings *found)
+/* The checkpoint that covered the rest is off the chain, or there was none to ask for. Without the
+ * bound, a server that takes back every checkpoint it accepted could go through all we have. */
+static void prove_anew(anonset_sync *sync)
+{
+    if (++sync->moves > AS_MOVES_MOST) {
+        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
+                    "the server took back again and again which blocks are on its chain; what is "
+                    "finalized was kept: sync again later, or ask another server");
+        return;
+    }
+    if (sync->floor.size > 0)
+        sync->floor_from = sync->floor.index + 1;
+    as_prove_begin(sync);
+}
+
+/* Compares what neither an accepted checkpoint nor the set hash covers. */
+static void cover(anonset_sync *sync)
+{
+    if (sync->close_pin == AS_REPLY_ACCEPTED)
+        as_prove_compare(sync, sync->floor.size);
+    else
+        prove_anew(sync);
+}
+
+static bool is_covered(const anonset_sync *sync)
+{
+    return sync->covered == 0 ||
+           (sync->close_pin == AS_REPLY_ACCEPTED && sync->covered <= sync->floor.size);
+}
+
+static void finalize(anonset_sync *sync, const as_findings *found)
 {
     uint32_t replaced = count_replaced(sync);
     anonset_outcome outcome = outcome_of(sync);
@@ -142,6 +172,16 @@ void as_finish_conclude(anonset_sync *sync, const as_findings *found)
     sync->result.replaced = replaced;
     sync->commits++;
     as_sync_end(sync, outcome, ANONSET_OK, "%s", "");
+}
+
+void as_finish_conclude(anonset_sync *sync, const as_findings *found)
+{
+    if (is_covered(sync) || !found->joined)
+        finalize(sync, found);
+    else if (found->proof == ANONSET_PROOF_FOUND)
+        as_prove_oldest_run(sync);
+    else
+        cover(sync);
 }
 
 /* Heights help where the search is not to the end, and there is a start to search from. */
@@ -178,21 +218,6 @@ static void leave_target(anonset_sync *sync)
         as_sync_moved(sync, "the chain changed while it was synced");
 }
 
-/* The checkpoint that covered the rest is off the chain, or there was none to ask for. Without the
- * bound, a server that takes back every checkpoint it accepted could go through all we have. */
-static void prove_anew(anonset_sync *sync)
-{
-    if (++sync->moves > AS_MOVES_MOST) {
-        as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_NETWORK,
-                    "the server took back again and again which blocks are on its chain; what is "
-                    "finalized was kept: sync again later, or ask another server");
-        return;
-    }
-    if (sync->floor.size > 0)
-        sync->floor_from = sync->floor.index + 1;
-    as_prove_begin(sync);
-}
-
 bool as_finish_advance(anonset_sync *sync)
 {
     if (is_awaited(sync))
@@ -203,14 +228,12 @@ bool as_finish_advance(anonset_sync *sync)
     }
     if (!is_target_still_there(sync)) {
         leave_target(sync);
-    } else if (sync->covered == 0 ||
-               (sync->close_pin == AS_REPLY_ACCEPTED && sync->covered <= sync->floor.size)) {
+    } else if (is_covered(sync) || !sync->hash_tried) {
+        sync->hash_tried = true;
         if (as_fetch_commit(sync, NULL, 0))
             pass_gate(sync, as_gate_look);
-    } else if (sync->close_pin == AS_REPLY_ACCEPTED) {
-        as_prove_compare(sync, sync->floor.size);
     } else {
-        prove_anew(sync);
+        cover(sync);
     }
     return true;
 }

@@ -14,6 +14,7 @@ typedef enum as_role {
     AS_ASK_SECTOR,        /* new coins, positions [lo, hi), and the one below with `overlap` */
     AS_ASK_FLOOR,         /* is the checkpoint `lo` of the candidates on the target's chain? */
     AS_ASK_COMPARE,       /* coins we hold, positions [lo, hi) */
+    AS_ASK_PROBE,         /* one coin we hold, at position lo: does it differ? */
     AS_ASK_HEIGHT,        /* of a transaction of the part `lo` */
     AS_ASK_CLOSE_META,    /* behind the last sector: is the meta still the target? */
     AS_ASK_CLOSE_CONTROL, /* behind the last sector: CONTROL again */

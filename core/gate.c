@@ -272,10 +272,14 @@ static anonset_code look(anonset_sync *sync, as_findings *found, void *snapshot,
         code = as_trusted_set(sync, &found->distrusted, snapshot);
     if (code != ANONSET_OK || !found->joined || found->repeat.found || found->distrusted > 0)
         return code;
-    if (is_reanchor(sync, state))
+    if (sync->hash_covers) {
+        found->proof = ANONSET_PROOF_FOUND;
+        found->level = ANONSET_GATE_SET_HASH;
+    } else if (is_reanchor(sync, state)) {
         found->level = state->gate;
-    else
+    } else {
         code = prove_set_hash(sync, found, snapshot);
+    }
     return code;
 }
 

@@ -4,6 +4,7 @@
  * coin. Decided from stored state and the server's answers alone, so that a kill forgets nothing.
  */
 #include "core/coin.h"
+#include "core/gate.h"
 #include "core/run.h"
 #include "core/sync.h"
 
@@ -177,23 +178,69 @@ bool as_prove_floor_advance(anonset_sync *sync)
         if (sync->candidates[i].reply == AS_REPLY_ACCEPTED)
             sync->floor = sync->candidates[i];
     sync->floor_from = sync->floor.index;
-    as_prove_compare(sync, sync->floor.size);
+    if (as_guess_is_worth_it(sync))
+        as_guess_begin(sync);
+    else
+        as_prove_compare(sync, sync->floor.size);
     return true;
 }
 
 /* ---- Comparison --------------------------------------------------------------------------- */
 
-void as_prove_compare(anonset_sync *sync, uint32_t from)
+static void compare(anonset_sync *sync, uint32_t from, uint32_t to)
 {
     sync->compare_from = sync->compare_next = from;
+    sync->compare_to = to;
     sync->phase = AS_PHASE_COMPARE;
+}
+
+void as_prove_compare(anonset_sync *sync, uint32_t from)
+{
+    sync->hash_covers = false;
+    compare(sync, from, sync->covered);
+}
+
+/* The coins below the first step up: the first block is among them. */
+static anonset_code oldest_run(anonset_sync *sync, uint32_t *n)
+{
+    const anonset_backend *backend = sync->store->backend;
+    uint8_t last[AS_COIN_BYTES];
+    bool up = false;
+    void *snapshot;
+    anonset_code code = as_gate_open(sync, &snapshot);
+    if (code != ANONSET_OK)
+        return code;
+    *n = 0;
+    while (*n < sync->base && !up && code == ANONSET_OK) {
+        anonset_run run;
+        code = as_run_read(&run, backend, snapshot, *n, &sync->result.error);
+        for (uint32_t i = *n - run.start; code == ANONSET_OK && i < run.n && !up; i++) {
+            up = *n > 0 && memcmp(run.coins[i].serialized, last, AS_COIN_BYTES) > 0;
+            memcpy(last, run.coins[i].serialized, AS_COIN_BYTES);
+            *n += !up;
+        }
+    }
+    backend->snapshot_close(snapshot);
+    return code;
+}
+
+void as_prove_oldest_run(anonset_sync *sync)
+{
+    uint32_t n = 0;
+    anonset_code code = oldest_run(sync, &n);
+    if (code != ANONSET_OK) {
+        as_fetch_store_failed(sync, code);
+        return;
+    }
+    sync->hash_covers = true;
+    compare(sync, 0, n < sync->covered ? n : sync->covered);
 }
 
 static void ask_compare(anonset_sync *sync)
 {
     uint32_t lo = sync->compare_next;
     uint32_t n = as_sector_size(&sync->sector);
-    uint32_t hi = sync->covered - lo > n ? lo + n : sync->covered;
+    uint32_t hi = sync->compare_to - lo > n ? lo + n : sync->compare_to;
     sync->compare_next = hi;
     as_sync_ask_range(sync, AS_ASK_COMPARE, lo, hi, false);
 }
@@ -214,24 +261,22 @@ static void compare_ready(anonset_sync *sync)
             as_fetch_begin_ready(sync);
     } else {
         as_sync_drop_ready(sync);
-        if (asked.hi == sync->covered)
-            sync->covered = sync->compare_from;
     }
 }
 
 bool as_prove_compare_advance(anonset_sync *sync)
 {
-    if (sync->covered <= sync->compare_from) {
-        as_fetch_begin_compared(sync);
-        return true;
-    }
     if (sync->ready.set) {
         compare_ready(sync);
         return true;
     }
-    if (sync->compare_next < sync->covered && !as_flight_has(&sync->flight, AS_ASK_COMPARE)) {
+    if (as_flight_has(&sync->flight, AS_ASK_COMPARE))
+        return false;
+    if (sync->compare_next < sync->compare_to) {
         ask_compare(sync);
         return true;
     }
-    return false;
+    sync->covered = sync->hash_covers ? 0 : sync->compare_from;
+    as_fetch_begin_compared(sync);
+    return true;
 }

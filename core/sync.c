@@ -402,6 +402,7 @@ static void begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uin
     memcpy(sync->digest_held, held == 0 ? zero : digest, ANONSET_HASH_BYTES);
     sync->floor_from = 0;
     sync->floor = (as_candidate){.size = 0};
+    sync->hash_tried = sync->hash_covers = false;
     if (base > 0 && base == sync->local.finalized.size && sync->local.finalized.has_set_hash) {
         sync->floor.size = sync->local.finalized.size;
         memcpy(sync->floor.block_hash, sync->local.finalized.block_hash, ANONSET_HASH_BYTES);
@@ -576,6 +577,8 @@ static bool advance(anonset_sync *sync)
         return as_fetch_continuity_advance(sync);
     case AS_PHASE_FLOOR:
         return as_prove_floor_advance(sync);
+    case AS_PHASE_GUESS:
+        return as_guess_advance(sync);
     case AS_PHASE_COMPARE:
         return as_prove_compare_advance(sync);
     case AS_PHASE_DOWNLOAD:

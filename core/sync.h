@@ -5,13 +5,14 @@
  *     feed.c    taking answers
  *     fetch.c   continuity check, download, commits
  *     prove.c   that the finalized coins below `base` are on the target's chain
+ *     guess.c   where the histories part, if a set hash can prove the guess
  *     finish.c  behind the last sector: the closing questions, the gate, mark_complete
  *     gate.c    what can be said of the coins before they are finalized
  *     heights.c the heights of transactions, where the gate cannot tell the blocks apart
  *
  *     NEWEST -> META -> plan -> CONTINUITY -> DOWNLOAD -> CLOSE -> gate -> HEIGHTS -> result
- *                         |          |  no        ^         |  refused
- *                         +------> FLOOR -> COMPARE <-------+
+ *                         |          |  no        ^         |  refused, or not covered
+ *                         +-> FLOOR -> GUESS -> COMPARE <---+
  *
  * Every function named *_advance does one thing and returns true, or returns false where an answer
  * is needed first.
@@ -34,6 +35,7 @@ typedef enum as_phase {
     AS_PHASE_META,
     AS_PHASE_CONTINUITY,
     AS_PHASE_FLOOR,
+    AS_PHASE_GUESS,
     AS_PHASE_COMPARE,
     AS_PHASE_DOWNLOAD,
     AS_PHASE_CLOSE,
@@ -63,6 +65,15 @@ typedef struct as_candidate {
     uint32_t index; /* of the checkpoint, newest first */
     as_reply reply;
 } as_candidate;
+
+/* How many coins are asked for at once where a difference is guessed. */
+#define AS_GUESS_FLIGHT 16u
+
+typedef struct as_guess {
+    uint32_t low, high; /* the first difference is guessed to be at a position in between */
+    uint32_t lowest;    /* that differs, of those asked for in this flight */
+    uint32_t asked;
+} as_guess;
 
 /* Coins that were fed and not used yet, by position, oldest first. */
 typedef struct as_ready {
@@ -114,13 +125,16 @@ struct anonset_sync {
 
     /* what is proven of the finalized coins below base: [covered, base) was compared with the
      * target, and nothing below covered differs if the checkpoint `floor` is on its chain. A
-     * comparison goes up from compare_from to the `covered` of before, so that it ends at the
-     * lowest difference, and what differs can be stored as it comes. */
+     * comparison goes up from compare_from to compare_to, so that it ends at the lowest
+     * difference, and what differs can be stored as it comes. */
     uint32_t covered;
     uint32_t compare_from;
     as_candidate floor;
     uint32_t floor_from; /* checkpoints newer than this index are known to be refused */
-    uint32_t compare_next;
+    uint32_t compare_next, compare_to;
+    as_guess guess;
+    bool hash_tried;  /* whether the set hash proves what was not compared */
+    bool hash_covers; /* it does: only the oldest run, in part below any set hash, is compared */
     as_candidate candidates[AS_CANDIDATES];
     uint32_t candidate_count;
 
@@ -189,6 +203,8 @@ void as_fetch_store_failed(anonset_sync *sync, anonset_code code);
 void as_prove_begin(anonset_sync *sync);
 /* Compares from position `from` up to `covered`. */
 void as_prove_compare(anonset_sync *sync, uint32_t from);
+/* Compares the oldest run, the rest being proven by the set hash. */
+void as_prove_oldest_run(anonset_sync *sync);
 bool as_prove_floor_advance(anonset_sync *sync);
 bool as_prove_compare_advance(anonset_sync *sync);
 /* How many of the n stored coins of `view` from position lo on equal `coins` before the first that
@@ -200,6 +216,11 @@ anonset_code as_prove_same(anonset_sync *sync, uint32_t *same, anonset_view view
  * `below`. */
 anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snapshot, uint32_t below,
                                 uint32_t position);
+
+/* guess.c */
+bool as_guess_is_worth_it(anonset_sync *sync);
+void as_guess_begin(anonset_sync *sync);
+bool as_guess_advance(anonset_sync *sync);
 
 /* finish.c */
 struct as_findings;

@@ -233,6 +233,36 @@ SCENARIO(sync, a_deep_reorg_is_followed, "--coins", "1200")
     reorg_is_followed(s, "reorg 9", 1700);
 }
 
+/* Coins that a sync with --prove has the server send, when it should have been those replaced. */
+static void deep_reorg_costs_what_it_replaced(scene *s)
+{
+    ts_tell(&s->server, "reorg 20 3000");
+    ts_tell(&s->server, "reset");
+    scene_sync(s, "--prove", "--sector-size", "500", NULL);
+    scene_outcome(s, "finalized", 0);
+    cr_assert_leq(ts_count(&s->server, "coins"),
+                  (uint64_t)(scene_int(s, "size") - scene_int(s, "resumed_from") + 2 * 500), "%s",
+                  s->last.out);
+    cr_assert_str_eq(scene_status(s, "finalized.gate"), "set-hash");
+    scene_is_whole(s);
+}
+
+SCENARIO(sync, a_deep_reorg_of_a_large_set_that_the_set_hash_proves, "--coins", "30000")
+{
+    scene_sync(s, "--prove", NULL);
+    cr_assert_str_eq(scene_status(s, "finalized.gate"), "set-hash");
+    deep_reorg_costs_what_it_replaced(s);
+}
+
+SCENARIO(sync, a_deep_reorg_of_a_large_set_above_a_checkpoint, "--coins", "27000")
+{
+    scene_sync(s, "--prove", NULL);
+    ts_tell(&s->server, "grow 3000 20");
+    scene_sync(s, "--prove", NULL);
+    cr_assert_str_eq(scene_status(s, "finalized.size"), "30000");
+    deep_reorg_costs_what_it_replaced(s);
+}
+
 SCENARIO(sync, a_reorg_to_the_same_size_is_followed, "--coins", "600")
 {
     reorg_is_followed(s, "replace 2", 620);

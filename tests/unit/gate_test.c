@@ -358,6 +358,95 @@ Test(gate, plans_anew_when_the_set_is_cleared_while_heights_are_asked_for)
     expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
 }
 
+/* ---- What need not be compared ------------------------------------------------------------- */
+
+#define WIDE_SECTOR 20u
+
+/* A set proven with heights, and then the same chain with its newest blocks replaced. */
+static void reorganize(uint32_t blocks, uint32_t depth)
+{
+    begin_with_heights(0);
+    r.options.sector_size = WIDE_SECTOR;
+    const tw_chain *root = tw_grow_wide(&r.world, NULL, blocks - depth, 20);
+    r.chain = tw_grow_wide(&r.world, root, depth, 20);
+    sync_again();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    r.chain = tw_grow_wide(&r.world, root, depth + 1, 20);
+    asked_n = 0;
+    r.lies = root->meta.size;
+}
+
+/* Coins that have to be fetched, and the oldest run. */
+static uint32_t needed(void)
+{
+    uint32_t run = 1;
+    while (r.chain->coin[run] < r.chain->coin[run - 1])
+        run++;
+    return r.chain->meta.size - r.lies + run;
+}
+
+Test(gate, fetches_what_was_replaced_where_the_set_hash_proves_the_rest)
+{
+    for (uint32_t depth = 1; depth <= 6; depth++) {
+        reorganize(12, depth);
+        sync_again();
+        expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+        cr_assert_leq(r.coins_sent, needed() + 3 * WIDE_SECTOR, "depth %u: %u coins, %u needed",
+                      depth, r.coins_sent, needed());
+        cr_assert_lt(r.coins_sent, r.chain->meta.size);
+        cr_assert_eq(anonset_store_clear(r.store, 1, NULL), ANONSET_OK);
+    }
+}
+
+/* Each coin once, where heights are not told after all. */
+Test(gate, compares_the_rest_where_the_set_hash_does_not_prove_it)
+{
+    reorganize(12, 3);
+    r.lie = know_no_heights;
+    sync_again();
+    expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_NO_HEIGHTS);
+    cr_assert_leq(r.coins_sent, r.chain->meta.size + 3 * WIDE_SECTOR);
+    cr_assert_geq(r.coins_sent, r.chain->meta.size);
+}
+
+/* A coin of the first block, which no set hash covers, differs as well. */
+Test(gate, compares_the_oldest_run_where_the_set_hash_covers_the_rest)
+{
+    const tw_chain *honest;
+    reorganize(12, 2);
+    honest = r.chain;
+    cr_assert_eq(anonset_store_clear(r.store, 1, NULL), ANONSET_OK);
+    r.lie = flip_a_coin;
+    r.chain = r.world.chains[r.world.n - 2];
+    r.lies = 0;
+    sync_again();
+    cr_assert_eq(r.result.state.gate, ANONSET_GATE_SET_HASH, "%s", r.result.error.text);
+    cr_assert_arr_neq(r.result.state.digest, r.chain->digest, ANONSET_HASH_BYTES);
+    r.lie = NULL;
+    r.chain = honest;
+    sync_again();
+    rig_expect_whole();
+    cr_assert_eq(r.result.replaced, r.world.chains[r.world.n - 2]->meta.size);
+}
+
+Test(gate, survives_a_reconnect_at_any_step_of_a_guess)
+{
+    bool more = true;
+    for (uint32_t k = 1; more; k += 3) {
+        rig_tear_down();
+        rig_set_up();
+        reorganize(10, 2);
+        r.lie = NULL;
+        rig_end();
+        rig_begin();
+        for (uint32_t i = 0; i < k && more; i++)
+            more = rig_turn() != ANONSET_STEP_DONE;
+        anonset_sync_reconnect(r.sync, false);
+        rig_run();
+        expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    }
+}
+
 /* ---- Trusted checkpoints ------------------------------------------------------------------ */
 
 static anonset_trusted trusted[2];
