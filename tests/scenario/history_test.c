@@ -33,6 +33,7 @@ struct history {
     const tw_chain *server[2];
     const anonset_backend *real;
     uint32_t budget; /* of the proof */
+    bool prove;      /* with heights */
     uint64_t trace;  /* of what every sync came to: the same on every backend */
     char path[128];
     anonset_store *store;
@@ -121,6 +122,11 @@ static void tell_smooth_lie(struct history *h, anonset_answer *answer)
 static void tell_lie(struct history *h, anonset_answer *answer)
 {
     tw_rng *rng = &h->world.rng;
+    if (answer->kind == ANONSET_ANSWER_NUMBER) {
+        h->disturbed = h->lied = true;
+        answer->number = tw_between(rng, 0, 2 * TW_FIRST_HEIGHT);
+        return;
+    }
     if (h->trouble.flip && tw_chance(rng, .5)) {
         tell_smooth_lie(h, answer);
         return;
@@ -200,6 +206,7 @@ static void run_sync(struct history *h, uint32_t sector)
     anonset_sync_options_init(&options);
     options.sector_size = sector;
     options.proof_budget = h->budget;
+    options.prove = h->prove;
     options.on_result = keep_result;
     options.context = h;
     cr_assert_eq(anonset_sync_new(&sync, h->store, &options, NULL), ANONSET_OK);
@@ -352,12 +359,14 @@ static void sync_and_check(struct history *h, struct trouble trouble)
         check_quiet(h, &before);
 }
 
-static void begin(struct history *h, const anonset_backend *backend, uint64_t seed, uint32_t budget)
+static void begin(struct history *h, const anonset_backend *backend, uint64_t seed, uint32_t budget,
+                  bool prove)
 {
     memset(h, 0, sizeof *h);
     h->seed = seed;
     h->real = backend;
     h->budget = budget;
+    h->prove = prove;
     (void)snprintf(h->path, sizeof h->path, "%s/anonset-history-%ld-%llu",
                    getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (long)getpid(),
                    (unsigned long long)seed);
@@ -381,7 +390,8 @@ static void finish(struct history *h)
 }
 
 /* Returns the trace. */
-static uint64_t run_history(const anonset_backend *backend, uint64_t seed, uint32_t budget)
+static uint64_t run_history(const anonset_backend *backend, uint64_t seed, uint32_t budget,
+                            bool prove)
 {
     static struct history history;
     static const struct trouble moods[] = {{0},
@@ -392,7 +402,7 @@ static uint64_t run_history(const anonset_backend *backend, uint64_t seed, uint3
     struct history *h = &history;
     const struct trouble *mood = &moods[seed % (budget > 0 ? 5 : 4)];
     uint32_t ops;
-    begin(h, backend, seed, budget);
+    begin(h, backend, seed, budget, prove);
     ops = tw_between(&h->world.rng, 2, 10);
     for (uint32_t i = 0; i < ops; i++) {
         uint32_t which = tw_chance(&h->world.rng, .7) ? 0 : 1;
@@ -419,20 +429,20 @@ static unsigned long number(const char *name, unsigned long otherwise)
 
 /* Every history on the memory backend, and one in so many on the others as well, which must come to
  * the same. */
-static void run_histories(uint32_t budget, unsigned long n, unsigned long one_in)
+static void run_histories(uint32_t budget, bool prove, unsigned long n, unsigned long one_in)
 {
     static const anonset_backend *const others[] = {&as_backend_sqlite, &as_backend_lmdb};
     unsigned long first = number("ANONSET_SEED", 1);
     n = number("ANONSET_HISTORIES", n);
     finalized_sets = proven_sets = 0;
     for (unsigned long seed = first; seed < first + n; seed++) {
-        uint64_t trace = run_history(&as_backend_memory, seed, budget);
+        uint64_t trace = run_history(&as_backend_memory, seed, budget, prove);
         for (size_t i = 0; i < 2 && seed % one_in == 0; i++)
-            cr_assert_eq(run_history(others[i], seed, budget), trace,
+            cr_assert_eq(run_history(others[i], seed, budget, prove), trace,
                          "seed %lu: %s comes to another end than memory", seed, others[i]->name);
     }
-    (void)fprintf(stderr, "%lu histories, budget %u: %lu sets finalized, %lu proven\n", n,
-                  (unsigned)budget, finalized_sets, proven_sets);
+    (void)fprintf(stderr, "%lu histories, budget %u%s: %lu sets finalized, %lu proven\n", n,
+                  (unsigned)budget, prove ? " and heights" : "", finalized_sets, proven_sets);
 }
 
 /* The sanitizers take five times as long. */
@@ -444,12 +454,19 @@ static void run_histories(uint32_t budget, unsigned long n, unsigned long one_in
 
 Test(history, without_set_hashes)
 {
-    run_histories(0, 5000 / SHARE, 50);
+    run_histories(0, false, 5000 / SHARE, 50);
     cr_assert_eq(proven_sets, 0);
 }
 
 Test(history, with_set_hashes)
 {
-    run_histories(ANONSET_PROOF_BUDGET_DEFAULT, 5000 / SHARE, 50);
+    run_histories(ANONSET_PROOF_BUDGET_DEFAULT, false, 5000 / SHARE, 50);
     cr_assert_gt(proven_sets, finalized_sets / 2, "most sets were beyond the search");
+}
+
+/* Little budget, so that heights decide, and what is proven need not be compared. */
+Test(history, with_heights)
+{
+    run_histories(8, true, 5000 / SHARE, 50);
+    cr_assert_gt(proven_sets, finalized_sets * 3 / 4, "heights were of no use");
 }

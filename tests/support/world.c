@@ -54,6 +54,9 @@ void tw_coin(anonset_coin *coin, uint8_t *bytes, uint32_t value, const tw_tx *tx
     /* Big-endian behind the type, so that coins order as their values do. */
     for (int i = 0; i < 4; i++)
         bytes[1 + i] = (uint8_t)(value >> (24 - 8 * i));
+    /* A real coin is made from its transaction's inputs, and so cannot be another one's as well. */
+    as_put32(bytes + 40, tx->value[0]);
+    as_put32(bytes + 44, tx->n);
     bytes[103] = 82;
     bytes[186] = 16;
     bytes[203] = 32;
