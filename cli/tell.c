@@ -39,8 +39,7 @@ static const char *happened(anonset_outcome outcome)
     case ANONSET_NO_SUCH_GROUP:
         return "the server has no such group";
     case ANONSET_REMOTE_BEHIND:
-        return "the server has fewer coins than the store: it lags behind, or the chain was "
-               "reorganized";
+        return "the server has fewer coins than the store";
     case ANONSET_REORG_DETECTED:
         return "the server's coins differ from the stored ones: the chain was reorganized, or the "
                "server lies";
@@ -108,6 +107,16 @@ static void tell_kept(FILE *out, const anonset_state *state)
     fputc('\n', out);
 }
 
+/* With code OK the text says the same as the headline, and so it does of a cancel. */
+static bool says_more(const anonset_result *result)
+{
+    const anonset_detail *error = &result->error;
+
+    if (!error->text[0] || error->code == ANONSET_CANCELLED)
+        return false;
+    return error->code != ANONSET_OK || result->outcome == ANONSET_REMOTE_BEHIND;
+}
+
 void tell_result(FILE *out, const anonset_result *result)
 {
     const char *what = happened(result->outcome);
@@ -118,9 +127,7 @@ void tell_result(FILE *out, const anonset_result *result)
     if (result->group)
         fprintf(out, "group %u: ", result->group);
     fprintf(out, "%s\n", what);
-    /* With code OK the text says the same as `what`, and so it does of a cancel. */
-    if (result->error.code != ANONSET_OK && result->error.code != ANONSET_CANCELLED &&
-        result->error.text[0])
+    if (says_more(result))
         fprintf(out, "  cause: %s\n", result->error.text);
     /* After a failure of the store its state is not known: say nothing of what was not read. */
     if (result->group && result->outcome != ANONSET_STORE_ERROR)

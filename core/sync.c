@@ -378,10 +378,7 @@ static void stop(anonset_sync *sync, anonset_outcome outcome)
                     (unsigned)sync->result.group);
         break;
     case ANONSET_REMOTE_BEHIND:
-        as_sync_end(sync, outcome, ANONSET_OK,
-                    "the server has %u coins, the finalized set %u: it lags, or its chain was "
-                    "reorganized; the set was kept. Sync again later, or ask another server",
-                    (unsigned)sync->told.size, (unsigned)sync->local.finalized.size);
+        as_behind_begin(sync);
         break;
     case ANONSET_ANOMALY:
         as_sync_end(sync, outcome, ANONSET_SERVER,
@@ -573,6 +570,8 @@ static bool advance(anonset_sync *sync)
         return newest_advance(sync);
     case AS_PHASE_META:
         return meta_advance(sync);
+    case AS_PHASE_BEHIND:
+        return as_behind_advance(sync);
     case AS_PHASE_CONTINUITY:
         return as_fetch_continuity_advance(sync);
     case AS_PHASE_FLOOR:

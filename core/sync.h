@@ -6,6 +6,7 @@
  *     fetch.c   continuity check, download, commits
  *     prove.c   that the finalized coins below `base` are on the target's chain
  *     guess.c   where the histories part, if a set hash can prove the guess
+ *     behind.c  a server with fewer coins than we hold: why?
  *     finish.c  behind the last sector: the closing questions, the gate, mark_complete
  *     gate.c    what can be said of the coins before they are finalized
  *     heights.c the heights of transactions, where the gate cannot tell the blocks apart
@@ -33,6 +34,7 @@
 typedef enum as_phase {
     AS_PHASE_NEWEST,
     AS_PHASE_META,
+    AS_PHASE_BEHIND,
     AS_PHASE_CONTINUITY,
     AS_PHASE_FLOOR,
     AS_PHASE_GUESS,
@@ -121,7 +123,8 @@ struct anonset_sync {
     uint8_t digest_held[ANONSET_HASH_BYTES];
     as_ready ready;
     as_reply old_pin, control;
-    bool compared; /* what is held was compared: its block need not be accepted */
+    bool newest_same; /* of a server that is behind: its newest coin is ours at that position */
+    bool compared;    /* what is held was compared: its block need not be accepted */
 
     /* what is proven of the finalized coins below base: [covered, base) was compared with the
      * target, and nothing below covered differs if the checkpoint `floor` is on its chain. A
@@ -221,6 +224,10 @@ anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snaps
 bool as_guess_is_worth_it(anonset_sync *sync);
 void as_guess_begin(anonset_sync *sync);
 bool as_guess_advance(anonset_sync *sync);
+
+/* behind.c */
+void as_behind_begin(anonset_sync *sync);
+bool as_behind_advance(anonset_sync *sync);
 
 /* finish.c */
 struct as_findings;
