@@ -400,7 +400,8 @@ static uint64_t run_history(const anonset_backend *backend, uint64_t seed, uint3
                                            {.kill = .02, .mid = .02, .lie = .03},
                                            {.kill = .02, .lie = .03, .flip = true}};
     struct history *h = &history;
-    const struct trouble *mood = &moods[seed % (budget > 0 ? 5 : 4)];
+    /* Where the search may be given up, a smooth lie may pass, at level COUNT. */
+    const struct trouble *mood = &moods[seed % (budget == ANONSET_PROOF_BUDGET_DEFAULT ? 5 : 4)];
     uint32_t ops;
     begin(h, backend, seed, budget, prove);
     ops = tw_between(&h->world.rng, 2, 10);
