@@ -76,6 +76,7 @@ static void print_json(const anonset_result *r, double seconds)
     json_finalized(&j, &r->state);
     json_string(&j, "proof", text_proof(r->proof));
     json_number(&j, "fetched", r->fetched);
+    json_number(&j, "copied", r->copied);
     json_number(&j, "resumed_from", r->resumed_from);
     json_number(&j, "discarded", r->discarded);
     json_number(&j, "requests", r->requests);
@@ -119,6 +120,9 @@ static void print_summary(const anonset_result *r, double seconds)
                text_count(replaced, r->replaced));
     if (why)
         printf("  the set hash was not proven: %s\n", why);
+    if (r->copied)
+        printf("  copied %s coins from group %u, which is held\n", text_count(fetched, r->copied),
+               r->group - 1);
     if (r->fetched)
         printf("  fetched %s coins from position %s on: %s in %u requests, %.1f s\n",
                text_count(fetched, r->fetched), text_count(from, r->resumed_from),
@@ -278,7 +282,7 @@ static const struct option_row options[] = {
     {ARGS_JSON, "json", NULL,
      "Print one JSON object a group, a line each, with the fields group,\n"
      "outcome, block_hash, set_hash, size, digest, gate, proof, fetched,\n"
-     "resumed_from, discarded, requests, bytes, seconds and error."},
+     "copied, resumed_from, discarded, requests, bytes, seconds and error."},
     {ARGS_SECTOR_SIZE, "sector-size", "N|auto",
      "Coins a request, 1 to 65536. The default, auto, adapts to the server\n"
      "and the line."},

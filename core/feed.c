@@ -58,6 +58,10 @@ static void take_refusal(anonset_sync *sync, const as_asked *asked, const anonse
 
 static void take_meta(anonset_sync *sync, const as_asked *asked, const anonset_answer *answer)
 {
+    if (asked->role == AS_ASK_SEAM_META) {
+        sync->seam.final = as_meta_equal(&answer->meta, &sync->seam.old);
+        return;
+    }
     sync->told = answer->meta;
     sync->close_meta_told |= asked->role == AS_ASK_CLOSE_META;
 }
@@ -80,7 +84,7 @@ static void take_failure(anonset_sync *sync, const anonset_answer *answer)
 
 static bool is_meta_role(as_role role)
 {
-    return role == AS_ASK_META || role == AS_ASK_CLOSE_META;
+    return role == AS_ASK_META || role == AS_ASK_SEAM_META || role == AS_ASK_CLOSE_META;
 }
 
 /* Whether an answer of this kind can answer that question. */

@@ -134,18 +134,16 @@ static uint8_t *put(uint8_t *at, const uint8_t **field, size_t len)
     return at + len;
 }
 
-/* The answers that decide about these coins are not in yet, and the caller's buffer takes them:
- * keep a copy. Rare: small answers overtake large ones. */
-static bool park(as_ready *ready)
+/* Gives `ready` a copy of coins that do not outlive the call. */
+static bool park(as_ready *ready, const anonset_coin *from)
 {
-    size_t bytes = ready->n * sizeof *ready->coins;
+    size_t bytes = ready->n * sizeof *from;
     for (uint32_t i = 0; i < ready->n; i++)
-        bytes += (size_t)ready->coins[i].serialized_len + ready->coins[i].context_len +
-                 ANONSET_HASH_BYTES;
+        bytes += (size_t)from[i].serialized_len + from[i].context_len + ANONSET_HASH_BYTES;
     anonset_coin *coins = malloc(bytes);
     if (!coins)
         return false;
-    memcpy(coins, ready->coins, ready->n * sizeof *coins);
+    memcpy(coins, from, ready->n * sizeof *coins);
     uint8_t *at = (uint8_t *)(coins + ready->n);
     for (uint32_t i = 0; i < ready->n; i++) {
         at = put(at, &coins[i].serialized, coins[i].serialized_len);
@@ -155,6 +153,15 @@ static bool park(as_ready *ready)
     ready->coins = coins;
     ready->parked = coins;
     return true;
+}
+
+anonset_code as_fetch_park(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
+{
+    sync->ready = (as_ready){.set = true, .n = n};
+    if (park(&sync->ready, coins))
+        return ANONSET_OK;
+    sync->ready.set = false;
+    return as_fail(&sync->result.error, ANONSET_NO_MEMORY, 0, "out of memory for a sector");
 }
 
 static bool is_checked(const anonset_sync *sync)
@@ -169,7 +176,10 @@ void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *an
     as_sector_good(&sync->sector, answer->n, answer->text_bytes);
     reverse(answer->coins, answer->n);
     sync->ready = (as_ready){.set = true, .asked = *asked, .coins = answer->coins, .n = answer->n};
-    if (sync->phase == AS_PHASE_CONTINUITY && !is_checked(sync) && !park(&sync->ready))
+    /* The answers that decide about these coins are not in yet, and the caller's buffer takes them.
+     * Rare: small answers overtake large ones. */
+    if (sync->phase == AS_PHASE_CONTINUITY && !is_checked(sync) &&
+        !park(&sync->ready, answer->coins))
         as_sync_end(sync, ANONSET_STORE_ERROR, ANONSET_NO_MEMORY, "out of memory for a sector");
 }
 

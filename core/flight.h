@@ -9,6 +9,7 @@ typedef enum as_role {
     AS_ASK_NEWEST,
     AS_ASK_GENESIS,
     AS_ASK_META,
+    AS_ASK_SEAM_META,     /* of the group before */
     AS_ASK_OLD_PIN,       /* is the block that we hold coins of still on the target's chain? */
     AS_ASK_CONTROL,       /* is a made-up block accepted? Then pins prove nothing just now */
     AS_ASK_SECTOR,        /* new coins, positions [lo, hi), and the one below with `overlap` */

@@ -127,16 +127,37 @@ static anonset_code prove_from_checkpoints(struct proof *proof, as_findings *fou
     return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
 
-/* Group 1 begins with a block that no set hash covers; a later group with coins of the one before,
- * and then they do not tell where its own begin. */
+/* A later group's own coins begin behind those of the group before, and so does its chain, with the
+ * last set hash of that group. That the one we hold is the last is only the server's word. */
+static anonset_code prove_from_seam(struct proof *proof, as_findings *found)
+{
+    as_chain_start start = {.has_hash = true};
+    as_chain_verdict verdict;
+    as_seam seam;
+    anonset_code code = as_seam_of_stored(proof->sync, &seam, proof->snapshot);
+    found->proof = proof->broke ? ANONSET_PROOF_BUDGET : ANONSET_PROOF_NO_START;
+    if (code == ANONSET_NOT_FOUND)
+        return ANONSET_OK;
+    if (code != ANONSET_OK)
+        return code;
+    memcpy(start.hash, seam.old.set_hash, sizeof start.hash);
+    code = try_start(proof, &verdict, &start, seam.size);
+    if (code != ANONSET_OK)
+        return code;
+    if (verdict == AS_CHAIN_FOUND)
+        found->proof = seam.proven ? ANONSET_PROOF_FOUND : ANONSET_PROOF_CONSISTENT;
+    else if (verdict == AS_CHAIN_BUDGET)
+        found->proof = ANONSET_PROOF_BUDGET;
+    found->refuted = verdict == AS_CHAIN_NONE && !proof->broke && proof->sync->seam.final &&
+                     as_meta_equal(&seam.old, &proof->sync->seam.old);
+    return ANONSET_OK;
+}
+
+/* Group 1 begins with a block that no set hash covers. */
 static anonset_code prove_from_scratch(struct proof *proof, as_findings *found)
 {
     const as_chain_start scratch = {.first_free = true};
     as_chain_verdict verdict;
-    if (proof->sync->result.group != 1) {
-        found->proof = proof->broke ? ANONSET_PROOF_BUDGET : ANONSET_PROOF_NO_START;
-        return ANONSET_OK;
-    }
     anonset_code code = try_start(proof, &verdict, &scratch, 0);
     if (code != ANONSET_OK)
         return code;
@@ -156,9 +177,10 @@ static anonset_code prove(struct proof *proof, as_findings *found)
     if (code != ANONSET_NOT_FOUND)
         return code;
     code = prove_from_checkpoints(proof, found);
-    if (code == ANONSET_OK && found->proof == ANONSET_PROOF_NONE)
-        code = prove_from_scratch(proof, found);
-    return code;
+    if (code != ANONSET_OK || found->proof != ANONSET_PROOF_NONE)
+        return code;
+    return proof->sync->result.group == 1 ? prove_from_scratch(proof, found)
+                                          : prove_from_seam(proof, found);
 }
 
 /* The same coins under the same set hash: what was proven of them still is. */
@@ -182,26 +204,45 @@ static anonset_code prove_set_hash(anonset_sync *sync, as_findings *found, void 
 
 /* ---- With heights ------------------------------------------------------------------------- */
 
+/* Where the heights of all that follows lead to a proof: the accepted floor if it is proven, else
+ * the first coin. NOT_FOUND: there is no such place. */
+static anonset_code best_start(struct proof *proof, as_chain_start *start, uint32_t *from)
+{
+    anonset_checkpoint floor;
+    as_seam seam;
+    anonset_code code = accepted_floor(proof, &floor);
+    *from = 0;
+    *start = (as_chain_start){.has_hash = true};
+    if (code == ANONSET_OK && floor.gate == ANONSET_GATE_SET_HASH) {
+        *from = floor.meta.size;
+        memcpy(start->hash, floor.meta.set_hash, sizeof start->hash);
+        return ANONSET_OK;
+    }
+    if (code != ANONSET_OK && code != ANONSET_NOT_FOUND)
+        return code;
+    if (proof->sync->result.group == 1) {
+        *start = (as_chain_start){.first_free = true};
+        return ANONSET_OK;
+    }
+    code = as_seam_of_stored(proof->sync, &seam, proof->snapshot);
+    if (code != ANONSET_OK)
+        return code;
+    *from = seam.size;
+    memcpy(start->hash, seam.old.set_hash, sizeof start->hash);
+    return seam.proven ? ANONSET_OK : ANONSET_NOT_FOUND;
+}
+
 anonset_code as_gate_read_cuts(anonset_sync *sync, bool *has_start, void *snapshot, as_cuts *cuts,
                                as_chain_start *start)
 {
     struct proof proof = {.sync = sync, .snapshot = snapshot};
     as_chain_source source = source_of(&proof);
-    anonset_checkpoint floor;
-    uint32_t from = 0;
-    anonset_code code = accepted_floor(&proof, &floor);
-    bool proven = code == ANONSET_OK && floor.gate == ANONSET_GATE_SET_HASH;
-    *start = (as_chain_start){.first_free = !proven, .has_hash = proven};
-    *has_start = proven || sync->result.group == 1;
-    if (code != ANONSET_OK && code != ANONSET_NOT_FOUND)
-        return code;
-    if (!*has_start)
-        return ANONSET_OK;
-    if (proven) {
-        from = floor.meta.size;
-        memcpy(start->hash, floor.meta.set_hash, sizeof start->hash);
-    }
-    return as_cuts_read(cuts, &source, from, sync->held, &sync->result.error);
+    uint32_t from;
+    anonset_code code = best_start(&proof, start, &from);
+    *has_start = code == ANONSET_OK;
+    if (code == ANONSET_OK)
+        code = as_cuts_read(cuts, &source, from, sync->held, &sync->result.error);
+    return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
 
 anonset_code as_gate_search(anonset_sync *sync, as_chain_verdict *verdict, void *snapshot,

@@ -230,35 +230,23 @@ static void ask(anonset_sync *sync, const anonset_request *request, as_asked ask
                     "the server leaves too many requests unanswered; run the sync again");
 }
 
-void as_sync_ask_meta(anonset_sync *sync, as_role role)
+static void ask_meta(anonset_sync *sync, as_role role, uint32_t group)
 {
-    anonset_request request = {.kind = ANONSET_REQUEST_META, .group = sync->result.group};
+    anonset_request request = {.kind = ANONSET_REQUEST_META, .group = group};
     ask(sync, &request, (as_asked){.role = role});
 }
 
-static void ask_sector(anonset_sync *sync, const uint8_t *block_hash, uint32_t start, uint32_t stop,
-                       as_asked asked)
+static void ask_sector(anonset_sync *sync, uint32_t group, const uint8_t *block_hash,
+                       uint32_t start, uint32_t stop, as_asked asked)
 {
     anonset_request request = {
-        .kind = ANONSET_REQUEST_SECTOR, .group = sync->result.group, .start = start, .end = stop};
+        .kind = ANONSET_REQUEST_SECTOR, .group = group, .start = start, .end = stop};
     memcpy(request.block_hash, block_hash, sizeof request.block_hash);
     ask(sync, &request, asked);
 }
 
-void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which)
-{
-    ask_sector(sync, block_hash, 0, 1, (as_asked){.role = role, .lo = which});
-}
-
-void as_sync_ask_height(anonset_sync *sync, const uint8_t *tx_hash, uint32_t which)
-{
-    anonset_request request = {.kind = ANONSET_REQUEST_HEIGHT};
-    memcpy(request.tx_hash, tx_hash, sizeof request.tx_hash);
-    ask(sync, &request, (as_asked){.role = AS_ASK_HEIGHT, .lo = which});
-}
-
 /* No chain has a block of this hash, and no server can tell it from an old one of ours. */
-void as_sync_ask_control(anonset_sync *sync, as_role role)
+static void ask_control(anonset_sync *sync, as_role role, uint32_t group)
 {
     uint8_t bytes[ANONSET_SALT_BYTES + ANONSET_HASH_BYTES];
     uint8_t made_up[ANONSET_HASH_BYTES];
@@ -268,7 +256,37 @@ void as_sync_ask_control(anonset_sync *sync, as_role role)
         as_sync_end(sync, ANONSET_STORE_ERROR, ANONSET_INTERNAL, "the crypto library failed");
         return;
     }
-    ask_sector(sync, made_up, 0, 1, (as_asked){.role = role});
+    ask_sector(sync, group, made_up, 0, 1, (as_asked){.role = role});
+}
+
+void as_sync_ask_meta(anonset_sync *sync, as_role role)
+{
+    ask_meta(sync, role, sync->result.group);
+}
+
+void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which)
+{
+    ask_sector(sync, sync->result.group, block_hash, 0, 1, (as_asked){.role = role, .lo = which});
+}
+
+void as_sync_ask_control(anonset_sync *sync, as_role role)
+{
+    ask_control(sync, role, sync->result.group);
+}
+
+void as_sync_ask_before(anonset_sync *sync, const uint8_t *block_hash)
+{
+    uint32_t group = sync->result.group - 1;
+    ask_meta(sync, AS_ASK_SEAM_META, group);
+    ask_sector(sync, group, block_hash, 0, 1, (as_asked){.role = AS_ASK_OLD_PIN});
+    ask_control(sync, AS_ASK_CONTROL, group);
+}
+
+void as_sync_ask_height(anonset_sync *sync, const uint8_t *tx_hash, uint32_t which)
+{
+    anonset_request request = {.kind = ANONSET_REQUEST_HEIGHT};
+    memcpy(request.tx_hash, tx_hash, sizeof request.tx_hash);
+    ask(sync, &request, (as_asked){.role = AS_ASK_HEIGHT, .lo = which});
 }
 
 /*
@@ -282,7 +300,7 @@ void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t h
     uint32_t stop = size - lo + (overlap ? 1 : 0);
     if (lo == 0 && !overlap && stop < UINT32_MAX)
         stop++;
-    ask_sector(sync, sync->target.block_hash, size - hi, stop,
+    ask_sector(sync, sync->result.group, sync->target.block_hash, size - hi, stop,
                (as_asked){.role = role, .lo = lo, .hi = hi, .overlap = overlap});
 }
 
@@ -400,6 +418,7 @@ static void begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uin
     sync->floor_from = 0;
     sync->floor = (as_candidate){.size = 0};
     sync->hash_tried = sync->hash_covers = false;
+    sync->seam = (as_seam){.size = 0};
     if (base > 0 && base == sync->local.finalized.size && sync->local.finalized.has_set_hash) {
         sync->floor.size = sync->local.finalized.size;
         memcpy(sync->floor.block_hash, sync->local.finalized.block_hash, ANONSET_HASH_BYTES);
@@ -520,7 +539,7 @@ static void carry_out(anonset_sync *sync, const as_plan *plan)
     if (plan->action == AS_COMPARE)
         as_prove_begin(sync);
     else
-        as_fetch_begin(sync);
+        as_seam_begin(sync);
 }
 
 void as_sync_decide(anonset_sync *sync)
@@ -572,6 +591,10 @@ static bool advance(anonset_sync *sync)
         return meta_advance(sync);
     case AS_PHASE_BEHIND:
         return as_behind_advance(sync);
+    case AS_PHASE_SEAM:
+        return as_seam_advance(sync);
+    case AS_PHASE_COPY:
+        return as_copy_advance(sync);
     case AS_PHASE_CONTINUITY:
         return as_fetch_continuity_advance(sync);
     case AS_PHASE_FLOOR:

@@ -3,6 +3,7 @@
  *
  *     sync.c    the interface, the groups, the meta, and carrying out the plan
  *     feed.c    taking answers
+ *     seam.c    a new group's oldest coins, copied from the group before
  *     fetch.c   continuity check, download, commits
  *     prove.c   that the finalized coins below `base` are on the target's chain
  *     guess.c   where the histories part, if a set hash can prove the guess
@@ -25,6 +26,7 @@
 #include "core/flight.h"
 #include "core/heights.h"
 #include "core/plan.h"
+#include "core/seam.h"
 #include "core/sector.h"
 #include "core/store.h"
 #include "core/tag.h"
@@ -35,6 +37,8 @@ typedef enum as_phase {
     AS_PHASE_NEWEST,
     AS_PHASE_META,
     AS_PHASE_BEHIND,
+    AS_PHASE_SEAM,
+    AS_PHASE_COPY,
     AS_PHASE_CONTINUITY,
     AS_PHASE_FLOOR,
     AS_PHASE_GUESS,
@@ -146,6 +150,7 @@ struct anonset_sync {
     bool close_meta_told;
 
     as_heights heights;
+    as_seam seam;
 
     uint32_t room; /* entries of the two arrays below */
     uint32_t *tags;
@@ -173,6 +178,9 @@ bool as_sync_discard(anonset_sync *sync);
 /* Queues the question whether `block_hash` is on the chain, by asking for one coin. */
 void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which);
 void as_sync_ask_control(anonset_sync *sync, as_role role);
+/* Queues questions on the group before: its meta, whether `block_hash` is on its chain, and whether
+ * a made-up one is. */
+void as_sync_ask_before(anonset_sync *sync, const uint8_t *block_hash);
 /* Queues the question for the height of a transaction. */
 void as_sync_ask_height(anonset_sync *sync, const uint8_t *tx_hash, uint32_t which);
 void as_sync_ask_meta(anonset_sync *sync, as_role role);
@@ -181,7 +189,18 @@ void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t h
 void as_sync_tell_progress(anonset_sync *sync);
 void as_sync_drop_ready(anonset_sync *sync);
 
+/* seam.c */
+/* Begins the download, with what the group before can give. */
+void as_seam_begin(anonset_sync *sync);
+bool as_seam_advance(anonset_sync *sync);
+bool as_copy_advance(anonset_sync *sync);
+/* Finds the seam by what `snapshot` shows of the group, all coins below it compared. NOT_FOUND:
+ * the group before is not held, or shares nothing with it. */
+anonset_code as_seam_of_stored(anonset_sync *sync, as_seam *seam, void *snapshot);
+
 /* fetch.c */
+/* Makes a copy of coins ready. NO_MEMORY. */
+anonset_code as_fetch_park(anonset_sync *sync, const anonset_coin *coins, uint32_t n);
 /* Begins the download at `held`, with the continuity check where something is held. */
 void as_fetch_begin(anonset_sync *sync);
 /* The same behind a comparison that covered what is held. */

@@ -358,7 +358,8 @@ typedef struct anonset_result {
     uint32_t group;
     anonset_outcome outcome;
     anonset_state state;   /* of the store, after */
-    uint32_t fetched;      /* coins newly stored in this run */
+    uint32_t fetched;      /* coins downloaded and newly stored in this run */
+    uint32_t copied;       /* coins newly stored that were those of the group before */
     uint32_t resumed_from; /* position the download started at */
     uint32_t discarded;    /* pending coins dropped */
     uint32_t replaced;     /* FINALIZED by following a reorganization: coins of the set before that

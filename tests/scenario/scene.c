@@ -71,7 +71,7 @@ int64_t scene_int(const scene *s, const char *field)
     return ts_json_int(s->last.out, field);
 }
 
-static void same_as_server(scene *s, const char *order)
+static void same_as_server(scene *s, const char *group, const char *order)
 {
     const char *ours = ts_in(&s->dir, "ours");
     const char *theirs = ts_in(&s->dir, "theirs");
@@ -80,11 +80,12 @@ static void same_as_server(scene *s, const char *order)
                           "--db",
                           s->db,
                           "--group",
-                          "1",
+                          group,
                           "--order",
                           order,
                           NULL};
-    ts_tell(&s->server, "dump 1 %s%s", theirs, strcmp(order, "oldest") == 0 ? " oldest" : "");
+    ts_tell(&s->server, "dump %s %s%s", group, theirs,
+            strcmp(order, "oldest") == 0 ? " oldest" : "");
     run(s, argv);
     cr_assert_eq(s->last.exit_code, 0, "%s: export: %s", s->backend, s->last.err);
     ts_write_file(ours, s->last.out, s->last.out_len);
@@ -98,11 +99,16 @@ void scene_verify(scene *s)
     cr_assert_eq(s->last.exit_code, 0, "%s: verify: %s%s", s->backend, s->last.out, s->last.err);
 }
 
-void scene_is_whole(scene *s)
+void scene_group_is_whole(scene *s, const char *group)
 {
     scene_verify(s);
-    same_as_server(s, "newest");
-    same_as_server(s, "oldest");
+    same_as_server(s, group, "newest");
+    same_as_server(s, group, "oldest");
+}
+
+void scene_is_whole(scene *s)
+{
+    scene_group_is_whole(s, "1");
 }
 
 const char *scene_status(scene *s, const char *field)

@@ -45,6 +45,8 @@ void scene_sync_is(scene *s, const char *outcome, int exit_code);
 int64_t scene_int(const scene *s, const char *field);
 
 /* The export equals the server's list, in both orders, and verify holds. */
+void scene_group_is_whole(scene *s, const char *group);
+/* Of group 1. */
 void scene_is_whole(scene *s);
 /* verify holds (exit code 0). */
 void scene_verify(scene *s);
