@@ -2,8 +2,10 @@
 #include "tests/conformance/kit.h"
 
 #include "backends/lock.h"
+#include "core/coin.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -157,6 +159,73 @@ CASE(readers_in_other_threads_see_whole_sets)
         cr_assert_eq(pthread_join(threads[i], NULL), 0);
         MUST(!readers[i].wrong);
     }
+}
+
+/* A thread that holds a snapshot and reads it again and again. */
+struct holder {
+    const subject *subject;
+    const ts_chain *chain;
+    pthread_barrier_t opened;
+    atomic_bool replaced;
+    unsigned passes; /* whole readings, the last one begun behind the replacement */
+    bool wrong;
+};
+
+static bool shows_chain(const struct holder *holder, void *snapshot)
+{
+    const anonset_backend *b = holder->subject->backend;
+    const ts_chain *chain = holder->chain;
+    anonset_run run;
+    for (uint32_t at = 0; at < chain->n; at++) {
+        bool first = at == 0 || at == run.start + run.n;
+        if (first && b->read(snapshot, &run, at, NULL) != ANONSET_OK)
+            return false;
+        if (!as_coin_equal(&run.coins[at - run.start], &chain->coins[at]))
+            return false;
+    }
+    return true;
+}
+
+static void *hold_thread(void *argument)
+{
+    struct holder *holder = argument;
+    const anonset_backend *b = holder->subject->backend;
+    anonset_state state;
+    void *snapshot;
+    bool last = false;
+    holder->wrong = b->snapshot_open(holder->subject->handle, &snapshot, &state, 1,
+                                     ANONSET_VIEW_FINALIZED, NULL) != ANONSET_OK;
+    (void)pthread_barrier_wait(&holder->opened);
+    if (holder->wrong)
+        return NULL;
+    while (!holder->wrong && !last) {
+        last = atomic_load(&holder->replaced);
+        holder->wrong = !shows_chain(holder, snapshot);
+        holder->passes++;
+    }
+    b->snapshot_close(snapshot);
+    return NULL;
+}
+
+CASE(a_snapshot_in_another_thread_reads_the_old_set_while_it_is_replaced)
+{
+    ts_chain *old = kit_chain(s, 21, 400), *new = kit_fork(s, old, 150, 22, 500);
+    anonset_meta meta = ts_chain_meta(new, 500);
+    struct holder holder = {.subject = s, .chain = old};
+    pthread_t thread;
+    kit_finalize(s, 1, old, 0, 400);
+    cr_assert_eq(pthread_barrier_init(&holder.opened, NULL, 2), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, hold_thread, &holder), 0);
+    (void)pthread_barrier_wait(&holder.opened);
+    for (uint32_t at = 150; at < 500; at += 10)
+        GIVES(ANONSET_OK, kit_append(s, 1, new, &meta, 150, at, 10));
+    GIVES(ANONSET_OK, kit_complete(s, 1, new, &meta, 350, ANONSET_GATE_COUNT));
+    atomic_store(&holder.replaced, true);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(pthread_barrier_destroy(&holder.opened), 0);
+    MUST(!holder.wrong);
+    MUST(holder.passes > 0);
+    kit_view_is(s, 1, ANONSET_VIEW_FINALIZED, new, 500);
 }
 
 /* In a child: opens the store anew, races, and writes the result to the pipe. No assertions here:
