@@ -186,9 +186,7 @@ static anonset_code prove(struct proof *proof, as_findings *found)
 /* The same coins under the same set hash: what was proven of them still is. */
 static bool is_reanchor(const anonset_sync *sync, const anonset_state *state)
 {
-    return state->has_finalized && sync->base == state->finalized.size &&
-           sync->base == sync->target.size && state->finalized.has_set_hash &&
-           memcmp(state->finalized.set_hash, sync->target.set_hash, ANONSET_HASH_BYTES) == 0;
+    return sync->base == sync->target.size && as_plan_is_remined(state, &sync->target);
 }
 
 static anonset_code prove_set_hash(anonset_sync *sync, as_findings *found, void *snapshot)
@@ -313,11 +311,11 @@ static anonset_code look(anonset_sync *sync, as_findings *found, void *snapshot,
         code = as_trusted_set(sync, &found->distrusted, snapshot);
     if (code != ANONSET_OK || !found->joined || found->repeat.found || found->distrusted > 0)
         return code;
-    if (sync->hash_covers) {
+    if (is_reanchor(sync, state)) {
+        found->level = state->gate;
+    } else if (sync->hash_covers) {
         found->proof = ANONSET_PROOF_FOUND;
         found->level = ANONSET_GATE_SET_HASH;
-    } else if (is_reanchor(sync, state)) {
-        found->level = state->gate;
     } else {
         code = prove_set_hash(sync, found, snapshot);
     }

@@ -18,6 +18,12 @@ bool as_meta_equal(const anonset_meta *a, const anonset_meta *b)
     return a->size == b->size && hash_equal(a->block_hash, b->block_hash) && set_hash_equal(a, b);
 }
 
+bool as_plan_is_remined(const anonset_state *local, const anonset_meta *remote)
+{
+    return local->has_finalized && local->finalized.size == remote->size && remote->has_set_hash &&
+           set_hash_equal(&local->finalized, remote);
+}
+
 static bool is_zero_block(const anonset_meta *meta)
 {
     static const uint8_t zero[ANONSET_HASH_BYTES];

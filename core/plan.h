@@ -27,4 +27,7 @@ as_plan as_plan_next(const anonset_state *local, const anonset_meta *remote);
 
 bool as_meta_equal(const anonset_meta *a, const anonset_meta *b);
 
+/* The told set has the size and set hash of the finalized one: its coins were mined again. */
+bool as_plan_is_remined(const anonset_state *local, const anonset_meta *remote);
+
 #endif

@@ -4,7 +4,6 @@
  * coin. Decided from stored state and the server's answers alone, so that a kill forgets nothing.
  */
 #include "core/coin.h"
-#include "core/gate.h"
 #include "core/run.h"
 #include "core/sync.h"
 
@@ -200,24 +199,32 @@ void as_prove_compare(anonset_sync *sync, uint32_t from)
     compare(sync, from, sync->covered);
 }
 
-/* The coins below the first step up: the first block is among them. */
+/* The coins below the first step up, and below `base`: the first block is among them. */
 static anonset_code oldest_run(anonset_sync *sync, uint32_t *n)
 {
     const anonset_backend *backend = sync->store->backend;
     uint8_t last[AS_COIN_BYTES];
+    anonset_state state;
     bool up = false;
     void *snapshot;
-    anonset_code code = as_gate_open(sync, &snapshot);
+    anonset_code code =
+        backend->snapshot_open(sync->store->handle, &snapshot, &state, sync->result.group,
+                               ANONSET_VIEW_FINALIZED, &sync->result.error);
     if (code != ANONSET_OK)
         return code;
     *n = 0;
+    if (!state.has_finalized || state.finalized.size < sync->base)
+        code = ANONSET_STALE;
     while (*n < sync->base && !up && code == ANONSET_OK) {
         anonset_run run;
         code = as_run_read(&run, backend, snapshot, *n, &sync->result.error);
         for (uint32_t i = *n - run.start; code == ANONSET_OK && i < run.n && !up; i++) {
-            up = *n > 0 && memcmp(run.coins[i].serialized, last, AS_COIN_BYTES) > 0;
+            up = run.coins[i].serialized_len < AS_COIN_BYTES ||
+                 (*n > 0 && memcmp(run.coins[i].serialized, last, AS_COIN_BYTES) > 0);
+            if (up)
+                break;
             memcpy(last, run.coins[i].serialized, AS_COIN_BYTES);
-            *n += !up;
+            ++*n;
         }
     }
     backend->snapshot_close(snapshot);
@@ -234,6 +241,13 @@ void as_prove_oldest_run(anonset_sync *sync)
     }
     sync->hash_covers = true;
     compare(sync, 0, n < sync->covered ? n : sync->covered);
+}
+
+void as_prove_newest(anonset_sync *sync)
+{
+    uint32_t n = as_sector_size(&sync->sector);
+    sync->same_hash = true;
+    compare(sync, sync->covered > n ? sync->covered - n : 0, sync->covered);
 }
 
 static void ask_compare(anonset_sync *sync)
@@ -277,6 +291,9 @@ bool as_prove_compare_advance(anonset_sync *sync)
         return true;
     }
     sync->covered = sync->hash_covers ? 0 : sync->compare_from;
-    as_fetch_begin_compared(sync);
+    if (sync->same_hash && sync->covered > 0)
+        as_prove_oldest_run(sync);
+    else
+        as_fetch_begin_compared(sync);
     return true;
 }

@@ -417,7 +417,7 @@ static void begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uin
     memcpy(sync->digest_held, held == 0 ? zero : digest, ANONSET_HASH_BYTES);
     sync->floor_from = 0;
     sync->floor = (as_candidate){.size = 0};
-    sync->hash_tried = sync->hash_covers = false;
+    sync->hash_tried = sync->hash_covers = sync->same_hash = false;
     sync->seam = (as_seam){.size = 0};
     if (base > 0 && base == sync->local.finalized.size && sync->local.finalized.has_set_hash) {
         sync->floor.size = sync->local.finalized.size;
@@ -536,7 +536,9 @@ static void carry_out(anonset_sync *sync, const as_plan *plan)
         break;
     }
     as_sync_tell_progress(sync);
-    if (plan->action == AS_COMPARE)
+    if (plan->action == AS_COMPARE && as_plan_is_remined(local, &sync->target))
+        as_prove_newest(sync);
+    else if (plan->action == AS_COMPARE)
         as_prove_begin(sync);
     else
         as_seam_begin(sync);

@@ -142,6 +142,7 @@ struct anonset_sync {
     as_guess guess;
     bool hash_tried;  /* whether the set hash proves what was not compared */
     bool hash_covers; /* it does: only the oldest run, in part below any set hash, is compared */
+    bool same_hash;   /* the target has the finalized set's own: it covers all but the ends */
     as_candidate candidates[AS_CANDIDATES];
     uint32_t candidate_count;
 
@@ -225,6 +226,9 @@ void as_fetch_store_failed(anonset_sync *sync, anonset_code code);
 void as_prove_begin(anonset_sync *sync);
 /* Compares from position `from` up to `covered`. */
 void as_prove_compare(anonset_sync *sync, uint32_t from);
+/* Compares the newest sector and then the oldest run, for a target of the same size and set hash.
+ */
+void as_prove_newest(anonset_sync *sync);
 /* Compares the oldest run, the rest being proven by the set hash. */
 void as_prove_oldest_run(anonset_sync *sync);
 bool as_prove_floor_advance(anonset_sync *sync);

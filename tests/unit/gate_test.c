@@ -429,6 +429,20 @@ Test(gate, compares_the_oldest_run_where_the_set_hash_covers_the_rest)
     cr_assert_eq(r.result.replaced, r.world.chains[r.world.n - 2]->meta.size);
 }
 
+/* Same size, same set hash: only the ends are compared, though no old block is on the chain. */
+Test(gate, compares_the_ends_where_the_same_coins_were_mined_again)
+{
+    r.chain = tw_grow_wide(&r.world, NULL, 8, 20);
+    r.options.sector_size = WIDE_SECTOR;
+    sync_again();
+    rig_expect_whole();
+    r.lies = r.chain->meta.size;
+    r.chain = remined();
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_REANCHORED);
+    cr_assert_leq(r.coins_sent, needed() + WIDE_SECTOR + 2);
+}
+
 Test(gate, survives_a_reconnect_at_any_step_of_a_guess)
 {
     bool more = true;
