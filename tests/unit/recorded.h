@@ -13,4 +13,9 @@ typedef struct ts_recorded {
 void ts_recorded_read(ts_recorded *recorded, const char *name, uint32_t n);
 void ts_recorded_clear(ts_recorded *recorded);
 
+/* What firod told of a set. */
+void ts_recorded_meta(anonset_meta *meta, const char *name);
+/* By heights.txt: at which positions the blocks of a set end, oldest first. Returns how many. */
+uint32_t ts_recorded_ends(uint32_t *ends, uint32_t cap, const char *name);
+
 #endif
