@@ -1,4 +1,5 @@
 /* What firod's methods answer, and the lies about it that faults ask for. */
+#include "tests/server/coin.h"
 #include "tests/server/request.h"
 
 #include <errno.h>
@@ -155,6 +156,38 @@ static void spoil_coin(fault_kind kind, text *body, size_t coin)
     }
 }
 
+/* Flips a bit of the `index`-th string of the coin, whose text ends with the body. */
+static void flip_bit(text *body, size_t coin, unsigned index, uint64_t bit)
+{
+    uint8_t bytes[8192];
+    size_t start, end, len;
+    find_string(body, coin, index, &start, &end);
+    if (!base64_decode(bytes, sizeof bytes, &len, body->data + start, end - start))
+        die("a coin's string is no base64");
+    if (len == 0)
+        return;
+    bit %= 8 * len;
+    bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    text tail = {0};
+    text_add(&tail, body->data + end, body->len - end);
+    body->len = start;
+    text_base64(body, bytes, len);
+    text_add(body, tail.data, tail.len);
+    text_free(&tail);
+}
+
+static void flip_coin_bit(const fault *f, text *body, size_t coin)
+{
+    if (f->kind == FAULT_BIT_SERIALIZED)
+        flip_bit(body, coin, 0, f->bit);
+    if (f->kind == FAULT_BIT_TX || f->kind == FAULT_BIT_TXID)
+        flip_bit(body, coin, 1, f->bit);
+    if (f->kind == FAULT_BIT_CONTEXT)
+        flip_bit(body, coin, 2, f->bit);
+    if (f->kind == FAULT_BIT_TXID)
+        flip_bit(body, coin, 0, 8 * COIN_BYTES + f->bit % (8 * HASH));
+}
+
 typedef struct range {
     uint32_t group, size, from, to; /* indices [from, to) of a set of `size` coins */
 } range;
@@ -194,6 +227,9 @@ static bool add_coins(server *s, const range *r, const fault *f, reply *out)
             return false;
         if (f && f->kind >= FAULT_FLIP && f->kind <= FAULT_NUMBER && index == victim)
             spoil_coin(f->kind, body, start);
+        if (f && f->kind >= FAULT_BIT_SERIALIZED && f->kind <= FAULT_BIT_TXID &&
+            r->size - 1 - index == f->arg)
+            flip_coin_bit(f, body, start);
         out->coins++;
     }
     if (f && f->kind == FAULT_LONG && count > 0) {

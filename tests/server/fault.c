@@ -29,6 +29,10 @@ static const char *const kind_names[FAULT_KINDS] = {
     [FAULT_PADDING] = "padding",
     [FAULT_FIELDS] = "fields",
     [FAULT_NUMBER] = "number",
+    [FAULT_BIT_SERIALIZED] = "bit-serialized",
+    [FAULT_BIT_TX] = "bit-tx",
+    [FAULT_BIT_CONTEXT] = "bit-context",
+    [FAULT_BIT_TXID] = "bit-txid",
     [FAULT_SIZE] = "size",
     [FAULT_SET_HASH] = "set-hash",
     [FAULT_BLOCK_HASH] = "block-hash",
@@ -79,6 +83,8 @@ static bool set_key(fault *f, const char *key, const char *value)
         f->random = strtoull(value, NULL, 10) * 2 + 1;
     else if (strcmp(key, "code") == 0)
         f->code = atoi(value);
+    else if (strcmp(key, "bit") == 0)
+        f->bit = strtoull(value, NULL, 10);
     else if (strcmp(key, "arg") == 0)
         f->arg = strtoll(value, NULL, 10), f->has_arg = true;
     else
@@ -106,7 +112,7 @@ const char *fault_add(faults *all, char *line)
         char *value = pair;
         char *key = strsep(&value, "=");
         if (*pair && (!value || !set_key(&f, key, value)))
-            return "a fault takes on=, skip=, times=, p=, seed=, arg=, code=, text=";
+            return "a fault takes on=, skip=, times=, p=, seed=, arg=, bit=, code=, text=";
     }
     if (f.times == 0)
         f.times = UINT64_MAX;

@@ -32,6 +32,12 @@ typedef enum fault_kind {
     FAULT_PADDING, /* base64 that is not canonical */
     FAULT_FIELDS,  /* a coin of four strings */
     FAULT_NUMBER,  /* a coin whose tx hash is a number */
+    /* one bit of the coin at position arg of the set, counted from 0, in every answer that has it
+     */
+    FAULT_BIT_SERIALIZED, /* of its serialized */
+    FAULT_BIT_TX,         /* of its tx hash, which serialized then contradicts */
+    FAULT_BIT_CONTEXT,    /* of its context, likewise */
+    FAULT_BIT_TXID,       /* of its tx hash and of the one in serialized */
     /* meta */
     FAULT_SIZE,       /* arg as size, same block hash and set hash */
     FAULT_SET_HASH,   /* another set hash, same block hash and size */
@@ -63,6 +69,7 @@ typedef struct fault {
     uint64_t random;
     bool has_arg;
     int64_t arg;
+    uint64_t bit; /* which one of the field, counted from 0; past its end from its start again */
     int code;
     char text[256];
 } fault;
@@ -72,8 +79,8 @@ typedef struct faults {
     size_t count, cap;
 } faults;
 
-/* Adds a rule: KIND, then key=value for on, skip, times (0: for ever), p, seed, arg, code; text=…
- * takes the rest of the line. NULL, or what is wrong. */
+/* Adds a rule: KIND, then key=value for on, skip, times (0: for ever), p, seed, arg, bit, code;
+ * text=… takes the rest of the line. NULL, or what is wrong. */
 const char *fault_add(faults *all, char *line);
 void fault_clear(faults *all);
 /* The rule that strikes now, a copy of it in *out. */

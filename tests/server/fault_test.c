@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,58 @@ Test(faults, of_a_sectors_coins)
     compare_coins("fields arg=2", 10, "2");
     compare_coins("number arg=2", 10, "2");
     compare_coins("dup", 10, "5");
+}
+
+/* How many bits of a field two answers tell differently of one coin. */
+static unsigned different_bits(const char *a, const char *b, size_t coin, unsigned field)
+{
+    uint8_t bytes[2][4096] = {{0}};
+    const char *answers[] = {a, b};
+    char path[32];
+    unsigned bits = 0;
+    snprintf(path, sizeof path, "result.coins.%zu.%u", coin, field);
+    for (size_t i = 0; i < 2; i++) {
+        const char *base64 = ts_json(answers[i], path);
+        cr_assert(base64 && strlen(base64) < sizeof *bytes, "%s", path);
+        cr_assert_gt(EVP_DecodeBlock(bytes[i], (const unsigned char *)base64, (int)strlen(base64)),
+                     0);
+    }
+    for (size_t i = 0; i < sizeof *bytes; i++)
+        bits += (unsigned)__builtin_popcount(bytes[0][i] ^ bytes[1][i]);
+    return bits;
+}
+
+/* Of the set's oldest coins but 3, index 496 of 500; answers without it are true. */
+Test(faults, of_one_bit)
+{
+    static const struct {
+        const char *fault;
+        unsigned serialized, tx, context;
+    } cases[] = {
+        {"bit-serialized arg=3 bit=1951", 1, 0, 0}, {"bit-serialized arg=3 bit=1952", 1, 0, 0},
+        {"bit-tx arg=3 bit=255", 0, 1, 0},          {"bit-context arg=3 bit=7", 0, 0, 1},
+        {"bit-context arg=3 bit=99999", 0, 0, 1},   {"bit-txid arg=3 bit=8", 1, 1, 0},
+    };
+    int fd = wire_electrumx(server.tcp);
+    char *truth[] = {sector(fd, 490, 500), sector(fd, 496, 497), sector(fd, 480, 496)};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ts_tell(&server, "fault %s times=0", cases[i].fault);
+        char *lies[] = {sector(fd, 490, 500), sector(fd, 496, 497), sector(fd, 480, 496)};
+        for (size_t k = 0; k < 10; k++) {
+            bool struck = k == 6;
+            cr_expect_eq(different_bits(truth[0], lies[0], k, 0), struck * cases[i].serialized);
+            cr_expect_eq(different_bits(truth[0], lies[0], k, 1), struck * cases[i].tx);
+            cr_expect_eq(different_bits(truth[0], lies[0], k, 2), struck * cases[i].context);
+        }
+        cr_expect_eq(different_bits(truth[1], lies[1], 0, 0), cases[i].serialized);
+        cr_expect_str_eq(strchr(truth[2], '['), strchr(lies[2], '['), "%s", cases[i].fault);
+        for (size_t k = 0; k < 3; k++)
+            free(lies[k]);
+        ts_tell(&server, "faults clear");
+    }
+    for (size_t k = 0; k < 3; k++)
+        free(truth[k]);
+    close(fd);
 }
 
 Test(faults, of_meta)
