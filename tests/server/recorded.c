@@ -200,10 +200,11 @@ static bool recorded_meta(const chain *c, uint32_t id, chain_meta *meta)
     return g;
 }
 
-/* All coins of `old` are known and are the oldest of `now`. */
+/* All coins of `old` are known and are the oldest of `now`. With no coin more it is no older block,
+ * but another one in its place. */
 static bool is_older(const recorded_group *old, const recorded_group *now)
 {
-    if (old->meta.size > now->meta.size)
+    if (old->meta.size >= now->meta.size)
         return false;
     const slice *tail = now->coins + (now->meta.size - old->meta.size);
     for (uint32_t i = 0; i < old->meta.size; i++) {
