@@ -73,7 +73,7 @@ static int export_group(anonset_store *store, const struct args *args)
     if (code == ANONSET_UNPROVEN) {
         fprintf(stderr,
                 "anonset: group %u: the set in %s is below the level that --gate asks for\n"
-                "  next: sync with --prove, then export again\n",
+                "  next: run `anonset sync` for it with --prove, then export again\n",
                 args->group, args->db);
         return exits_of_code(code);
     }

@@ -87,16 +87,24 @@ static void print_json(const anonset_result *r, double seconds)
     putchar('\n');
 }
 
-static const char *why_unproven(anonset_proof proof)
+/* NULL: it was proven, now or before. */
+static const char *why_unproven(const anonset_result *r)
 {
-    switch (proof) {
+    switch (r->proof) {
+    case ANONSET_PROOF_NONE:
+        if (!r->state.finalized.has_set_hash)
+            return "a group of one block has none yet";
+        return r->state.gate == ANONSET_GATE_SET_HASH
+                   ? NULL
+                   : "this sync did not look for a proof (--prove does)";
     case ANONSET_PROOF_CONSISTENT:
         return "it follows from the set before, which is not proven itself (try --prove)";
     case ANONSET_PROOF_BUDGET:
         return "the coins may be cut into blocks in more ways than --proof-budget allows to try "
                "(sync more often, or try --prove)";
     case ANONSET_PROOF_NO_HEIGHTS:
-        return "the server does not tell the heights of transactions (try another)";
+        return "the server did not tell the heights of transactions, or told some that cannot "
+               "be (try another server)";
     case ANONSET_PROOF_NO_START:
         return "the group before is not held, or not proven (sync it first, or use --all)";
     default:
@@ -111,13 +119,15 @@ static void print_summary(const anonset_result *r, double seconds)
     const char *outcome = r->outcome == ANONSET_UP_TO_DATE   ? "already up to date"
                           : r->outcome == ANONSET_REANCHORED ? "same coins, new newest block"
                                                              : "whole and checked";
-    const char *why = why_unproven(r->proof);
+    const char *why = why_unproven(r);
 
     printf("group %u: %s, %s coins (gate level %s)\n", r->group, outcome,
            text_count(size, r->state.finalized.size), text_gate(r->state.gate));
     if (r->replaced)
         printf("  the chain was reorganized: the newest %s coins of the set before were replaced\n",
                text_count(replaced, r->replaced));
+    if (r->proof == ANONSET_PROOF_FOUND)
+        puts("  the set hash was proven: it follows from these coins");
     if (why)
         printf("  the set hash was not proven: %s\n", why);
     if (r->copied)

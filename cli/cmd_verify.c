@@ -42,8 +42,10 @@ static void print_verdict(const anonset_verdict *verdict)
     if (verdict->sound)
         printf("  digest %s\n", digest);
     if (verdict->sound && verdict->proven)
-        printf("  set hash proven for %s coins, recomputed for %s\n",
+        printf("  the set hash was proven for %s coins when synced; recomputed now for %s\n",
                text_count(proven, verdict->proven), text_count(coins, verdict->rederived));
+    if (verdict->sound && verdict->proven > verdict->rederived)
+        puts("  (what heights of transactions proved cannot be recomputed: they are not stored)");
 }
 
 static void tell_damage(const struct args *args, const anonset_verdict *verdict,
@@ -128,7 +130,9 @@ static const struct option_row options[] = {
      "Only this group. Without it, every group of which something is stored."},
     {ARGS_JSON, "json", NULL,
      "Print a JSON array with an object a group: group, sound, coins, digest,\n"
-     "damaged_from, damaged_to (positions; null if sound) and error."},
+     "proven (coins of which a sync proved the set hash), rederived (those of\n"
+     "which it was recomputed now), damaged_from, damaged_to (positions; null\n"
+     "if sound) and error."},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
 };

@@ -49,7 +49,7 @@ static const char *happened(anonset_outcome outcome)
     case ANONSET_BAD_SECTOR:
         return "the server sent the wrong number of coins, or a coin that contradicts itself";
     case ANONSET_GATE_REFUSED:
-        return "the downloaded set failed the integrity check";
+        return "the set failed the integrity check";
     case ANONSET_NETWORK_ERROR:
         return "the server could not be reached, or did not answer as it should";
     case ANONSET_STORE_BUSY:
