@@ -66,6 +66,12 @@ void scene_sync_is(scene *s, const char *outcome, int exit_code)
     scene_outcome(s, outcome, exit_code);
 }
 
+void scene_level(const scene *s, const char *gate, const char *proof)
+{
+    cr_assert(ts_json_is(s->last.out, "gate", gate) && ts_json_is(s->last.out, "proof", proof),
+              "%s: not %s, %s: %s", s->backend, gate, proof, s->last.out);
+}
+
 int64_t scene_int(const scene *s, const char *field)
 {
     return ts_json_int(s->last.out, field);
@@ -90,6 +96,14 @@ static void same_as_server(scene *s, const char *group, const char *order)
     cr_assert_eq(s->last.exit_code, 0, "%s: export: %s", s->backend, s->last.err);
     ts_write_file(ours, s->last.out, s->last.out_len);
     cr_assert(ts_same_file(ours, theirs), "%s: the export is not the server's list", s->backend);
+}
+
+void scene_clear(scene *s)
+{
+    const char *argv[] = {
+        ts_anonset_path(s->backend), "clear", "--db", s->db, "--group", "1", NULL};
+    run(s, argv);
+    cr_assert_eq(s->last.exit_code, 0, "%s: clear: %s", s->backend, s->last.err);
 }
 
 void scene_verify(scene *s)

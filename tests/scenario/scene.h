@@ -22,6 +22,9 @@ typedef struct scene {
     ts_result last; /* of the program's last run */
 } scene;
 
+/* A state of a recorded chain, as server options. */
+#define RECORDED(name) "--recorded", ts_source("tests/fixtures/" name)
+
 /* Starts a server with these options (NULL-ended); the store is not made yet. */
 #define scene_begin(s, name, ...)                                                                  \
     do {                                                                                           \
@@ -41,6 +44,9 @@ void scene_outcome(const scene *s, const char *outcome, int exit_code);
 /* Syncs, and ends so. */
 void scene_sync_is(scene *s, const char *outcome, int exit_code);
 
+/* The last sync told this level of the gate, and what came of the proof ("null": not tried). */
+void scene_level(const scene *s, const char *gate, const char *proof);
+
 /* A number of the last sync's JSON. */
 int64_t scene_int(const scene *s, const char *field);
 
@@ -48,6 +54,8 @@ int64_t scene_int(const scene *s, const char *field);
 void scene_group_is_whole(scene *s, const char *group);
 /* Of group 1. */
 void scene_is_whole(scene *s);
+/* Removes group 1 from the store. */
+void scene_clear(scene *s);
 /* verify holds (exit code 0). */
 void scene_verify(scene *s);
 /* SHA-like identity of what readers see: the digest of the finalized set, "" without one. Lives as
