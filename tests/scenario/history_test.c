@@ -6,7 +6,7 @@
  * as the two chains say it must.
  *
  * ANONSET_SEED=n runs from another seed, ANONSET_HISTORIES=n another number of histories, of which
- * one in 50 runs on every backend; a failure names the seed of its history.
+ * one in 25 runs on every backend; a failure names the seed of its history.
  */
 #include "backends/backends.h"
 #include "config.h"
@@ -455,19 +455,19 @@ static void run_histories(uint32_t budget, bool prove, unsigned long n, unsigned
 
 Test(history, without_set_hashes)
 {
-    run_histories(0, false, 5000 / SHARE, 50);
+    run_histories(0, false, 5000 / SHARE, 25);
     cr_assert_eq(proven_sets, 0);
 }
 
 Test(history, with_set_hashes)
 {
-    run_histories(ANONSET_PROOF_BUDGET_DEFAULT, false, 5000 / SHARE, 50);
+    run_histories(ANONSET_PROOF_BUDGET_DEFAULT, false, 5000 / SHARE, 25);
     cr_assert_gt(proven_sets, finalized_sets / 2, "most sets were beyond the search");
 }
 
 /* Little budget, so that heights decide, and what is proven need not be compared. */
 Test(history, with_heights)
 {
-    run_histories(8, true, 5000 / SHARE, 50);
+    run_histories(8, true, 5000 / SHARE, 25);
     cr_assert_gt(proven_sets, finalized_sets * 3 / 4, "heights were of no use");
 }

@@ -273,6 +273,31 @@ SCENARIO(sync, a_reorg_down_to_one_block_is_followed, "--per-block", "5-5", "--c
     reorg_is_followed(s, "reorg 1 9", 40);
 }
 
+SCENARIO(sync, a_reorg_of_the_smallest_groups_is_followed, "--coins", "0")
+{
+    static const char *const steps[] = {"reorg 1 2", "reorg 1 2", "reorg 2 3", "replace 2"};
+    ts_tell(&s->server, "block 1");
+    scene_sync_is(s, "finalized", 0);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        ts_tell(&s->server, "%s", steps[i]);
+        scene_sync_is(s, "finalized", 0);
+        scene_is_whole(s);
+    }
+}
+
+/* The chain is reorganized once more, deeper, while the first reorganization is followed. */
+SCENARIO(sync, a_reorg_while_one_is_followed, "--coins", "1200")
+{
+    scene_sync_is(s, "finalized", 0);
+    ts_tell(&s->server, "reorg 8");
+    ts_tell(&s->server, "at sectors 20 reorg 12");
+    ts_tell(&s->server, "reset");
+    scene_sync(s, SECTOR_50, NULL);
+    scene_outcome(s, "finalized", 0);
+    scene_is_whole(s);
+    scene_sync_is(s, "up_to_date", 0);
+}
+
 /* The last checkpoint but one is on the new chain: nothing below it is looked at. */
 SCENARIO(sync, an_accepted_checkpoint_spares_the_comparison, "--coins", "6000")
 {
