@@ -6,8 +6,8 @@
  * depend on what the server sent. jsmn lets much pass that is not JSON, which the first pass makes
  * harmless.
  */
+#include "core/base64.h"
 #include "core/detail.h"
-#include "remote/base64.h"
 #include "remote/json.h"
 
 #include <anonset/anonset.h>

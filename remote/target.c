@@ -1,6 +1,6 @@
 /* Where to connect and how: reads the URL and the options. Credentials never reach a message. */
+#include "core/base64.h"
 #include "core/detail.h"
-#include "remote/base64.h"
 #include "remote/client.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  *
  * With libFuzzer (clang):
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -DANONSET_LIBFUZZER -Iinclude -I. -IBUILD \
- *         tests/fuzz/answer_fuzz.c remote/json.c remote/jsonrpc.c remote/base64.c core/error.c
+ *         tests/fuzz/answer_fuzz.c remote/json.c remote/jsonrpc.c core/base64.c core/error.c
  *
  * Without, it has a main of its own, which make check runs: files, each whole and then mutated a
  * bounded number of times, the same mutations at every run.

@@ -1,6 +1,6 @@
 /* Every answer recorded from a real node and server, decoded and written out again: the same bytes.
  */
-#include "remote/base64.h"
+#include "core/base64.h"
 
 #include <anonset/anonset.h>
 #include <criterion/criterion.h>

@@ -1,4 +1,5 @@
-/* Base64 (RFC 4648, section 4) as the servers write it. Pure; depends on nothing else. */
+/* Base64 (RFC 4648, section 4) as servers and older caches write it. Pure; depends
+ * on nothing else. */
 #ifndef AS_BASE64_H
 #define AS_BASE64_H
 
