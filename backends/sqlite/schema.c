@@ -13,32 +13,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
-#define FORMAT         1
 #define TEXT(value)    TEXT_OF(value)
 #define TEXT_OF(value) #value
 
-static const char schema[] = "PRAGMA page_size=" TEXT(
+static const char pragmas[] = "PRAGMA page_size=" TEXT(
     AS_PAGE_BYTES) ";"
                    "PRAGMA auto_vacuum=0;"
                    "PRAGMA synchronous=OFF;" /* the file is synced as a whole before it gets its
                                                 name */
-                   "PRAGMA journal_mode=WAL;"
-                   "BEGIN IMMEDIATE;"
-                   "PRAGMA application_id=" TEXT(
-                       APPLICATION_ID) ";"
-                                       "PRAGMA user_version=" TEXT(
-                                           FORMAT) ";"
-                                                   "CREATE TABLE info(id INTEGER PRIMARY KEY "
-                                                   "CHECK(id = 1), salt BLOB NOT NULL, genesis "
-                                                   "BLOB);"
-                                                   "CREATE TABLE ledger(grp INTEGER PRIMARY KEY, "
-                                                   "slot INTEGER NOT NULL, record BLOB NOT NULL);"
-                                                   "CREATE TABLE pack(id INTEGER PRIMARY KEY, n "
-                                                   "INTEGER NOT NULL, epoch INTEGER NOT NULL,"
-                                                   " body BLOB NOT NULL);"
-                                                   "CREATE TABLE checkpoint(id INTEGER PRIMARY "
-                                                   "KEY, record BLOB NOT NULL);";
+                   "PRAGMA journal_mode=WAL;";
+
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "PRAGMA application_id=" TEXT(
+        AS_APPLICATION_ID) ";"
+                           "PRAGMA user_version=" TEXT(
+                               AS_FORMAT) ";"
+                                          "CREATE TABLE info(id INTEGER PRIMARY KEY CHECK(id = 1), "
+                                          "salt BLOB NOT NULL, genesis BLOB);"
+                                          "CREATE TABLE ledger(grp INTEGER PRIMARY KEY, slot "
+                                          "INTEGER NOT NULL, record BLOB NOT NULL);"
+                                          "CREATE TABLE pack(id INTEGER PRIMARY KEY, n INTEGER NOT "
+                                          "NULL, epoch INTEGER NOT NULL,"
+                                          " body BLOB NOT NULL);"
+                                          "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record "
+                                          "BLOB NOT NULL);";
 
 /* Packs of a range of keys that are pending, or that are not: (epoch = ?3) = ?4. */
 #define OF_SIDE " FROM pack WHERE id BETWEEN ?1 AND ?2 AND (epoch = ?3) = ?4 ORDER BY id "
@@ -78,7 +77,7 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_VACUUM] = "VACUUM",
 };
 
-static anonset_code fail_file(anonset_detail *detail, const char *path, int error)
+anonset_code as_schema_fail(anonset_detail *detail, const char *path, int error)
 {
     anonset_code code = ANONSET_IO;
     if (error == ENOSPC || error == EDQUOT)
@@ -98,7 +97,6 @@ enum {
     MAGIC_BYTES = 16,
     USER_VERSION_AT = 60,
     APPLICATION_ID_AT = 68,
-    HEADER_BYTES = 100
 };
 
 static uint32_t big_endian(const uint8_t *in)
@@ -106,40 +104,46 @@ static uint32_t big_endian(const uint8_t *in)
     return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
 }
 
-static anonset_code judge_header(const uint8_t *header, const char *path, anonset_detail *detail)
+static anonset_code judge_head(as_schema_found *file, const uint8_t *head, const char *path,
+                               anonset_detail *detail)
 {
-    if (memcmp(header, "SQLite format 3", MAGIC_BYTES) != 0)
+    if (memcmp(head, "SQLite format 3", MAGIC_BYTES) != 0)
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s is not an SQLite file; it was not touched: choose another path", path);
-    if (big_endian(header + APPLICATION_ID_AT) != APPLICATION_ID)
-        return as_fail(detail, ANONSET_FOREIGN, 0,
-                       "%s is an SQLite file, but not an anonset store; it was not touched: choose "
-                       "another path",
-                       path);
-    if (big_endian(header + USER_VERSION_AT) != FORMAT)
+    *file = AS_FOUND_OTHER;
+    if (big_endian(head + APPLICATION_ID_AT) != AS_APPLICATION_ID)
+        return ANONSET_OK;
+    *file = AS_FOUND_OURS;
+    if (big_endian(head + USER_VERSION_AT) != AS_FORMAT)
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s is a store of format %u, this library knows %d; it was not touched: use "
                        "a newer anonset",
-                       path, big_endian(header + USER_VERSION_AT), FORMAT);
+                       path, big_endian(head + USER_VERSION_AT), AS_FORMAT);
     return ANONSET_OK;
 }
 
 /*
- * Reads the header through SQLite's own file object: opening and closing the file ourselves would
+ * Reads the head through SQLite's own file object: opening and closing the file ourselves would
  * let go of the locks that other connections of this process hold on it (POSIX), and asking SQLite
  * in SQL would roll back a foreign file's journal.
  */
-static anonset_code judge_inside(as_db *db, anonset_detail *detail)
+anonset_code as_schema_head(uint8_t head[AS_HEAD_BYTES], as_db *db, anonset_detail *detail)
 {
     sqlite3_file *inside = NULL;
-    uint8_t header[HEADER_BYTES] = {0};
+    memset(head, 0, AS_HEAD_BYTES);
     int rc = sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_FILE_POINTER, &inside);
     if (rc == SQLITE_OK)
-        rc = inside->pMethods->xRead(inside, header, HEADER_BYTES, 0);
-    if (rc == SQLITE_IOERR_SHORT_READ) /* the rest of `header` is zeros then */
+        rc = inside->pMethods->xRead(inside, head, AS_HEAD_BYTES, 0);
+    if (rc == SQLITE_IOERR_SHORT_READ) /* the rest of `head` is zeros then */
         rc = SQLITE_OK;
-    return rc == SQLITE_OK ? judge_header(header, db->path, detail)
-                           : as_db_fail(db, rc, "look at the file", detail);
+    return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(db, rc, "look at the file", detail);
+}
+
+static anonset_code judge_inside(as_schema_found *file, as_db *db, anonset_detail *detail)
+{
+    uint8_t head[AS_HEAD_BYTES];
+    anonset_code code = as_schema_head(head, db, detail);
+    return code == ANONSET_OK ? judge_head(file, head, db->path, detail) : code;
 }
 
 static anonset_code judge_access(const as_db *db, anonset_detail *detail)
@@ -158,7 +162,7 @@ anonset_code as_schema_look(as_schema_found *file, const char *path, bool read_o
     as_db *db;
     int error = stat(path, &found) == 0 ? 0 : errno;
     if (error != 0 && error != ENOENT)
-        return fail_file(detail, path, error);
+        return as_schema_fail(detail, path, error);
     if (error == ENOENT) {
         *file = AS_FOUND_MISSING;
         return ANONSET_OK;
@@ -171,9 +175,10 @@ anonset_code as_schema_look(as_schema_found *file, const char *path, bool read_o
     if (code != ANONSET_OK)
         return code;
     /* Not SQLite's own size: it takes a file of one byte for an empty one. */
-    *file = found.st_size == 0 ? AS_FOUND_EMPTY : AS_FOUND_OURS;
-    code = found.st_size == 0 ? ANONSET_OK : judge_inside(db, detail);
-    if (code == ANONSET_OK && !read_only)
+    *file = AS_FOUND_EMPTY;
+    if (found.st_size != 0)
+        code = judge_inside(file, db, detail);
+    if (code == ANONSET_OK && !read_only && *file != AS_FOUND_OTHER)
         code = judge_access(db, detail);
     as_db_close(db);
     return code;
@@ -202,8 +207,7 @@ anonset_code as_schema_bytes(uint64_t *bytes, const char *path, anonset_detail *
 
 /* ---- Creating ----------------------------------------------------------------------------- */
 
-/* Removes PATH's file, if `itself`, and what SQLite keeps beside it. Returns 0 or an errno. */
-static int remove_files(const char *path, bool itself)
+int as_schema_remove(const char *path, bool itself)
 {
     static const char *const endings[] = {"-wal", "-shm", "-journal", ""};
     size_t n = sizeof endings / sizeof *endings - (itself ? 0 : 1);
@@ -219,10 +223,10 @@ static int remove_files(const char *path, bool itself)
     return 0;
 }
 
-static anonset_code fill(as_db *db, const uint8_t *salt, anonset_detail *detail)
+anonset_code as_schema_fill(as_db *db, const uint8_t salt[ANONSET_SALT_BYTES],
+                            anonset_detail *detail)
 {
     sqlite3_stmt *insert = NULL;
-    bool whole = false;
     anonset_code code = as_db_exec(db, schema, "create the store", detail);
     if (code != ANONSET_OK)
         return code;
@@ -233,9 +237,17 @@ static anonset_code fill(as_db *db, const uint8_t *salt, anonset_detail *detail)
     if (rc == SQLITE_OK)
         rc = sqlite3_step(insert);
     sqlite3_finalize(insert);
-    if (rc != SQLITE_DONE)
-        return as_db_fail(db, rc, "create the store", detail);
-    code = as_db_exec(db, "COMMIT", "create the store", detail);
+    return rc == SQLITE_DONE ? ANONSET_OK : as_db_fail(db, rc, "create the store", detail);
+}
+
+static anonset_code fill(as_db *db, const uint8_t *salt, anonset_detail *detail)
+{
+    bool whole = false;
+    anonset_code code = as_db_exec(db, pragmas, "create the store", detail);
+    if (code == ANONSET_OK)
+        code = as_schema_fill(db, salt, detail);
+    if (code == ANONSET_OK)
+        code = as_db_exec(db, "COMMIT", "create the store", detail);
     if (code == ANONSET_OK)
         code = as_db_checkpoint(db, &whole, SQLITE_CHECKPOINT_TRUNCATE, detail);
     if (code == ANONSET_OK && !whole)
@@ -269,26 +281,26 @@ anonset_code as_schema_create(const char *path, const uint8_t salt[ANONSET_SALT_
     anonset_code code;
     char *making = sqlite3_mprintf("%s-new", path);
     if (making == NULL)
-        return fail_file(detail, path, ENOMEM);
-    int error = remove_files(making, true);
+        return as_schema_fail(detail, path, ENOMEM);
+    int error = as_schema_remove(making, true);
     if (error == 0) {
         code = make_file(making, salt, detail);
         if (code != ANONSET_OK)
             goto out;
-        error = remove_files(making, false);
+        error = as_schema_remove(making, false);
     }
     if (error == 0)
         error = as_path_sync(making, O_RDONLY);
     if (error == 0)
-        error = remove_files(path, false);
+        error = as_schema_remove(path, false);
     if (error == 0 && rename(making, path) != 0)
         error = errno;
     if (error == 0)
         error = as_path_sync_folder(path);
-    code = error == 0 ? ANONSET_OK : fail_file(detail, path, error);
+    code = error == 0 ? ANONSET_OK : as_schema_fail(detail, path, error);
 out:
     if (code != ANONSET_OK)
-        (void)remove_files(making, true); /* what stays is removed by the next creation */
+        (void)as_schema_remove(making, true); /* what stays is removed by the next creation */
     sqlite3_free(making);
     return code;
 }

@@ -46,20 +46,40 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
  * vfs.c gives back. */
 #define AS_PAGE_BYTES 4096
 
+#define AS_APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
+#define AS_FORMAT         1
+
 typedef enum as_schema_found {
     AS_FOUND_MISSING,
     AS_FOUND_EMPTY, /* of 0 bytes */
-    AS_FOUND_OURS
+    AS_FOUND_OURS,
+    AS_FOUND_OTHER, /* an SQLite file that does not begin as ours do: as_legacy_look tells more */
 } as_schema_found;
 
-/* Looks at what is at `path` without changing or locking anything. FOREIGN: something else. */
+/* Looks at what is at `path` without changing or locking anything. FOREIGN: nothing of ours. */
 anonset_code as_schema_look(as_schema_found *file, const char *path, bool read_only,
                             anonset_detail *detail);
+
+#define AS_HEAD_BYTES 100
+
+/* Reads the first bytes of the file itself, whatever its log says. */
+anonset_code as_schema_head(uint8_t head[AS_HEAD_BYTES], as_db *db, anonset_detail *detail);
 
 /* Puts an empty store at `path`, where nothing or an empty file is; atomic and durable. The caller
  * holds the writer lock. */
 anonset_code as_schema_create(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
                               anonset_detail *detail);
+
+/* Begins a transaction that makes the tables of an empty store in an empty file; the caller commits
+ * it. */
+anonset_code as_schema_fill(as_db *db, const uint8_t salt[ANONSET_SALT_BYTES],
+                            anonset_detail *detail);
+
+/* Removes PATH's file, if `itself`, and what SQLite keeps beside it. Returns 0 or an errno. */
+int as_schema_remove(const char *path, bool itself);
+
+/* What is wrong with the file, in our words. Never OK. */
+anonset_code as_schema_fail(anonset_detail *detail, const char *path, int error);
 
 /* Bytes of the file and those SQLite keeps beside it. */
 anonset_code as_schema_bytes(uint64_t *bytes, const char *path, anonset_detail *detail);

@@ -1,6 +1,7 @@
 /* The vtable: opening, closing, and what asks the store for one thing. */
 #include "backends/backends.h"
 #include "backends/path.h"
+#include "backends/sqlite/legacy.h"
 #include "backends/sqlite/schema.h"
 #include "backends/sqlite/store.h"
 #include "core/detail.h"
@@ -10,41 +11,72 @@
 
 /* ---- Open and close ----------------------------------------------------------------------- */
 
-static anonset_code look(as_schema_found *found, const as_sqlite *s, anonset_detail *detail)
+/* What is at the path, in terms of what is to be done about it. */
+typedef enum presence {
+    NOTHING,
+    STORE,
+    UNSETTLED, /* a store of which the log holds more than the file */
+    CACHE,     /* of an older wallet */
+} presence;
+
+static anonset_code look(presence *is, const as_sqlite *s, anonset_detail *detail)
 {
-    return as_schema_look(found, s->path, (s->options.flags & ANONSET_STORE_READ_ONLY) != 0,
-                          detail);
+    as_schema_found file = AS_FOUND_MISSING;
+    as_legacy_kind kind = AS_LEGACY_CACHE;
+    anonset_code code =
+        as_schema_look(&file, s->path, (s->options.flags & ANONSET_STORE_READ_ONLY) != 0, detail);
+    if (code == ANONSET_OK && file == AS_FOUND_OTHER)
+        code = as_legacy_look(&kind, s->path, s->options.busy_ms, detail);
+    *is = file == AS_FOUND_OTHER ? (kind == AS_LEGACY_CACHE ? CACHE : UNSETTLED)
+                                 : (file == AS_FOUND_OURS ? STORE : NOTHING);
+    return code;
 }
 
-/* Makes the store, unless another process was first. */
-static anonset_code create(as_sqlite *s, anonset_detail *detail)
+/* Makes a store of what is there, unless another process was first. */
+static anonset_code make(as_sqlite *s, anonset_detail *detail)
 {
-    as_schema_found found;
-    anonset_code code = as_lock_open(&s->lock, s->path, detail);
-    if (code == ANONSET_OK)
-        code = as_lock_take(s->lock, s->options.busy_ms, detail);
+    presence is;
+    anonset_code code = as_lock_take(s->lock, s->options.busy_ms, detail);
     if (code != ANONSET_OK)
         return code;
-    code = look(&found, s, detail);
-    if (code == ANONSET_OK && found != AS_FOUND_OURS)
+    code = look(&is, s, detail);
+    if (code == ANONSET_OK && is == NOTHING)
         code = as_schema_create(s->path, s->options.salt, detail);
+    else if (code == ANONSET_OK && is == CACHE)
+        code = as_legacy_upgrade(s->path, s->options.salt, s->options.busy_ms, detail);
     as_lock_release(s->lock);
     return code;
 }
 
-static anonset_code find_or_create(as_sqlite *s, anonset_detail *detail)
+static anonset_code refuse(const as_sqlite *s, presence is, anonset_detail *detail)
+{
+    if (is == NOTHING)
+        return as_fail(detail, ANONSET_NOT_FOUND, ENOENT, "%s: there is no store", s->path);
+    return as_fail(detail, ANONSET_UNSUPPORTED, 0,
+                   "%s is the cache of an older wallet, which cannot be read as it is: open it "
+                   "once for writing, and it is upgraded",
+                   s->path);
+}
+
+static anonset_code find_or_make(as_sqlite *s, anonset_detail *detail)
 {
     unsigned flags = s->options.flags;
     bool read_only = (flags & ANONSET_STORE_READ_ONLY) != 0;
-    as_schema_found found;
-    anonset_code code = look(&found, s, detail);
+    presence is;
+    anonset_code code = look(&is, s, detail);
     if (code != ANONSET_OK)
         return code;
-    if (found != AS_FOUND_OURS && ((flags & ANONSET_STORE_CREATE) == 0 || read_only))
-        return as_fail(detail, ANONSET_NOT_FOUND, ENOENT, "%s: there is no store", s->path);
-    if (found != AS_FOUND_OURS)
-        return create(s, detail);
-    return read_only ? ANONSET_OK : as_lock_open(&s->lock, s->path, detail);
+    if ((is == NOTHING && (flags & ANONSET_STORE_CREATE) == 0) ||
+        (read_only && (is == NOTHING || is == CACHE)))
+        return refuse(s, is, detail);
+    if (read_only)
+        return ANONSET_OK;
+    code = as_lock_open(&s->lock, s->path, detail);
+    if (code == ANONSET_OK && (is == NOTHING || is == CACHE))
+        code = make(s, detail);
+    if (code == ANONSET_OK && is == UNSETTLED)
+        as_sqlite_settle(s);
+    return code;
 }
 
 static void sqlite_close(void *handle)
@@ -86,7 +118,7 @@ static anonset_code sqlite_open(void **handle, const char *path,
     atomic_init(&s->unknown, false);
     anonset_code code = as_path_resolve(&s->path, path, detail);
     if (code == ANONSET_OK)
-        code = find_or_create(s, detail);
+        code = find_or_make(s, detail);
     if (code == ANONSET_OK)
         code = sqlite_info(s, &info, detail); /* a file that cannot be read is refused here */
     if (code == ANONSET_OK)

@@ -264,6 +264,16 @@ void as_sqlite_writer_close(as_sqlite *store)
     as_lock_release(store->lock);
 }
 
+void as_sqlite_settle(as_sqlite *store)
+{
+    anonset_detail detail;
+    if (as_lock_take(store->lock, 0, NULL) != ANONSET_OK)
+        return; /* whoever has it writes, and copies the log */
+    if (open_writer(store, &detail) != ANONSET_OK)
+        tell(store, &detail);
+    as_lock_release(store->lock);
+}
+
 static void vacuum(as_sqlite *store)
 {
     anonset_detail detail;

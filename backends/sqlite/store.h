@@ -55,6 +55,10 @@ anonset_code as_sqlite_write(as_sqlite *store, as_sqlite_work work, const void *
 /* Ends the writer: copies the log into the file and removes it, where nobody is in the way. */
 void as_sqlite_writer_close(as_sqlite *store);
 
+/* Copies the log into the file, where nobody is in the way. Failing changes nothing that is stored,
+ * so it is only logged. */
+void as_sqlite_settle(as_sqlite *store);
+
 /* Makes the file small again if no group is left in it. Failing changes nothing that is stored, so
  * it is only logged. */
 void as_sqlite_shrink(as_sqlite *store);

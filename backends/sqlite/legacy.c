@@ -1,0 +1,378 @@
+/*
+ * An upgrade reads the cache into a store of its own, a file without a name, and then has SQLite
+ * copy that over the cache's pages in one transaction (its backup interface). So what is refused
+ * half way was never touched, nothing has to be sorted or moved inside the file, and the file is as
+ * small as a new one when the log has been copied into it.
+ *
+ * The transaction goes through a write-ahead log, for the switch to which the cache changes by two
+ * bytes: the file then reads as before until the log holds all of the transaction, and as a store
+ * from then on. Until the log is copied the file itself still begins as the cache did:
+ * as_legacy_look asks SQLite, not the file.
+ */
+#include "config.h" /* before any system header: it sets the width of off_t */
+
+#include "backends/sqlite/legacy.h"
+
+#include "backends/sqlite/legacy_read.h"
+#include "backends/sqlite/schema.h"
+#include "backends/sqlite/store.h"
+#include "core/detail.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define SMALL_BYTES (128u * 1024) /* an empty store, twice, and what lies beside it */
+#define LOOKS_MOST  8             /* at a file that changes meanwhile */
+
+/* ---- Looking ------------------------------------------------------------------------------ */
+
+/* What is seen of a file from outside. */
+typedef struct outside {
+    off_t bytes, log_bytes;
+    struct timespec changed;
+    bool shared; /* somebody has, or had, a log with its index open */
+} outside;
+
+static off_t bytes_of(const char *path, const char *ending, struct timespec *changed)
+{
+    char name[FILENAME_MAX];
+    struct stat found;
+    int len = snprintf(name, sizeof name, "%s%s", path, ending);
+    if (len < 0 || (size_t)len >= sizeof name || stat(name, &found) != 0)
+        return -1;
+    if (changed != NULL)
+        *changed = found.st_mtim;
+    return found.st_size;
+}
+
+static outside look_outside(const char *path)
+{
+    outside seen = {.bytes = 0};
+    seen.bytes = bytes_of(path, "", &seen.changed);
+    seen.log_bytes = bytes_of(path, "-wal", NULL);
+    seen.shared = bytes_of(path, "-shm", NULL) >= 0;
+    return seen;
+}
+
+static bool is_same(const outside *a, const outside *b)
+{
+    return a->bytes == b->bytes && (a->log_bytes > 0) == (b->log_bytes > 0) &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Opens the file as bytes that nobody changes: no lock, no log, no journal is looked at or made. */
+static anonset_code open_immutable(as_db **db, const char *path, anonset_detail *detail)
+{
+    size_t len = strlen(path);
+    char *uri = sqlite3_malloc64(sizeof "file:?immutable=1" + 3 * len);
+    if (uri == NULL)
+        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", path);
+    char *at = uri + sprintf(uri, "file:");
+    for (const char *c = path; *c != '\0'; c++) {
+        if (strchr("%?#", *c) != NULL)
+            at += sprintf(at, "%%%02x", (unsigned)*c);
+        else
+            *at++ = *c;
+    }
+    (void)sprintf(at, "?immutable=1");
+    anonset_code code = as_db_open(db, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, 0, detail);
+    if (code == ANONSET_OK)
+        (*db)->path = path;
+    sqlite3_free(uri);
+    return code;
+}
+
+/* Opens a file whose log must be read. With nobody else there its index is kept in memory: none is
+ * left behind. */
+static anonset_code open_logged(as_db **db, const char *path, bool shared, unsigned busy_ms,
+                                anonset_detail *detail)
+{
+    anonset_code code = as_db_open(db, path, SQLITE_OPEN_READWRITE, busy_ms, detail);
+    if (code != ANONSET_OK || shared)
+        return code;
+    code = as_db_exec(*db, "PRAGMA locking_mode=EXCLUSIVE", "look at the file", detail);
+    if (code != ANONSET_OK)
+        as_db_close(*db);
+    return code;
+}
+
+static anonset_code pragma(sqlite3_int64 *value, as_db *db, const char *sql, anonset_detail *detail)
+{
+    sqlite3_stmt *row = NULL;
+    int rc = sqlite3_prepare_v2(db->sqlite, sql, -1, &row, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(row);
+    *value = rc == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_finalize(row);
+    return rc == SQLITE_ROW ? ANONSET_OK : as_db_fail(db, rc, "look at the file", detail);
+}
+
+static anonset_code foreign(const char *path, anonset_detail *detail)
+{
+    return as_fail(detail, ANONSET_FOREIGN, 0,
+                   "%s is an SQLite file, but neither an anonset store nor an older cache of a "
+                   "known version; it was not touched: choose another path",
+                   path);
+}
+
+/* What the tables are, as SQLite reads them. */
+static anonset_code judge(as_legacy_kind *kind, as_legacy_layout *layout, as_db *db,
+                          anonset_detail *detail)
+{
+    sqlite3_int64 application = 0, format = 0;
+    bool known = false;
+    anonset_code code = pragma(&application, db, "PRAGMA application_id", detail);
+    if (code == ANONSET_OK)
+        code = pragma(&format, db, "PRAGMA user_version", detail);
+    *kind = application == AS_APPLICATION_ID ? AS_LEGACY_OURS : AS_LEGACY_CACHE;
+    if (code == ANONSET_OK && *kind == AS_LEGACY_OURS)
+        known = format == AS_FORMAT;
+    else if (code == ANONSET_OK)
+        code = as_legacy_layout_find(layout, &known, db, detail);
+    if (code == ANONSET_CORRUPT || (code == ANONSET_OK && !known))
+        return foreign(db->path, detail);
+    return code;
+}
+
+static anonset_code look_once(as_legacy_kind *kind, const char *path, const outside *seen,
+                              unsigned busy_ms, anonset_detail *detail)
+{
+    as_legacy_layout layout;
+    as_db *db;
+    anonset_code code = seen->log_bytes > 0 ? open_logged(&db, path, seen->shared, busy_ms, detail)
+                                            : open_immutable(&db, path, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = judge(kind, &layout, db, detail);
+    as_db_close(db);
+    return code;
+}
+
+/* What was read of a file while it changed, as by the end of another process's upgrade, says
+ * nothing. */
+anonset_code as_legacy_look(as_legacy_kind *kind, const char *path, unsigned busy_ms,
+                            anonset_detail *detail)
+{
+    for (int i = 0; i < LOOKS_MOST; i++) {
+        outside before = look_outside(path);
+        anonset_code code = look_once(kind, path, &before, busy_ms, detail);
+        outside after = look_outside(path);
+        if (before.log_bytes > 0 || is_same(&before, &after))
+            return code;
+    }
+    return as_fail(detail, ANONSET_BUSY, 0,
+                   "%s: another program keeps writing to it: try again later", path);
+}
+
+/* ---- Upgrading ---------------------------------------------------------------------------- */
+
+/* Opens the file for this connection alone: the lock that the first transaction takes stays. What a
+ * killed program left is rolled back here. */
+static anonset_code open_alone(as_db **db, const char *path, unsigned busy_ms,
+                               anonset_detail *detail)
+{
+    anonset_code code = as_db_open(db, path, SQLITE_OPEN_READWRITE, busy_ms, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_db_configure(*db, detail);
+    if (code == ANONSET_OK)
+        code = as_db_exec(*db,
+                          AS_LEGACY_READ_PRAGMAS "PRAGMA locking_mode=EXCLUSIVE;"
+                                                 "BEGIN EXCLUSIVE;COMMIT;",
+                          "upgrade the older cache", detail);
+    if (code != ANONSET_OK)
+        as_db_close(*db);
+    return code;
+}
+
+/*
+ * The new store and the log with a copy of it stand beside the cache for a moment. Base64 text is a
+ * third longer than its bytes, and the cache has all of it twice, for its index: a new store takes
+ * at most three eighths.
+ */
+static anonset_code check_space(const char *path, anonset_detail *detail)
+{
+    struct statvfs disk;
+    outside seen = look_outside(path);
+    uint64_t bytes = (uint64_t)seen.bytes + (uint64_t)(seen.log_bytes > 0 ? seen.log_bytes : 0);
+    uint64_t needed = bytes / 4 * 3 + SMALL_BYTES;
+    if (statvfs(path, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= needed)
+        return ANONSET_OK;
+    return as_fail(detail, ANONSET_FULL, ENOSPC,
+                   "%s: upgrading this older cache needs %llu KiB of free disk space for a moment; "
+                   "it was not touched: free some space and open it again",
+                   path, (unsigned long long)(needed / 1024));
+}
+
+static anonset_code sink_append(void *to, const anonset_append *append, anonset_detail *detail)
+{
+    return as_sqlite_work_append(to, append, detail);
+}
+
+static anonset_code sink_complete(void *to, const anonset_complete *complete,
+                                  anonset_detail *detail)
+{
+    return as_sqlite_work_complete(to, complete, detail);
+}
+
+/* Reads the cache into the empty file of `made`. Nothing of that survives a failure, so that it
+ * needs neither a journal nor a sync. */
+static anonset_code fill(as_db *made, as_db *cache, const as_legacy_layout *layout,
+                         const uint8_t *salt, anonset_detail *detail)
+{
+    as_legacy_sink sink = {
+        .to = made, .append_sector = sink_append, .mark_complete = sink_complete};
+    sqlite3_int64 page = 0;
+    char size[48];
+    memcpy(sink.salt, salt, sizeof sink.salt);
+    anonset_code code = as_db_configure(made, detail);
+    if (code == ANONSET_OK)
+        code = pragma(&page, cache, "PRAGMA page_size", detail);
+    (void)snprintf(size, sizeof size, "PRAGMA page_size=%lld", (long long)page);
+    if (code == ANONSET_OK) /* a copy keeps the size of pages */
+        code = as_db_exec(made, size, "upgrade the older cache", detail);
+    if (code == ANONSET_OK)
+        code = as_db_exec(made,
+                          "PRAGMA auto_vacuum=0;PRAGMA journal_mode=OFF;PRAGMA synchronous=OFF;"
+                          "PRAGMA locking_mode=EXCLUSIVE;",
+                          "upgrade the older cache", detail);
+    if (code == ANONSET_OK)
+        code = as_schema_fill(made, salt, detail);
+    if (code == ANONSET_OK)
+        code = as_legacy_read(&sink, cache, layout, detail);
+    return code == ANONSET_OK ? as_db_run(made, AS_SQL_COMMIT, 0, NULL, detail) : code;
+}
+
+/* The transaction: all pages of the cache become those of the new store. */
+static anonset_code copy_over(as_db *cache, as_db *made, anonset_detail *detail)
+{
+    anonset_code code = as_db_need_wal(cache, detail);
+    if (code != ANONSET_OK)
+        return code;
+    sqlite3_backup *backup = sqlite3_backup_init(cache->sqlite, "main", made->sqlite, "main");
+    if (backup == NULL)
+        return as_db_fail(cache, sqlite3_extended_errcode(cache->sqlite), "upgrade the older cache",
+                          detail);
+    int stepped = sqlite3_backup_step(backup, -1);
+    int rc = sqlite3_backup_finish(backup);
+    if (rc == SQLITE_OK && stepped != SQLITE_DONE)
+        rc = stepped;
+    return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(cache, rc, "upgrade the older cache", detail);
+}
+
+/* Opens an empty file at `path` and takes its name away: it ends with the connection, or with the
+ * process. What one that was killed in between left goes first. */
+static anonset_code open_nameless(as_db **db, const char *path, anonset_detail *detail)
+{
+    int error = as_schema_remove(path, true);
+    if (error != 0)
+        return as_schema_fail(detail, path, error);
+    anonset_code code = as_db_open(db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, 0, detail);
+    if (code != ANONSET_OK)
+        return code;
+    error = as_schema_remove(path, true);
+    if (error == 0)
+        return ANONSET_OK;
+    as_db_close(*db);
+    return as_schema_fail(detail, path, error);
+}
+
+static anonset_code replace(as_db *cache, const as_legacy_layout *layout, const uint8_t *salt,
+                            anonset_detail *detail)
+{
+    as_db *made;
+    char *path = sqlite3_mprintf("%s-new", cache->path);
+    if (path == NULL)
+        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", cache->path);
+    anonset_code code = open_nameless(&made, path, detail);
+    if (code == ANONSET_OK) {
+        code = fill(made, cache, layout, salt, detail);
+        if (code == ANONSET_OK)
+            code = copy_over(cache, made, detail);
+        as_db_close(made);
+    }
+    sqlite3_free(path);
+    return code;
+}
+
+/* Gives the space back: copies the log into the file, which is cut, and lets it go. Where that
+ * fails the upgrade holds all the same, in the log, and the next writer copies it. */
+static void settle(as_db *db)
+{
+    bool whole = false;
+    (void)as_db_checkpoint(db, &whole, SQLITE_CHECKPOINT_TRUNCATE, NULL);
+    if (whole)
+        (void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
+}
+
+static anonset_code upgrade(as_db *cache, const uint8_t *salt, anonset_detail *detail)
+{
+    as_legacy_kind kind;
+    as_legacy_layout layout = {.complete = false};
+    anonset_code code = judge(&kind, &layout, cache, detail);
+    if (code != ANONSET_OK || kind == AS_LEGACY_OURS)
+        return code;
+    code = check_space(cache->path, detail);
+    if (code == ANONSET_OK)
+        code = replace(cache, &layout, salt, detail);
+    if (code == ANONSET_OK)
+        settle(cache);
+    return code;
+}
+
+anonset_code as_legacy_upgrade(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
+                               unsigned busy_ms, anonset_detail *detail)
+{
+    as_db *cache;
+    anonset_code code = open_alone(&cache, path, busy_ms, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = upgrade(cache, salt, detail);
+    as_db_close(cache);
+    return code;
+}
+
+/* ---- Importing ---------------------------------------------------------------------------- */
+
+#define LOGGED_AT 19 /* in a file's head: 2 if it wants a log to be read */
+
+/* A file that wants a log, but has none, is nobody's just now; SQLite would make one. */
+static anonset_code open_source(as_db **db, const char *path, unsigned busy_ms,
+                                anonset_detail *detail)
+{
+    outside seen = look_outside(path);
+    uint8_t head[AS_HEAD_BYTES];
+    anonset_code code = open_immutable(db, path, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_schema_head(head, *db, detail);
+    if (code == ANONSET_OK && seen.log_bytes <= 0 && head[LOGGED_AT] == 2)
+        return ANONSET_OK;
+    as_db_close(*db);
+    return code == ANONSET_OK ? as_db_open(db, path, SQLITE_OPEN_READONLY, busy_ms, detail) : code;
+}
+
+anonset_code as_legacy_import(const as_legacy_sink *sink, const char *path, unsigned busy_ms,
+                              anonset_detail *detail)
+{
+    as_legacy_kind kind;
+    as_legacy_layout layout = {.complete = false};
+    as_db *db;
+    anonset_code code = open_source(&db, path, busy_ms, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_db_configure(db, detail);
+    if (code == ANONSET_OK)
+        code = as_db_exec(db, AS_LEGACY_READ_PRAGMAS "BEGIN", "read the older cache", detail);
+    if (code == ANONSET_OK)
+        code = judge(&kind, &layout, db, detail);
+    if (code == ANONSET_OK && kind != AS_LEGACY_CACHE)
+        code = foreign(path, detail);
+    if (code == ANONSET_OK)
+        code = as_legacy_read(sink, db, &layout, detail);
+    as_db_close(db);
+    return code;
+}
