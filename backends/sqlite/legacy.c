@@ -218,16 +218,27 @@ static anonset_code sink_complete(void *to, const anonset_complete *complete,
     return as_sqlite_work_complete(to, complete, detail);
 }
 
-/* Reads the cache into the empty file of `made`. Nothing of that survives a failure, so that it
- * needs neither a journal nor a sync. */
+static anonset_code read_into(as_db *made, as_db *cache, const as_legacy_layout *layout,
+                              const uint8_t *salt, anonset_detail *detail)
+{
+    as_replay_sink sink = {
+        .to = made, .append_sector = sink_append, .mark_complete = sink_complete};
+    as_replay *replay = NULL;
+    memcpy(sink.salt, salt, sizeof sink.salt);
+    anonset_code code = as_replay_new(&replay, &sink, detail);
+    if (code == ANONSET_OK)
+        code = as_legacy_read(replay, cache, layout, detail);
+    as_replay_free(replay);
+    return code;
+}
+
+/* Makes a store of the cache in the empty file of `made`. Nothing of that survives a failure, so
+ * that it needs neither a journal nor a sync. */
 static anonset_code fill(as_db *made, as_db *cache, const as_legacy_layout *layout,
                          const uint8_t *salt, anonset_detail *detail)
 {
-    as_legacy_sink sink = {
-        .to = made, .append_sector = sink_append, .mark_complete = sink_complete};
     sqlite3_int64 page = 0;
     char size[48];
-    memcpy(sink.salt, salt, sizeof sink.salt);
     anonset_code code = as_db_configure(made, detail);
     if (code == ANONSET_OK)
         code = pragma(&page, cache, "PRAGMA page_size", detail);
@@ -242,7 +253,7 @@ static anonset_code fill(as_db *made, as_db *cache, const as_legacy_layout *layo
     if (code == ANONSET_OK)
         code = as_schema_fill(made, salt, detail);
     if (code == ANONSET_OK)
-        code = as_legacy_read(&sink, cache, layout, detail);
+        code = read_into(made, cache, layout, salt, detail);
     return code == ANONSET_OK ? as_db_run(made, AS_SQL_COMMIT, 0, NULL, detail) : code;
 }
 
@@ -355,7 +366,7 @@ static anonset_code open_source(as_db **db, const char *path, unsigned busy_ms,
     return code == ANONSET_OK ? as_db_open(db, path, SQLITE_OPEN_READONLY, busy_ms, detail) : code;
 }
 
-anonset_code as_legacy_import(const as_legacy_sink *sink, const char *path, unsigned busy_ms,
+anonset_code as_legacy_import(const char *path, as_replay *replay, unsigned busy_ms,
                               anonset_detail *detail)
 {
     as_legacy_kind kind;
@@ -372,7 +383,7 @@ anonset_code as_legacy_import(const as_legacy_sink *sink, const char *path, unsi
     if (code == ANONSET_OK && kind != AS_LEGACY_CACHE)
         code = foreign(path, detail);
     if (code == ANONSET_OK)
-        code = as_legacy_read(sink, db, &layout, detail);
+        code = as_legacy_read(replay, db, &layout, detail);
     as_db_close(db);
     return code;
 }

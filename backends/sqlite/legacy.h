@@ -15,7 +15,7 @@
 #ifndef AS_SQLITE_LEGACY_H
 #define AS_SQLITE_LEGACY_H
 
-#include <anonset/backend.h>
+#include "core/replay.h"
 
 typedef enum as_legacy_kind {
     AS_LEGACY_CACHE, /* v1, v2, or a step between */
@@ -35,17 +35,8 @@ anonset_code as_legacy_look(as_legacy_kind *kind, const char *path, unsigned bus
 anonset_code as_legacy_upgrade(const char *path, const uint8_t salt[ANONSET_SALT_BYTES],
                                unsigned busy_ms, anonset_detail *detail);
 
-/* Where a cache is read to: two writes of a backend, called as backend.h says. */
-typedef struct as_legacy_sink {
-    void *to;
-    anonset_code (*append_sector)(void *to, const anonset_append *append, anonset_detail *detail);
-    anonset_code (*mark_complete)(void *to, const anonset_complete *complete,
-                                  anonset_detail *detail);
-    uint8_t salt[ANONSET_SALT_BYTES]; /* keys the tags */
-} as_legacy_sink;
-
-/* Reads the cache at `path` into another store; opened read-only. */
-anonset_code as_legacy_import(const as_legacy_sink *sink, const char *path, unsigned busy_ms,
+/* Replays the cache at `path`, which is opened read-only, into another store. */
+anonset_code as_legacy_import(const char *path, as_replay *replay, unsigned busy_ms,
                               anonset_detail *detail);
 
 #endif

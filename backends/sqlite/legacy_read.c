@@ -2,12 +2,7 @@
 
 #include "core/base64.h"
 #include "core/detail.h"
-#include "core/digest.h"
-#include "core/plan.h"
-#include "core/tag.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- Statements --------------------------------------------------------------------------- */
@@ -125,83 +120,19 @@ anonset_code as_legacy_layout_find(as_legacy_layout *layout, bool *known, as_db 
     return code;
 }
 
-/* ---- A batch of coins --------------------------------------------------------------------- */
-
-#define BATCH_COINS 1024u
-#define BATCH_BYTES (512u * 1024)
-
-typedef struct batch {
-    uint32_t n;
-    size_t used, room; /* of bytes */
-    uint8_t *bytes;    /* the coins point into them */
-    anonset_coin coins[BATCH_COINS];
-    uint32_t tags[BATCH_COINS];
-    uint8_t digests[BATCH_COINS][ANONSET_HASH_BYTES];
-} batch;
+/* ---- Values ------------------------------------------------------------------------------- */
 
 typedef struct reader {
-    const as_legacy_sink *sink;
+    as_replay *replay;
     as_db *db;
     const as_legacy_layout *layout;
     anonset_detail *detail;
-    as_digest *digest;
-    as_tagger tagger;
     sqlite3_stmt *sets, *links, *coin;
     bool link;      /* `links` stands on one */
     bool in_order;  /* the group's links are stored in the order they are read in */
     bool repeats;   /* a coin of the group is in two of its sets */
     uint32_t group; /* being read */
-    uint32_t base;  /* coins in the sets before this one */
-    uint32_t start; /* of the batch */
-    anonset_meta finalized, target;
-    uint8_t before[ANONSET_HASH_BYTES]; /* log digest at `start` */
-    batch batch;
 } reader;
-
-static anonset_code no_memory(const reader *r)
-{
-    return as_fail(r->detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory for an older cache",
-                   r->db->path);
-}
-
-/* Hands the batch on, for a target of `size` coins. */
-static anonset_code flush(reader *r, uint32_t size)
-{
-    batch *b = &r->batch;
-    anonset_append a = {.group = r->group, .target = r->target, .base = r->base, .start = r->start};
-    a.target.size = size;
-    a.n = b->n;
-    a.coins = b->coins;
-    a.tags = b->tags;
-    a.digests = (const uint8_t(*)[ANONSET_HASH_BYTES])b->digests;
-    memcpy(a.digest_before, r->before, ANONSET_HASH_BYTES);
-    if (b->n > 0)
-        memcpy(r->before, b->digests[b->n - 1], ANONSET_HASH_BYTES);
-    memcpy(a.digest_after, r->before, ANONSET_HASH_BYTES);
-    r->start += b->n;
-    b->n = 0;
-    b->used = 0;
-    return r->sink->append_sector(r->sink->to, &a, r->detail);
-}
-
-/* Room for `bytes` bytes of one more coin. */
-static anonset_code make_room(reader *r, size_t bytes)
-{
-    batch *b = &r->batch;
-    anonset_code code = ANONSET_OK;
-    if (b->n == BATCH_COINS || (b->n > 0 && bytes > b->room - b->used))
-        code = flush(r, UINT32_MAX); /* the set's size is known behind its last coin */
-    if (code != ANONSET_OK || bytes <= b->room - b->used)
-        return code;
-    uint8_t *grown = realloc(b->bytes, bytes > BATCH_BYTES ? bytes : BATCH_BYTES);
-    if (grown == NULL)
-        return no_memory(r);
-    b->bytes = grown;
-    b->room = bytes > BATCH_BYTES ? bytes : BATCH_BYTES;
-    return ANONSET_OK;
-}
-
-/* ---- Values ------------------------------------------------------------------------------- */
 
 static anonset_code refuse(const reader *r, const char *table_name, sqlite3_int64 id,
                            const char *what)
@@ -241,16 +172,15 @@ static size_t bytes_of(sqlite3_stmt *row, int column)
 
 /* ---- Coins -------------------------------------------------------------------------------- */
 
-/* Adds the coin whose three columns begin at `column` to the batch. */
-static anonset_code decode_coin(reader *r, sqlite3_int64 id, sqlite3_stmt *row, int column)
+/* Adds the coin whose three columns begin at `column`. */
+static anonset_code add_coin(reader *r, sqlite3_int64 id, sqlite3_stmt *row, int column)
 {
-    batch *b = &r->batch;
+    uint8_t *serialized, *tx_hash, *context;
     size_t serialized_len, context_len;
-    anonset_code code =
-        make_room(r, bytes_of(row, column) + bytes_of(row, column + 1) + bytes_of(row, column + 2));
+    size_t room = bytes_of(row, column) + bytes_of(row, column + 1) + bytes_of(row, column + 2);
+    anonset_code code = as_replay_room(r->replay, &serialized, room, r->detail);
     if (code != ANONSET_OK)
         return code;
-    uint8_t *serialized = b->bytes + b->used, *tx_hash, *context;
     if (!decode(serialized, &serialized_len, row, column))
         return refuse(r, tables[COIN].name, id, "serialized");
     tx_hash = serialized + serialized_len;
@@ -259,30 +189,13 @@ static anonset_code decode_coin(reader *r, sqlite3_int64 id, sqlite3_stmt *row, 
     context = tx_hash + ANONSET_HASH_BYTES;
     if (!decode(context, &context_len, row, column + 2))
         return refuse(r, tables[COIN].name, id, "context");
-    b->coins[b->n] = (anonset_coin){.serialized = serialized,
-                                    .context = context,
-                                    .tx_hash = tx_hash,
-                                    .serialized_len = (uint32_t)serialized_len,
-                                    .context_len = (uint32_t)context_len};
-    b->used += serialized_len + ANONSET_HASH_BYTES + context_len;
-    return ANONSET_OK;
-}
-
-static anonset_code add_coin(reader *r, sqlite3_int64 id, sqlite3_stmt *row, int column)
-{
-    batch *b = &r->batch;
-    if (r->start + b->n == UINT32_MAX - 1)
-        return refuse(r, tables[COIN].name, id, "the position");
-    anonset_code code = decode_coin(r, id, row, column);
-    if (code != ANONSET_OK)
-        return code;
-    const uint8_t *before = b->n > 0 ? b->digests[b->n - 1] : r->before;
-    code = as_digest_coin(r->digest, b->digests[b->n], before, &b->coins[b->n]);
-    if (code != ANONSET_OK)
-        return as_fail(r->detail, code, 0, "the crypto library failed");
-    b->tags[b->n] = as_tag(&r->tagger, &b->coins[b->n]);
-    b->n++;
-    return ANONSET_OK;
+    return as_replay_coin(r->replay,
+                          &(anonset_coin){.serialized = serialized,
+                                          .context = context,
+                                          .tx_hash = tx_hash,
+                                          .serialized_len = (uint32_t)serialized_len,
+                                          .context_len = (uint32_t)context_len},
+                          r->detail);
 }
 
 /* Adds the coin of the link that `links` stands on, if it is there. */
@@ -307,47 +220,35 @@ static anonset_code take_link(reader *r)
 /* ---- Sets --------------------------------------------------------------------------------- */
 
 /* Block hash and set hash of the set that `sets` stands on; some wallets wrote NULL for none. */
-static anonset_code read_meta(reader *r, sqlite3_int64 id)
+static anonset_code read_meta(anonset_meta *meta, const reader *r, sqlite3_int64 id)
 {
-    r->target = (anonset_meta){.has_set_hash = sqlite3_column_bytes(r->sets, 2) > 0};
-    if (!decode_hash(r->target.block_hash, r->sets, 1))
+    *meta = (anonset_meta){.has_set_hash = sqlite3_column_bytes(r->sets, 2) > 0};
+    if (!decode_hash(meta->block_hash, r->sets, 1))
         return refuse(r, tables[SET].name, id, "blockHash");
-    if (r->target.has_set_hash && !decode_hash(r->target.set_hash, r->sets, 2))
+    if (meta->has_set_hash && !decode_hash(meta->set_hash, r->sets, 2))
         return refuse(r, tables[SET].name, id, "setHash");
     return ANONSET_OK;
 }
 
-/*
- * The state that one finished sync left. COUNT promises a whole set without repeats: NONE where the
- * coins up to here are not as many as the row says, or one of them repeats. Nothing to do for what
- * is the same state as the one before: a checkpoint for it is there.
- */
-static anonset_code finish_set(reader *r)
+/* COUNT promises a whole set without repeats: not where the coins up to here are not as many as the
+ * row says, or one of them repeats. */
+static anonset_gate gate_of(const reader *r, uint32_t size)
 {
-    uint32_t size = r->start + r->batch.n;
-    bool adds_up = size > 0 && !r->repeats && sqlite3_column_type(r->sets, 3) == SQLITE_INTEGER &&
+    bool adds_up = size > 0 && sqlite3_column_type(r->sets, 3) == SQLITE_INTEGER &&
                    sqlite3_column_int64(r->sets, 3) == size;
-    r->target.size = size;
-    if (r->base == size && as_meta_equal(&r->target, &r->finalized))
-        return ANONSET_OK;
-    anonset_code code = flush(r, size);
-    if (code != ANONSET_OK)
-        return code;
-    anonset_complete c = {.group = r->group, .target = r->target, .expected_count = size - r->base};
-    c.gate = adds_up ? ANONSET_GATE_COUNT : ANONSET_GATE_NONE;
-    memcpy(c.digest, r->before, ANONSET_HASH_BYTES);
-    r->finalized = r->target;
-    r->base = size;
-    return r->sink->mark_complete(r->sink->to, &c, r->detail);
+    return adds_up && !r->repeats ? ANONSET_GATE_COUNT : ANONSET_GATE_NONE;
 }
 
 static anonset_code read_set(reader *r)
 {
     sqlite3_int64 id = sqlite3_column_int64(r->sets, 0);
-    anonset_code code = read_meta(r, id);
+    anonset_meta meta;
+    anonset_code code = read_meta(&meta, r, id);
     while (code == ANONSET_OK && r->link && sqlite3_column_int64(r->links, 0) == id)
         code = take_link(r);
-    return code == ANONSET_OK ? finish_set(r) : code;
+    meta.size = as_replay_position(r->replay);
+    return code == ANONSET_OK ? as_replay_state(r->replay, &meta, gate_of(r, meta.size), r->detail)
+                              : code;
 }
 
 static anonset_code read_sets(reader *r)
@@ -463,9 +364,7 @@ static anonset_code open_links(reader *r)
 static anonset_code read_group(reader *r, uint32_t group)
 {
     r->group = group;
-    r->base = r->start = 0;
-    r->finalized = (anonset_meta){.size = UINT32_MAX}; /* no state is equal to it */
-    memset(r->before, 0, sizeof r->before);
+    as_replay_group(r->replay, group);
     anonset_code code = prepare_sets(r);
     if (code == ANONSET_OK)
         code = open_links(r);
@@ -511,23 +410,9 @@ static anonset_code read_all(reader *r)
     return code;
 }
 
-anonset_code as_legacy_read(const as_legacy_sink *sink, as_db *db, const as_legacy_layout *layout,
+anonset_code as_legacy_read(as_replay *replay, as_db *db, const as_legacy_layout *layout,
                             anonset_detail *detail)
 {
-    reader *r = calloc(1, sizeof *r);
-    if (r == NULL)
-        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory for an older cache",
-                       db->path);
-    r->sink = sink;
-    r->db = db;
-    r->layout = layout;
-    r->detail = detail;
-    as_tagger_init(&r->tagger, sink->salt);
-    anonset_code code = as_digest_new(&r->digest, detail);
-    if (code == ANONSET_OK)
-        code = read_all(r);
-    as_digest_free(r->digest);
-    free(r->batch.bytes);
-    free(r);
-    return code;
+    reader r = {.replay = replay, .db = db, .layout = layout, .detail = detail};
+    return read_all(&r);
 }

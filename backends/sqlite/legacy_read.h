@@ -16,9 +16,9 @@ typedef struct as_legacy_layout {
 anonset_code as_legacy_layout_find(as_legacy_layout *layout, bool *known, as_db *db,
                                    anonset_detail *detail);
 
-/* Reads all finished sets into the sink, group by group, each oldest coin first. The file must not
+/* Replays all finished sets, group by group, each oldest coin first. The file must not
  * change meanwhile. Memory does not grow with the sets: sorting links takes 2 MiB, then a file. */
-anonset_code as_legacy_read(const as_legacy_sink *sink, as_db *db, const as_legacy_layout *layout,
+anonset_code as_legacy_read(as_replay *replay, as_db *db, const as_legacy_layout *layout,
                             anonset_detail *detail);
 
 /* A connection for as_legacy_read needs this, whatever else it is set to. */

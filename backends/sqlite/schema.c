@@ -77,7 +77,7 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_VACUUM] = "VACUUM",
 };
 
-anonset_code as_schema_fail(anonset_detail *detail, const char *path, int error)
+anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)
 {
     anonset_code code = ANONSET_IO;
     if (error == ENOSPC || error == EDQUOT)

@@ -80,6 +80,11 @@ int as_schema_remove(const char *path, bool itself);
 
 /* What is wrong with the file, in our words. Never OK. */
 anonset_code as_schema_fail(anonset_detail *detail, const char *path, int error);
+#ifdef __clang_analyzer__
+/* As with as_fail: never OK. */
+#define as_schema_fail(detail, path, error)                                                        \
+    ((void)(as_schema_fail)(detail, path, error), ANONSET_IO)
+#endif
 
 /* Bytes of the file and those SQLite keeps beside it. */
 anonset_code as_schema_bytes(uint64_t *bytes, const char *path, anonset_detail *detail);
