@@ -2,6 +2,21 @@
 
 #include "cli/tell.h"
 
+/* An older wallet's cache is upgraded by opening it for writing. */
+static anonset_code upgrade(const struct args *args, anonset_store_options *options,
+                            anonset_detail *detail)
+{
+    anonset_store *store = NULL;
+    unsigned flags = options->flags;
+    anonset_code code;
+
+    options->flags = 0;
+    code = anonset_store_open(&store, args->db, options, detail);
+    anonset_store_close(store);
+    options->flags = flags;
+    return code;
+}
+
 anonset_code store_open(anonset_store **store, const struct args *args, unsigned flags,
                         anonset_detail *detail)
 {
@@ -11,6 +26,11 @@ anonset_code store_open(anonset_store **store, const struct args *args, unsigned
     anonset_store_options_init(&options);
     options.flags = flags;
     code = anonset_store_open(store, args->db, &options, detail);
+    if (code == ANONSET_UNSUPPORTED && (flags & ANONSET_STORE_READ_ONLY)) {
+        code = upgrade(args, &options, detail);
+        if (code == ANONSET_OK)
+            code = anonset_store_open(store, args->db, &options, detail);
+    }
     if (code != ANONSET_OK)
         tell_store(stderr, "open the store", args, detail);
     return code;

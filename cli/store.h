@@ -4,8 +4,8 @@
 
 #include "cli/args.h"
 
-/* Opens args->db with `flags` (ANONSET_STORE_*). On failure says so on stderr; *detail is then set.
- */
+/* Opens args->db with `flags` (ANONSET_STORE_*); the cache of an older wallet is upgraded first. On
+ * failure says so on stderr; *detail is then set. */
 anonset_code store_open(anonset_store **store, const struct args *args, unsigned flags,
                         anonset_detail *detail);
 

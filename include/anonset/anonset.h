@@ -166,12 +166,15 @@ ANONSET_API void anonset_store_options_init(anonset_store_options *options);
 /*
  * Opens the store at `path` (UTF-8, NUL-ended; copied). `options` may be NULL for the defaults.
  * After a crash the store shows exactly the state before or after the interrupted write. The cost
- * does not grow with the number of coins. On success the caller owns *store and ends it with
- * anonset_store_close; on failure there is nothing to close.
+ * does not grow with the number of coins, but for the SQLite cache of an older wallet: the sqlite
+ * backend makes it a store as it opens it, in one step, with all other users kept out. On success
+ * the caller owns *store and ends it with anonset_store_close; on failure there is nothing to
+ * close.
  *
  * NOT_FOUND: there is no store and CREATE was not asked. FOREIGN: the file is something else and is
- * left untouched. CORRUPT: damaged; clear or delete it and sync again. BUSY, IO, FULL, PERMISSION,
- * NO_MEMORY: see there. INVALID: bad options, or an incomplete vtable in options->backend.
+ * left untouched. CORRUPT: damaged; clear or delete it and sync again. UNSUPPORTED: an older cache,
+ * which READ_ONLY cannot upgrade. BUSY, IO, FULL, PERMISSION, NO_MEMORY: see there. INVALID: bad
+ * options, or an incomplete vtable in options->backend.
  */
 ANONSET_API anonset_code anonset_store_open(anonset_store **store, const char *path,
                                             const anonset_store_options *options,

@@ -95,7 +95,8 @@ typedef struct anonset_backend {
 
     /* must. Opens or creates. FOREIGN: the file is not ours; it was not touched. NOT_FOUND: there
      * is none and CREATE is not set. Creation is atomic: a crash leaves no store or an empty one.
-     */
+     * A store of an older format that the engine knows becomes one of this, at once, too;
+     * UNSUPPORTED if READ_ONLY forbids it. */
     anonset_code (*open)(void **handle, const char *path, const anonset_backend_options *options,
                          anonset_detail *detail);
     /* must. Never fails; all snapshots have ended before. */

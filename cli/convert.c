@@ -1,0 +1,266 @@
+/*
+ * anonset-convert: makes a new store out of an old one: of the other backend, or of the cache of an
+ * older wallet. The one program that holds both backends.
+ */
+#include "config.h" /* before any system header: it sets the width of off_t */
+
+#include "cli/convert_copy.h"
+#include "cli/convert_place.h"
+#include "cli/exits.h"
+#include "cli/json.h"
+#include "cli/text.h"
+#include "core/detail.h"
+#include "core/digest.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUSY_MS 5000u
+
+struct request {
+    const char *from, *to;
+    const anonset_backend *backend;
+    bool json;
+};
+
+/* ---- The command line --------------------------------------------------------------------- */
+
+static const char help_text[] =
+    "anonset-convert: makes a new store out of an old one\n\n"
+    "Usage: anonset-convert OLD NEW [--to sqlite|lmdb] [--json]\n\n"
+    "OLD is a store of either backend, or the SQLite cache of an older wallet; which, is found\n"
+    "out. It is opened read-only. NEW must not exist: it is written in the folder\n"
+    "NEW-converting beside it and gets its name when it is whole.\n\n"
+    "Options:\n"
+    "  --to sqlite|lmdb\n"
+    "        The backend of NEW; \"" ANONSET_CHOSEN_BACKEND "\" without it.\n"
+    "  --json\n"
+    "        Print a JSON object: from, to, groups (an array with an object a group: group,\n"
+    "        block_hash, set_hash, size, digest, gate, pending), error.\n"
+    "  --help\n"
+    "        Show this text.\n"
+    "  --version\n"
+    "        Show the version.\n\n"
+    "Coins, their order, digests, the history of block hashes, gate levels and what is pending\n"
+    "are as they were. An older cache has nothing pending: it is not carried over.\n\n";
+
+#define GO (-1) /* no exit code: go on */
+
+static int wrong(const char *what, const char *word)
+{
+    fprintf(stderr, "anonset-convert: %s%s\nTry: anonset-convert --help\n", what, word);
+    return EXITS_USAGE;
+}
+
+static int take(struct request *request, const char *name, const char *value)
+{
+    if (strcmp(name, "help") == 0) {
+        fputs(help_text, stdout);
+        exits_print(stdout);
+        return EXITS_DONE;
+    }
+    if (strcmp(name, "version") == 0) {
+        printf("anonset-convert %s\n", anonset_version());
+        return EXITS_DONE;
+    }
+    if (strcmp(name, "json") == 0) {
+        request->json = true;
+        return GO;
+    }
+    request->backend = convert_backend(value);
+    return request->backend ? GO : wrong("--to wants sqlite or lmdb, not ", value);
+}
+
+static int parse(struct request *request, int argc, char **argv)
+{
+    static const struct option options[] = {{"to", required_argument, NULL, 0},
+                                            {"json", no_argument, NULL, 0},
+                                            {"help", no_argument, NULL, 0},
+                                            {"version", no_argument, NULL, 0},
+                                            {NULL, 0, NULL, 0}};
+    int index = 0, found, code = GO;
+
+    *request = (struct request){.backend = convert_backend(ANONSET_CHOSEN_BACKEND)};
+    opterr = 0;
+    while (code == GO && (found = getopt_long(argc, argv, ":", options, &index)) != -1) {
+        if (found == ':')
+            return wrong(argv[optind - 1], " wants a value");
+        if (found != 0)
+            return wrong("there is no option ", argv[optind - 1]);
+        code = take(request, options[index].name, optarg);
+    }
+    if (code != GO)
+        return code;
+    if (argc - optind != 2)
+        return wrong(argc - optind < 2 ? "two paths are needed: OLD and NEW"
+                                       : "one word too many: ",
+                     argc - optind < 2 ? "" : argv[optind + 2]);
+    request->from = argv[optind];
+    request->to = argv[optind + 1];
+    return GO;
+}
+
+/* ---- What came of it ---------------------------------------------------------------------- */
+
+static void tell_json_group(json *j, uint32_t group, const anonset_state *state)
+{
+    json_begin(j, NULL, '{');
+    json_number(j, "group", group);
+    json_finalized(j, state);
+    if (state->has_pending)
+        json_number(j, "pending", state->count);
+    else
+        json_null(j, "pending");
+    json_end(j, '}');
+}
+
+static void tell_group(FILE *out, uint32_t group, const anonset_state *state)
+{
+    char count[TEXT_COUNT], digest[TEXT_HEX_HASH];
+
+    text_hex_hash(digest, state->digest);
+    fprintf(out, "group %u: %s coins, gate %s\n", (unsigned)group,
+            text_count(count, state->finalized.size), text_gate(state->gate));
+    if (state->has_finalized)
+        fprintf(out, "  digest %s\n", digest);
+    if (state->has_pending)
+        fprintf(out, "  pending: %s coins\n", text_count(count, state->count));
+}
+
+/* What the new store holds, to `out`. */
+static anonset_code tell_groups(FILE *out, const struct request *request, void *store,
+                                anonset_detail *detail)
+{
+    json j = {.out = out};
+    anonset_state state;
+    anonset_code code;
+    uint32_t group = 0;
+
+    while ((code = request->backend->next_group(store, &group, group, detail)) == ANONSET_OK) {
+        code = request->backend->load_state(store, &state, group, detail);
+        if (code != ANONSET_OK)
+            return code;
+        if (request->json)
+            tell_json_group(&j, group, &state);
+        else
+            tell_group(out, group, &state);
+    }
+    return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
+}
+
+/* `groups`: what tell_groups wrote; NULL after a failure. */
+static void tell_json(const struct request *request, const char *kind, const char *groups,
+                      const char *error)
+{
+    json j = {.out = stdout};
+
+    json_begin(&j, NULL, '{');
+    json_string(&j, "from", kind);
+    json_string(&j, "to", request->backend->name);
+    if (groups) {
+        json_begin(&j, "groups", '[');
+        fputs(groups, stdout);
+        json_end(&j, ']');
+    } else {
+        json_null(&j, "groups");
+    }
+    json_string(&j, "error", error);
+    json_end(&j, '}');
+    putchar('\n');
+}
+
+/* Returns the exit code. */
+static int tell(const struct request *request, const char *kind, const char *groups,
+                anonset_code code, const anonset_detail *detail)
+{
+    bool done = code == ANONSET_OK;
+    const char *cause = detail->text[0] ? detail->text : anonset_strerror(code);
+
+    if (!done)
+        fprintf(stderr,
+                "anonset-convert: cannot make %s of %s\n  cause: %s\n"
+                "  kept: %s as it was\n  next: see doc/errors.md\n",
+                request->to, request->from, cause, request->from);
+    if (request->json)
+        tell_json(request, kind, done ? groups : NULL, done ? NULL : cause);
+    else if (done)
+        printf("%s (%s): made of %s (%s)\n%s", request->to, request->backend->name, request->from,
+               kind, groups);
+    return code == ANONSET_INVALID ? EXITS_USAGE : exits_of_code(code);
+}
+
+/* ---- Doing it ----------------------------------------------------------------------------- */
+
+/* Makes the new store in its place, tells what it holds, and closes it. */
+static anonset_code write_store(FILE *out, const struct request *request,
+                                const convert_source *source, const convert_place *place,
+                                anonset_detail *detail)
+{
+    anonset_backend_options options = {.flags = ANONSET_STORE_CREATE, .busy_ms = BUSY_MS};
+    void *store;
+    anonset_code code = as_random(options.salt, sizeof options.salt);
+
+    if (code != ANONSET_OK)
+        return as_fail(detail, code, 0, "the crypto library has no random numbers");
+    code = request->backend->open(&store, place->store, &options, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = convert_copy(source, request->backend, store, detail);
+    if (code == ANONSET_OK)
+        code = tell_groups(out, request, store, detail);
+    request->backend->close(store);
+    return code;
+}
+
+static anonset_code convert(FILE *out, const struct request *request, const convert_source *source,
+                            anonset_detail *detail)
+{
+    convert_place place;
+    anonset_code code = convert_place_make(&place, request->to, detail);
+
+    if (code != ANONSET_OK)
+        return code;
+    code = write_store(out, request, source, &place, detail);
+    if (code == ANONSET_OK)
+        code = convert_place_finish(&place, detail);
+    convert_place_end(&place);
+    return code;
+}
+
+static int run(const struct request *request)
+{
+    convert_source source = {.path = request->from};
+    anonset_detail detail = {.code = ANONSET_OK};
+    const char *kind = NULL;
+    char *groups = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&groups, &len);
+    anonset_code code = out ? convert_open(&source, &detail)
+                            : as_fail(&detail, ANONSET_NO_MEMORY, 0, "out of memory");
+
+    if (code == ANONSET_OK) {
+        kind = convert_kind(&source);
+        code = convert(out, request, &source, &detail);
+        convert_close(&source);
+    }
+    if (out && fclose(out) != 0 && code == ANONSET_OK)
+        code = as_fail(&detail, ANONSET_NO_MEMORY, 0, "out of memory for what to tell");
+    int exit_code = tell(request, kind, groups, code, &detail);
+    free(groups);
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    struct request request;
+    int code = parse(&request, argc, argv);
+
+    if (code == GO)
+        code = run(&request);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fputs("anonset-convert: the output could not be written\n", stderr);
+        code = exits_worse(code, EXITS_INTERNAL);
+    }
+    return code;
+}
