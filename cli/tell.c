@@ -19,7 +19,7 @@ static const char *store_cure(anonset_code code)
         return "run `anonset verify`; then `anonset clear`, or delete the file, and sync again";
     case ANONSET_FOREIGN:
         return "check the path given with --db, and that `anonset --version` names the backend "
-               "that made the store";
+               "that made the store; `anonset-convert` makes one of another backend out of it";
     case ANONSET_BUSY:
     case ANONSET_STALE:
         return "wait for the other process to end, or end it, then run the same command again";
