@@ -23,9 +23,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
-#define SMALL_BYTES (128u * 1024) /* an empty store, twice, and what lies beside it */
-#define LOOKS_MOST  8             /* at a file that changes meanwhile */
+#define SMALL_BYTES   (128u * 1024) /* an empty store, twice, and what lies beside it */
+#define WAIT_FIRST_NS 500000u       /* 0.5 ms: a look takes about as long */
+#define WAIT_MOST_NS  20000000u
 
 /* ---- Looking ------------------------------------------------------------------------------ */
 
@@ -87,10 +89,9 @@ static anonset_code open_immutable(as_db **db, const char *path, anonset_detail 
 
 /* Opens a file whose log must be read. With nobody else there its index is kept in memory: none is
  * left behind. */
-static anonset_code open_logged(as_db **db, const char *path, bool shared, unsigned busy_ms,
-                                anonset_detail *detail)
+static anonset_code open_logged(as_db **db, const char *path, bool shared, anonset_detail *detail)
 {
-    anonset_code code = as_db_open(db, path, SQLITE_OPEN_READWRITE, busy_ms, detail);
+    anonset_code code = as_db_open(db, path, SQLITE_OPEN_READWRITE, 0, detail);
     if (code != ANONSET_OK || shared)
         return code;
     code = as_db_exec(*db, "PRAGMA locking_mode=EXCLUSIVE", "look at the file", detail);
@@ -137,34 +138,47 @@ static anonset_code judge(as_legacy_kind *kind, as_legacy_layout *layout, as_db 
     return code;
 }
 
-static anonset_code look_once(as_legacy_kind *kind, const char *path, const outside *seen,
-                              unsigned busy_ms, anonset_detail *detail)
+/* What was read of a file while it changed, as by the end of another process's upgrade, says
+ * nothing: BUSY. */
+static anonset_code look_once(as_legacy_kind *kind, const char *path, anonset_detail *detail)
 {
     as_legacy_layout layout;
     as_db *db;
-    anonset_code code = seen->log_bytes > 0 ? open_logged(&db, path, seen->shared, busy_ms, detail)
-                                            : open_immutable(&db, path, detail);
+    outside before = look_outside(path);
+    bool logged = before.log_bytes > 0;
+    anonset_code code =
+        logged ? open_logged(&db, path, before.shared, detail) : open_immutable(&db, path, detail);
     if (code != ANONSET_OK)
         return code;
     code = judge(kind, &layout, db, detail);
     as_db_close(db);
-    return code;
+    outside after = look_outside(path);
+    if (logged || is_same(&before, &after))
+        return code;
+    return as_fail(detail, ANONSET_BUSY, 0,
+                   "%s: another program keeps writing to it: try again later", path);
 }
 
-/* What was read of a file while it changed, as by the end of another process's upgrade, says
- * nothing. */
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* SQLite would wait with a lock of its own in hand; two who look would wait for each other. Here
+ * all is let go in between, and for how long is different for each. */
 anonset_code as_legacy_look(as_legacy_kind *kind, const char *path, unsigned busy_ms,
                             anonset_detail *detail)
 {
-    for (int i = 0; i < LOOKS_MOST; i++) {
-        outside before = look_outside(path);
-        anonset_code code = look_once(kind, path, &before, busy_ms, detail);
-        outside after = look_outside(path);
-        if (before.log_bytes > 0 || is_same(&before, &after))
+    uint64_t deadline = now_ns() + busy_ms * UINT64_C(1000000);
+    for (uint64_t wait = WAIT_FIRST_NS;; wait = wait * 2 < WAIT_MOST_NS ? wait * 2 : WAIT_MOST_NS) {
+        anonset_code code = look_once(kind, path, detail);
+        uint64_t now = now_ns();
+        if (code != ANONSET_BUSY || now >= deadline)
             return code;
+        nanosleep(&(struct timespec){0, (long)(wait + now % wait)}, NULL);
     }
-    return as_fail(detail, ANONSET_BUSY, 0,
-                   "%s: another program keeps writing to it: try again later", path);
 }
 
 /* ---- Upgrading ---------------------------------------------------------------------------- */

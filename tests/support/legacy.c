@@ -89,6 +89,8 @@ static void prepare_all(ts_legacy *l)
 void ts_legacy_create(ts_legacy *l, const char *path, unsigned has)
 {
     open_file(l, path, has);
+    if (has & TS_LEGACY_UTF16)
+        ts_legacy_run(l, "PRAGMA encoding = 'UTF-16'");
     ts_legacy_run(l, "BEGIN");
     ts_legacy_run(l, "%s", has & TS_LEGACY_FRESH ? v2 : v1);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

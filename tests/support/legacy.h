@@ -13,10 +13,11 @@
 #include <stdio.h>
 
 /* What a file has beyond v1. */
-#define TS_LEGACY_COMPLETE 1u /* the column SparkSet.complete */
-#define TS_LEGACY_ORDER    2u /* the column SparkSetCoins.orderKey */
-#define TS_LEGACY_INDEX    4u /* the unique index on (setId, coinId) */
-#define TS_LEGACY_FRESH    8u /* made as v2: `complete` is 0 by default, not 1 */
+#define TS_LEGACY_COMPLETE 1u  /* the column SparkSet.complete */
+#define TS_LEGACY_ORDER    2u  /* the column SparkSetCoins.orderKey */
+#define TS_LEGACY_INDEX    4u  /* the unique index on (setId, coinId) */
+#define TS_LEGACY_FRESH    8u  /* made as v2: `complete` is 0 by default, not 1 */
+#define TS_LEGACY_UTF16    16u /* text is stored so */
 
 #define TS_LEGACY_V1       0u
 #define TS_LEGACY_UPGRADED (TS_LEGACY_COMPLETE | TS_LEGACY_ORDER | TS_LEGACY_INDEX)
