@@ -392,6 +392,12 @@ anonset_code as_legacy_import(const char *path, as_replay *replay, unsigned busy
     code = as_db_configure(db, detail);
     if (code == ANONSET_OK)
         code = as_db_exec(db, AS_LEGACY_READ_PRAGMAS "BEGIN", "read the older cache", detail);
+    if (code == ANONSET_PERMISSION && bytes_of(path, "-journal", NULL) > 0)
+        code = as_fail(detail, ANONSET_UNSUPPORTED, 0,
+                       "%s: its program was ended in the middle of a write, and what it wrote "
+                       "cannot be undone read-only: open it with that program once, or convert a "
+                       "copy that was opened for writing",
+                       path);
     if (code == ANONSET_OK)
         code = judge(&kind, &layout, db, detail);
     if (code == ANONSET_OK && kind != AS_LEGACY_CACHE)

@@ -16,12 +16,13 @@ typedef struct as_legacy_layout {
 anonset_code as_legacy_layout_find(as_legacy_layout *layout, bool *known, as_db *db,
                                    anonset_detail *detail);
 
-/* Replays all finished sets, group by group, each oldest coin first. The file must not
- * change meanwhile. Memory does not grow with the sets: sorting links takes 2 MiB, then a file. */
+/* Replays all finished sets, group by group, each oldest coin first. The file must not change
+ * meanwhile. Memory does not grow with the sets: links that are not stored in the order to read
+ * them in are sorted in memory if they are as few as a group can have, else in a file. */
 anonset_code as_legacy_read(as_replay *replay, as_db *db, const as_legacy_layout *layout,
                             anonset_detail *detail);
 
 /* A connection for as_legacy_read needs this, whatever else it is set to. */
-#define AS_LEGACY_READ_PRAGMAS "PRAGMA temp_store=FILE;PRAGMA cache_size=-2000;"
+#define AS_LEGACY_READ_PRAGMAS "PRAGMA temp_store=FILE;PRAGMA cache_size=-1400;"
 
 #endif

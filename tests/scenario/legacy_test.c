@@ -158,6 +158,52 @@ Test(legacy, a_reorganization_is_followed_from_a_cache)
     scene_end(&s);
 }
 
+/* ---- Memory -------------------------------------------------------------------------------- */
+
+#ifndef ANONSET_SANITIZED /* whose malloc leaves no room for another that counts */
+
+#define HEAP_MOST ((size_t)5 << 20)
+
+/* The most heap that an upgrade of so many coins took. */
+static size_t heap_of_upgrade(uint32_t coins, unsigned has)
+{
+    ts_dir dir;
+    ts_result result;
+    ts_legacy l;
+    size_t peak = 0;
+    ts_dir_make(&dir);
+    const char *db = ts_in(&dir, "store"), *file = ts_in(&dir, "heap");
+    ts_chain *chain = ts_chain_new(1, coins);
+    anonset_meta meta = ts_chain_meta(chain, coins);
+    ts_legacy_create(&l, db, has);
+    ts_legacy_run(&l, "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
+                      "PRAGMA cache_size = -50000");
+    ts_legacy_delta(&l, ts_legacy_set(&l, 1, &meta), 1, chain->coins, coins, coins);
+    ts_legacy_close(&l);
+    ts_chain_free(chain);
+    cr_assert_eq(setenv("ANONSET_HEAP_FILE", file, 1), 0);
+    cr_assert_eq(setenv("LD_PRELOAD", HEAP_SHIM, 1), 0);
+    run(&result, (const char *[]){ts_anonset_path("sqlite"), "status", "--json", "--db", db, NULL});
+    unsetenv("LD_PRELOAD");
+    cr_assert_eq(ts_json_int(result.out, "0.finalized.size"), coins);
+    ts_result_free(&result);
+    char *text = ts_read_file(file, NULL);
+    cr_assert_eq(sscanf(text, "%zu", &peak), 1);
+    free(text);
+    ts_dir_remove(&dir);
+    cr_log_info("%u coins: peak %zu KiB", coins, peak >> 10);
+    return peak;
+}
+
+Test(legacy, memory_does_not_grow_with_a_cache)
+{
+    cr_assert_leq(heap_of_upgrade(32000, TS_LEGACY_V1), HEAP_MOST);
+    cr_assert_leq(heap_of_upgrade(32000, TS_LEGACY_V2), HEAP_MOST);
+    cr_assert_leq(heap_of_upgrade(100000, TS_LEGACY_V2), HEAP_MOST);
+}
+
+#endif
+
 /* ---- anonset-convert ----------------------------------------------------------------------- */
 
 static int convert(ts_result *result, const char *from, const char *to, const char *backend)

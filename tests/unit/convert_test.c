@@ -7,8 +7,12 @@
 #include "tests/support/support.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static ts_dir dir;
 static anonset_detail detail;
@@ -297,4 +301,37 @@ Test(convert, the_source_is_told)
     cr_assert_str_eq(kind, "legacy");
     cr_assert_eq(kind_of("d", &kind), ANONSET_FOREIGN);
     cr_assert_eq(kind_of("e", &kind), ANONSET_NOT_FOUND);
+}
+
+/* What a killed wallet half wrote would have to be undone in the source, which is only read. */
+Test(convert, a_half_written_cache_is_not_read_as_whole)
+{
+    const char *path = ts_in(&dir, "half");
+    convert_source source = {.path = path};
+    ts_chain *chain = ts_chain_new(1, 900);
+    void *to = make(&as_backend_lmdb, "to", 1);
+    pid_t child = fork();
+    if (child == 0) {
+        ts_legacy l;
+        ts_legacy_create(&l, path, TS_LEGACY_V1);
+        anonset_meta meta = ts_chain_meta(chain, 900);
+        sqlite3_int64 set = ts_legacy_set(&l, 1, &meta);
+        ts_legacy_run(&l, "PRAGMA cache_size = 1; BEGIN");
+        for (uint32_t i = 0; i < 900; i++)
+            ts_legacy_coin(&l, set, 1, &chain->coins[i], 0);
+        raise(SIGKILL);
+    }
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    size_t before_len, after_len;
+    char *before = ts_read_file(path, &before_len);
+    ok(convert_open(&source, &detail));
+    cr_assert_str_eq(convert_kind(&source), "legacy");
+    cr_assert_eq(convert_copy(&source, &as_backend_lmdb, to, &detail), ANONSET_UNSUPPORTED, "%s",
+                 detail.text);
+    char *after = ts_read_file(path, &after_len);
+    cr_assert(before_len == after_len && memcmp(before, after, before_len) == 0);
+    free(before);
+    free(after);
+    as_backend_lmdb.close(to);
+    ts_chain_free(chain);
 }
