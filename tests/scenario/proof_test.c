@@ -132,6 +132,21 @@ SCENARIO(proof, a_later_group_alone_has_no_start, "--coins", "900", "--group-lim
     cr_assert_eq(ts_count(&s->server, "heights"), 0);
 }
 
+/* Each group from the last set hash of the one before. */
+SCENARIO(proof, later_groups_are_proven_from_the_group_before, "--coins", "900", "--group-limit",
+         "400", "--group-overlap", "100")
+{
+    scene_sync(s, "--all", "--prove", "--proof-budget", "1", NULL);
+    cr_assert_eq(s->last.exit_code, 0, "%s", s->last.err);
+    for (size_t group = 0; group < 4; group++) {
+        const char *line = ts_line(s->last.out, group);
+        cr_assert(ts_json_is(line, "outcome", "finalized") && ts_json_is(line, "proof", "found") &&
+                      ts_json_is(line, "gate", "set-hash"),
+                  "%s", line);
+    }
+    scene_is_whole(s);
+}
+
 /* ---- Checkpoints -------------------------------------------------------------------------- */
 
 /* What status --json of another wallet shows; false ones differ in one digit. */

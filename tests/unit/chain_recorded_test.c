@@ -289,14 +289,34 @@ static const struct delta {
     const char *to;
     uint32_t from; /* coins known and proven; 0: from scratch */
     uint32_t open; /* cuts that the coins leave open */
+    uint32_t asks; /* heights that decide them: one for the coins between two cuts */
     uint32_t need; /* budget, or TOO_MUCH: more than the default */
 } deltas[] = {
-    {"c_2blocks", 0, 0, 0},       {"d_3blocks", 5, 0, 0},          {"e_20blocks", 9, 2, 27},
-    {"f_40blocks", 105, 9, 2555}, {"g_60blocks", 269, 9, 105},     {"r1_A", 418, 2, 12},
-    {"r4_B", 418, 2, 24},         {"d_3blocks", 0, 0, 0},          {"e_20blocks", 0, 2, 27},
-    {"f_40blocks", 0, 11, 17729}, {"g_60blocks", 0, 20, TOO_MUCH}, {"r1_A", 0, 22, TOO_MUCH},
-    {"r4_B", 0, 22, TOO_MUCH},    {"m_big6000", 0, 22, TOO_MUCH},
+    {"c_2blocks", 0, 0, 0, 0},
+    {"d_3blocks", 5, 0, 0, 0},
+    {"e_20blocks", 9, 2, 4, 27},
+    {"f_40blocks", 105, 9, 18, 2555},
+    {"g_60blocks", 269, 9, 17, 105},
+    {"r1_A", 418, 2, 4, 12},
+    {"r4_B", 418, 2, 4, 24},
+    {"d_3blocks", 0, 0, 0, 0},
+    {"e_20blocks", 0, 2, 4, 27},
+    {"f_40blocks", 0, 11, 22, 17729},
+    {"g_60blocks", 0, 20, 39, TOO_MUCH},
+    {"r1_A", 0, 22, 43, TOO_MUCH},
+    {"r4_B", 0, 22, 43, TOO_MUCH},
+    {"m_big6000", 0, 22, 43, TOO_MUCH},
 };
+
+/* What lies between cuts and borders on an open one. */
+static uint32_t count_asks(const as_cuts *cuts)
+{
+    uint32_t asks = 0;
+    for (uint32_t i = 0; i <= cuts->n; i++)
+        asks += (i < cuts->n && cuts->cut[i].kind == AS_CUT_OPEN) ||
+                (i > 0 && cuts->cut[i - 1].kind == AS_CUT_OPEN);
+    return asks;
+}
 
 static as_chain_verdict search_delta(const struct delta *delta, uint64_t *budget)
 {
@@ -307,6 +327,8 @@ static as_chain_verdict search_delta(const struct delta *delta, uint64_t *budget
     as_chain_start start = delta->from > 0 ? start_behind(below) : scratch;
     read_cuts(&cuts, delta->from, set.meta.size);
     cr_assert_eq(cuts.open, delta->open, "%s from %u: %u open", delta->to, delta->from, cuts.open);
+    cr_assert_eq(count_asks(&cuts), delta->asks, "%s from %u: %u to ask for", delta->to,
+                 delta->from, count_asks(&cuts));
     return search(&cuts, &start, set.meta.set_hash, budget);
 }
 
