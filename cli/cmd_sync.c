@@ -135,7 +135,7 @@ static void print_summary(const anonset_result *r, double seconds)
                r->group - 1);
     if (r->fetched)
         printf("  fetched %s coins from position %s on: %s in %u requests, %.1f s\n",
-               text_count(fetched, r->fetched), text_count(from, r->resumed_from),
+               text_count(fetched, r->fetched), text_count(from, r->resumed_from + r->copied),
                text_bytes(bytes, r->bytes), r->requests, seconds);
 }
 

@@ -40,16 +40,33 @@ static bool bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
     return len == 0 || memcmp(a, b, len) == 0;
 }
 
+/* Bytes of the canonical CompactSize of `value`. */
+static uint32_t compact_bytes(uint32_t value)
+{
+    if (value < 253)
+        return 1;
+    return value <= UINT16_MAX ? 3 : 5;
+}
+
+/* Whether the tail's length is that of the two fields, or else what its own CompactSize says. */
+static bool is_tail(const anonset_coin *coin)
+{
+    uint32_t left = coin->serialized_len - CONTEXT_AT, value;
+    if (left == (uint64_t)compact_bytes(coin->context_len) + coin->context_len)
+        return true;
+    uint32_t head = as_compact_size(&value, coin->serialized + CONTEXT_AT, left);
+    return head > 0 && value == left - head;
+}
+
 as_tail as_coin_tail(const anonset_coin *coin)
 {
     const uint8_t *b = coin->serialized;
     uint32_t len = coin->serialized_len, context_len;
-    if (len <= CONTEXT_AT || !is_coin(b))
+    if (len <= CONTEXT_AT || !is_coin(b) || !is_tail(coin))
         return AS_TAIL_NONE;
     uint32_t head = as_compact_size(&context_len, b + CONTEXT_AT, len - CONTEXT_AT);
-    if (head == 0 || context_len != len - CONTEXT_AT - head)
-        return AS_TAIL_NONE;
-    bool agrees = context_len == coin->context_len &&
+    bool agrees = head > 0 && context_len == len - CONTEXT_AT - head &&
+                  context_len == coin->context_len &&
                   memcmp(b + TX_HASH_AT, coin->tx_hash, ANONSET_HASH_BYTES) == 0 &&
                   bytes_equal(b + CONTEXT_AT + head, coin->context, context_len);
     return agrees ? AS_TAIL_AGREES : AS_TAIL_CONTRADICTS;

@@ -17,7 +17,8 @@ typedef enum as_tail {
 /*
  * Looks at the layout: type 0 (mint) or 1 (spend), three group elements of 34 bytes, CompactSize 82
  * or 90 and the ciphertext, 16 and the tag, 32 and the key commitment, a mint's value; then 32
- * bytes and a canonical CompactSize that counts exactly the bytes left. Never reads out of bounds.
+ * bytes, and as many more as the context and its CompactSize take, or as a CompactSize there
+ * counts. Never reads out of bounds.
  */
 as_tail as_coin_tail(const anonset_coin *coin);
 

@@ -93,8 +93,9 @@ static bool judge(anonset_sync *sync, const as_findings *found)
         as_finish_refuse(sync, "the first %u coins are not those of the checkpoint given",
                          (unsigned)found->distrusted);
     } else if (found->refuted) {
-        as_finish_refuse(sync, "the coins do not match the set hash that the server told, however "
-                               "they are cut into blocks");
+        as_finish_refuse(sync, "the coins do not match the set hash that the server told, %s",
+                         found->by_heights ? "at the heights that it told"
+                                           : "however they are cut into blocks");
     } else {
         return true;
     }

@@ -11,6 +11,7 @@ typedef struct as_findings {
     as_repeat repeat;    /* a coin that is there twice */
     uint32_t distrusted; /* size of a trusted checkpoint with another digest; 0: none */
     bool refuted;        /* the coins cannot lead to the target's set hash */
+    bool by_heights;     /* the heights told had a say in that */
     anonset_proof proof; /* what came of the search; NONE where refuted, or not tried */
     anonset_gate level;  /* that the set reaches, if nothing speaks against it */
 } as_findings;

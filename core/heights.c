@@ -110,6 +110,7 @@ static anonset_code conclude(anonset_sync *sync, as_findings *found)
     sync->store->backend->snapshot_close(snapshot);
     *found = (as_findings){.joined = true, .level = ANONSET_GATE_COUNT};
     found->refuted = verdict == AS_CHAIN_NONE;
+    found->by_heights = true;
     if (verdict == AS_CHAIN_FOUND) {
         found->proof = ANONSET_PROOF_FOUND;
         found->level = ANONSET_GATE_SET_HASH;
@@ -132,8 +133,7 @@ anonset_code as_heights_begin(anonset_sync *sync, bool *begun)
         return code;
     code = as_gate_read_cuts(sync, begun, snapshot, &heights->cuts, &heights->start);
     sync->store->backend->snapshot_close(snapshot);
-    *begun &= code == ANONSET_OK && heights->cuts.open > 0 && !heights->cuts.too_many &&
-              !heights->cuts.no_layout;
+    *begun &= code == ANONSET_OK && !heights->cuts.too_many && !heights->cuts.no_layout;
     if (*begun)
         sync->phase = AS_PHASE_HEIGHTS;
     return code;

@@ -50,7 +50,7 @@ static const row rows[] = {
     {"a mint's value", 0, 240, AS_TAIL_AGREES},
     {"first byte of the tx hash", 0, TX_AT, AS_TAIL_CONTRADICTS},
     {"last byte of the tx hash", 1, CONTEXT_AT - 1, AS_TAIL_CONTRADICTS},
-    {"length of the context", 0, CONTEXT_AT, AS_TAIL_NONE},
+    {"length of the context", 0, CONTEXT_AT, AS_TAIL_CONTRADICTS},
     {"first byte of the context", 1, CONTEXT_AT + 1, AS_TAIL_CONTRADICTS},
 };
 
@@ -119,8 +119,8 @@ Test(coin, context_of_every_size)
         {65536, 5, {254, 0, 0, 1, 0}, AS_TAIL_AGREES},
         {65535, 5, {254, 255, 255, 0, 0}, AS_TAIL_NONE},
         {9, 9, {255, 9, 0, 0, 0, 0, 0, 0, 0}, AS_TAIL_NONE},
-        {10, 1, {9}, AS_TAIL_NONE},
-        {10, 1, {11}, AS_TAIL_NONE},
+        {10, 1, {9}, AS_TAIL_CONTRADICTS},
+        {10, 1, {11}, AS_TAIL_CONTRADICTS},
         {10, 5, {254, 255, 255, 255, 255}, AS_TAIL_NONE},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)

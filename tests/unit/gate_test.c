@@ -101,6 +101,10 @@ Test(gate, keeps_the_level_where_the_same_coins_were_mined_again)
     cr_assert_eq(r.result.outcome, ANONSET_REANCHORED);
     cr_assert_eq(r.result.state.gate, ANONSET_GATE_SET_HASH);
     r.options.proof_budget = 0;
+    r.chain = remined();
+    sync_again();
+    cr_assert_eq(r.result.outcome, ANONSET_REANCHORED);
+    cr_assert_eq(r.result.state.gate, ANONSET_GATE_SET_HASH);
     grow(1);
     sync_again();
     expect_level(ANONSET_GATE_COUNT, ANONSET_PROOF_NONE);
@@ -239,6 +243,19 @@ Test(gate, proves_with_heights_what_the_budget_does_not)
     sync_again();
     cr_assert_eq(r.result.outcome, ANONSET_UP_TO_DATE);
     cr_assert_eq(asked_n, 0, "a proven set is not proven again");
+}
+
+/* What has one way only needs no budget, and no height. */
+Test(gate, proves_for_nothing_what_has_one_way)
+{
+    begin_with_heights(0);
+    r.options.proof_budget = 0;
+    r.chain = tw_grow(&r.world, NULL, 2);
+    while (r.chain->size[0] != 1 || r.chain->coin[1] < r.chain->coin[0])
+        r.chain = tw_grow(&r.world, NULL, 2);
+    sync_again();
+    expect_level(ANONSET_GATE_SET_HASH, ANONSET_PROOF_FOUND);
+    cr_assert_eq(asked_n, 0);
 }
 
 Test(gate, proves_a_set_that_is_up_to_date)
