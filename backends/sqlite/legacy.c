@@ -13,6 +13,7 @@
 
 #include "backends/sqlite/legacy.h"
 
+#include "backends/path.h"
 #include "backends/sqlite/legacy_read.h"
 #include "backends/sqlite/schema.h"
 #include "backends/sqlite/store.h"
@@ -20,6 +21,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -380,30 +382,46 @@ static anonset_code open_source(as_db **db, const char *path, unsigned busy_ms,
     return code == ANONSET_OK ? as_db_open(db, path, SQLITE_OPEN_READONLY, busy_ms, detail) : code;
 }
 
-anonset_code as_legacy_import(const char *path, as_replay *replay, unsigned busy_ms,
-                              anonset_detail *detail)
+/* Where the journal says that a write was not finished, SQLite cannot read without undoing it. */
+static anonset_code begin_reading(as_db *db, anonset_detail *detail)
 {
-    as_legacy_kind kind;
-    as_legacy_layout layout = {.complete = false};
-    as_db *db;
-    anonset_code code = open_source(&db, path, busy_ms, detail);
-    if (code != ANONSET_OK)
-        return code;
-    code = as_db_configure(db, detail);
+    anonset_code code = as_db_configure(db, detail);
     if (code == ANONSET_OK)
         code = as_db_exec(db, AS_LEGACY_READ_PRAGMAS "BEGIN", "read the older cache", detail);
-    if (code == ANONSET_PERMISSION && bytes_of(path, "-journal", NULL) > 0)
-        code = as_fail(detail, ANONSET_UNSUPPORTED, 0,
+    if (code == ANONSET_PERMISSION && bytes_of(db->path, "-journal", NULL) > 0)
+        return as_fail(detail, ANONSET_UNSUPPORTED, 0,
                        "%s: its program was ended in the middle of a write, and what it wrote "
                        "cannot be undone read-only: open it with that program once, or convert a "
                        "copy that was opened for writing",
-                       path);
+                       db->path);
+    return code;
+}
+
+static anonset_code import(as_db *db, as_replay *replay, anonset_detail *detail)
+{
+    as_legacy_kind kind;
+    as_legacy_layout layout = {.complete = false};
+    anonset_code code = begin_reading(db, detail);
     if (code == ANONSET_OK)
         code = judge(&kind, &layout, db, detail);
     if (code == ANONSET_OK && kind != AS_LEGACY_CACHE)
-        code = foreign(path, detail);
-    if (code == ANONSET_OK)
-        code = as_legacy_read(replay, db, &layout, detail);
-    as_db_close(db);
+        return foreign(db->path, detail);
+    return code == ANONSET_OK ? as_legacy_read(replay, db, &layout, detail) : code;
+}
+
+anonset_code as_legacy_import(const char *path, as_replay *replay, unsigned busy_ms,
+                              anonset_detail *detail)
+{
+    char *full = NULL;
+    as_db *db;
+    anonset_code code = as_path_resolve(&full, path, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = open_source(&db, full, busy_ms, detail);
+    if (code == ANONSET_OK) {
+        code = import(db, replay, detail);
+        as_db_close(db);
+    }
+    free(full);
     return code;
 }
