@@ -139,7 +139,7 @@ Test(legacy, a_cache_that_does_not_add_up_is_downloaded_anew)
     scene_is_whole(&s);
     scene_sync_is(&s, "finalized", 0);
     cr_assert_eq(scene_int(&s, "fetched"), 340);
-    cr_assert_str_eq(scene_status(&s, "finalized.gate"), "count");
+    cr_assert_str_eq(scene_status(&s, "finalized.gate"), "set-hash");
     scene_is_whole(&s);
     scene_end(&s);
 }
