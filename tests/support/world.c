@@ -369,7 +369,7 @@ static void swell(tw_world *world, tw_chain *chain, uint32_t depth)
     uint32_t more = tw_between(&world->rng, 0, 2);
     tw_chain *before = copy(chain);
     uint32_t n = take_off(chain, depth, txs);
-    if (tw_chance(&world->rng, .7))
+    if (n > 0 && tw_chance(&world->rng, .7))
         replace_tx(world, before, &txs[at % n]);
     block->n = 0;
     while (block->n < n && block->n < TW_TXS_MAX) {
