@@ -94,9 +94,10 @@ anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snaps
 
 static bool is_candidate(const anonset_sync *sync, const anonset_checkpoint *checkpoint)
 {
-    /* The first block's own hash is refused though it is on the chain: it says nothing. */
-    return !checkpoint->alias && checkpoint->meta.has_set_hash &&
-           checkpoint->meta.size <= sync->base;
+    /* The first block's own hash is refused though it is on the chain: it says nothing. And a state
+     * of an older cache that did not add up has no size that its block would speak for. */
+    return !checkpoint->alias && checkpoint->gate > ANONSET_GATE_NONE &&
+           checkpoint->meta.has_set_hash && checkpoint->meta.size <= sync->base;
 }
 
 static void add_candidate(anonset_sync *sync, const anonset_checkpoint *checkpoint, uint32_t index)

@@ -1008,12 +1008,10 @@ static void real_size(unsigned has)
     is_sound(store, 1);
     anonset_store_close(store);
     cr_assert_eq(stat(path, &size), 0);
+    /* A figure to look at, with --verbose: a busy machine must not fail a test. */
     cr_log_info("%lld bytes written in %.2f s, upgraded to %lld in %.3f s, 1/%.1f", old_bytes,
                 writing, (long long)size.st_size, upgrading, writing / upgrading);
     cr_assert_lt(size.st_size, 13000000);
-#ifndef ANONSET_SANITIZED
-    cr_assert_lt(upgrading, writing / 10);
-#endif
     free(before);
     free(after);
     ts_chain_free(chain);
