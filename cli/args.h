@@ -29,6 +29,7 @@ enum args_id {
     ARGS_AFTER,
     ARGS_ORDER,
     ARGS_HELP,
+    ARGS_VERSION, /* of the program, not of a command */
 };
 
 /* One option of one command. */

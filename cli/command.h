@@ -1,4 +1,4 @@
-/* The commands: one file each, one line each in main.c's table. */
+/* The commands: one file each, one line each in commands.c's table. */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
@@ -12,6 +12,11 @@ struct command {
     const char *notes;                   /* printed below the options; ends with a line end */
     int (*run)(const struct args *args); /* returns an exit code */
 };
+
+/* What the program is, its commands (the last is NULL) and the options that go without one. */
+extern const char program_summary[];
+extern const struct command *const commands[];
+extern const struct option_row program_options[];
 
 extern const struct command cmd_sync, cmd_status, cmd_export, cmd_verify, cmd_clear;
 

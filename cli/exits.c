@@ -95,9 +95,20 @@ int exits_worse(int a, int b)
     return EXITS_DONE;
 }
 
+const char *exits_row(size_t i, int *code)
+{
+    if (i >= sizeof meanings / sizeof *meanings)
+        return NULL;
+    *code = meanings[i].code;
+    return meanings[i].meaning;
+}
+
 void exits_print(FILE *out)
 {
+    const char *meaning;
+    int code;
+
     fputs("Exit codes:\n", out);
-    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
-        fprintf(out, "  %3d  %s\n", meanings[i].code, meanings[i].meaning);
+    for (size_t i = 0; (meaning = exits_row(i, &code)); i++)
+        fprintf(out, "  %3d  %s\n", code, meaning);
 }

@@ -26,7 +26,10 @@ int exits_of_result(anonset_outcome outcome, anonset_code code);
 /* Of two groups together: the first present of 130, 1, 6, 7, 4, 3, 5, 0. */
 int exits_worse(int a, int b);
 
-/* The table of exit codes, for --help. */
+/* Row `i` of the table of exit codes: sets *code and returns what it means, NULL past the last. */
+const char *exits_row(size_t i, int *code);
+
+/* The table, for --help. */
 void exits_print(FILE *out);
 
 #endif

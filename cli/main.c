@@ -8,21 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command *const commands[] = {
-    &cmd_sync, &cmd_status, &cmd_export, &cmd_verify, &cmd_clear, NULL,
-};
-
 static void help(FILE *out)
 {
-    fputs("anonset keeps a local, always whole copy of Firo's Spark anonymity set.\n\n"
-          "Usage: anonset COMMAND [OPTIONS]\n\nCommands:\n",
-          out);
+    fprintf(out, "%s\n\nUsage: anonset COMMAND [OPTIONS]\n\nCommands:\n", program_summary);
     for (size_t i = 0; commands[i]; i++)
         fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\nOptions:\n"
-          "  --help     Show this text; anonset COMMAND --help shows a command's options.\n"
-          "  --version  Show the version and the backend built in.\n\n",
-          out);
+    fputs("\nOptions:\n", out);
+    for (const struct option_row *row = program_options; row->name; row++)
+        fprintf(out, "  --%-8s %s\n", row->name, row->help);
+    fputc('\n', out);
     exits_print(out);
 }
 

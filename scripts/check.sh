@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every check there is: installs what is needed, builds, and tests
 #   1. the default backend (sqlite): make check, which tests both backends; install; link against it
-#   2. the lmdb backend: build, install, link against it
+#   2. the lmdb backend: build, install, link against it, also statically
 #   3. everything again under ASan and UBSan
 #   4. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck
 #   5. make distcheck
@@ -60,7 +60,7 @@ check_in()
 # example in README.md through pkg-config.
 install_in()
 {
-    local dir=$1 backend=$2 engine=$3 other=$4 to needed
+    local dir=$1 backend=$2 engine=$3 other=$4 to needed page
     to=$dir/installed
     cd "$dir" || return
     rm -rf "$to"
@@ -78,7 +78,33 @@ install_in()
     PKG_CONFIG_PATH=$to/lib/pkgconfig pkg-config --define-variable=prefix="$to" --cflags --libs \
         anonset >flags || return
     # shellcheck disable=SC2046 # words on purpose
-    gcc -std=c11 -Wall -Wextra -Werror example.c -o example $(cat flags)
+    gcc -std=c11 -Wall -Wextra -Werror example.c -o example $(cat flags) || return
+    for page in "$root"/doc/*.3 "$dir"/generated/*.1; do
+        page=$(basename "$page")
+        [ -s "$to/share/man/man${page##*.}/$page" ] || { echo "$page is not installed"; return 1; }
+    done
+    [ -s "$to/share/bash-completion/completions/anonset" ] &&
+        [ -s "$to/share/zsh/site-functions/_anonset" ] &&
+        [ -s "$to/share/fish/vendor_completions.d/anonset.fish" ]
+}
+
+# The same example with libanonset.a as it was installed, and the words of pkg-config --static. Those
+# that libcurl.pc adds for a libcurl.a are left out: the libcurl here is a shared one.
+static_in()
+{
+    local dir=$1 curl_only
+    cd "$dir" || return
+    mkdir -p static && cp installed/usr/local/lib/libanonset.a static/ || return
+    curl_only=$(comm -23 <(pkg-config --static --libs libcurl | tr ' ' '\n' | sort -u) \
+        <(pkg-config --static --libs libcrypto sqlite3 lmdb | tr ' ' '\n' | sort -u) | grep -vx -e -lcurl)
+    PKG_CONFIG_PATH=installed/usr/local/lib/pkgconfig pkg-config --static \
+        --define-variable=prefix="$dir/installed/usr/local" --define-variable=libdir="$dir/static" \
+        --cflags --libs anonset >flags || return
+    cat flags
+    # shellcheck disable=SC2046 # words on purpose
+    gcc -std=c11 -Wall -Wextra -Werror example.c -o example-static \
+        $(tr ' ' '\n' <flags | grep -vxF -e "$curl_only") || return
+    ! objdump -p example-static | grep NEEDED | grep anonset
 }
 
 headers_alone()
@@ -109,10 +135,16 @@ includes_kept_apart()
 # What the library exports is a promise: it changes only together with the list.
 exported_symbols()
 {
-    nm -D --defined-only "$work/sqlite/.libs/libanonset.so" | awk '{print $3}' | LC_ALL=C sort >"$work/symbols.sqlite"
-    nm -D --defined-only "$work/lmdb/.libs/libanonset.so" | awk '{print $3}' | LC_ALL=C sort >"$work/symbols.lmdb"
-    diff -u "$root/tests/symbols.txt" "$work/symbols.sqlite" &&
-        diff -u "$root/tests/symbols.txt" "$work/symbols.lmdb"
+    local backend status=0
+    for backend in sqlite lmdb; do
+        # A symbol without the version would keep its other name, and differ.
+        nm -D --defined-only "$work/$backend/.libs/libanonset.so" |
+            awk '$2 != "A" {sub(/@@ANONSET_0$/, "", $3); print $3}' |
+            LC_ALL=C sort >"$work/symbols.$backend"
+        grep -q '@@ANONSET_0' <(nm -D "$work/$backend/.libs/libanonset.so") || status=1
+        diff -u "$root/tests/symbols.txt" "$work/symbols.$backend" || status=1
+    done
+    return $status
 }
 
 format()
@@ -189,8 +221,9 @@ if step build-sqlite build_in "$work/sqlite" --with-backend=sqlite; then
     step check-sqlite check_in "$work/sqlite"
     step install-sqlite install_in "$work/sqlite" sqlite libsqlite3 liblmdb
 fi
-if step build-lmdb build_in "$work/lmdb" --with-backend=lmdb; then
+if step build-lmdb build_in "$work/lmdb" --with-backend=lmdb --enable-static; then
     step install-lmdb install_in "$work/lmdb" lmdb liblmdb libsqlite3
+    step static-lmdb static_in "$work/lmdb"
 fi
 step build-sanitized build_in "$work/sanitized" --enable-sanitizers &&
     step check-sanitized check_in "$work/sanitized"

@@ -1,0 +1,64 @@
+/*
+ * Writes manual pages and shell completions from the same tables that --help prints. Runs while
+ * anonset is built, and is not installed.
+ *
+ *     mkdocs            names all files it can write, one a line
+ *     mkdocs FILE       writes that file to standard output
+ */
+#include "cli/complete.h"
+#include "cli/roff.h"
+
+#include <string.h>
+
+static const struct {
+    const char *file;
+    void (*write)(FILE *out);
+} writers[] = {
+    {"anonset.1", roff_program},
+    {"anonset.bash", complete_bash},
+    {"_anonset", complete_zsh},
+    {"anonset.fish", complete_fish},
+};
+
+enum {
+    WRITERS = sizeof writers / sizeof *writers
+};
+
+static void list(void)
+{
+    for (size_t i = 0; i < WRITERS; i++)
+        puts(writers[i].file);
+    for (size_t i = 0; commands[i]; i++)
+        printf("anonset-%s.1\n", commands[i]->name);
+}
+
+static bool write_file(const char *file)
+{
+    char page[64];
+
+    for (size_t i = 0; i < WRITERS; i++) {
+        if (strcmp(file, writers[i].file) == 0) {
+            writers[i].write(stdout);
+            return true;
+        }
+    }
+    for (size_t i = 0; commands[i]; i++) {
+        int n = snprintf(page, sizeof page, "anonset-%s.1", commands[i]->name);
+        if (n > 0 && (size_t)n < sizeof page && strcmp(file, page) == 0) {
+            roff_command(stdout, commands[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 1) {
+        list();
+    } else if (argc != 2 || !write_file(argv[1])) {
+        fprintf(stderr, "usage: mkdocs [FILE], one of those that mkdocs alone names\n");
+        return 2;
+    }
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}
