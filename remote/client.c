@@ -17,9 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DEFAULT_TIMEOUT_MS 30000u
-#define DEFAULT_RETRIES    5u
-#define NOTIFICATIONS_MAX  1000u /* in a row, without an answer between */
+#define NOTIFICATIONS_MAX 1000u /* in a row, without an answer between */
 
 /* One run. */
 typedef struct as_run {
@@ -33,17 +31,6 @@ typedef struct as_run {
 } as_run;
 
 /* ---- Making and ending -------------------------------------------------------------------- */
-
-void anonset_client_options_init(anonset_client_options *options)
-{
-    if (!options)
-        return;
-    *options = (anonset_client_options){
-        .size = sizeof *options,
-        .timeout_ms = DEFAULT_TIMEOUT_MS,
-        .retries = DEFAULT_RETRIES,
-    };
-}
 
 static uint64_t jitter_seed(const anonset_client *client)
 {

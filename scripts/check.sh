@@ -2,9 +2,10 @@
 # Runs every check there is: installs what is needed, builds, and tests
 #   1. the default backend (sqlite): make check, which tests both backends; install; link against it
 #   2. the lmdb backend: build, install, link against it, also statically
-#   3. everything again under ASan and UBSan
-#   4. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck
-#   5. make distcheck
+#   3. without libcurl: build, what needs no connection of `make check`, a program linked -static
+#   4. everything again under ASan and UBSan
+#   5. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck
+#   6. make distcheck
 # Builds are below build-check/ (or $ANONSET_CHECK_DIR) and kept for the next run. A step that fails
 # prints its log; the others still run. The last line is the sum of all tests.
 set -uo pipefail
@@ -56,6 +57,13 @@ check_in()
     make -j2 check VERBOSE=1
 }
 
+# The C example in README.md.
+example()
+{
+    # shellcheck disable=SC2016 # backticks of Markdown
+    sed -n '/^```c$/,/^```$/p' "$root/README.md" | sed '/^```/d' | grep ''
+}
+
 # The library and program as installed: named right, linked to just one engine, and usable by the
 # example in README.md through pkg-config.
 install_in()
@@ -72,9 +80,7 @@ install_in()
     ! grep -q "$other" <<<"$needed" || { echo "libanonset.so links $other too"; return 1; }
     LD_LIBRARY_PATH=$to/lib "$to/bin/anonset" --version | tee version || return
     grep -q "($backend)" version || { echo "the program names another backend"; return 1; }
-    # shellcheck disable=SC2016 # backticks of Markdown
-    sed -n '/^```c$/,/^```$/p' "$root/README.md" | sed '/^```/d' >example.c
-    [ -s example.c ] || { echo "README.md has no C example"; return 1; }
+    example >example.c || return
     PKG_CONFIG_PATH=$to/lib/pkgconfig pkg-config --define-variable=prefix="$to" --cflags --libs \
         anonset >flags || return
     # shellcheck disable=SC2046 # words on purpose
@@ -105,6 +111,29 @@ static_in()
     gcc -std=c11 -Wall -Wextra -Werror example.c -o example-static \
         $(tr ' ' '\n' <flags | grep -vxF -e "$curl_only") || return
     ! objdump -p example-static | grep NEEDED | grep anonset
+}
+
+# Without libcurl: what needs no connection passes its tests, the library needs no libcurl, and the
+# README's example becomes a program that needs no library at all, and says what it lacks.
+embed_in()
+{
+    local dir=$1 to=$1/installed/usr/local
+    cd "$dir" || return
+    # shellcheck disable=SC2016 # make's variables
+    make -j2 check VERBOSE=1 check_PROGRAMS= check_LTLIBRARIES= TESTS='$(cli_tests) $(parser_tests)
+        $(core_tests) $(sync_tests) tests/unit/plan_test tests/unit/noclient_test
+        tests/scenario/suspend_test' || return
+    rm -rf "$dir/installed"
+    make install DESTDIR="$dir/installed" || return
+    ! objdump -p "$to/lib/libanonset.so" | grep NEEDED | grep curl || return
+    example >example.c || return
+    PKG_CONFIG_PATH=$to/lib/pkgconfig pkg-config --static --define-variable=prefix="$to" --cflags \
+        --libs anonset >flags || return
+    # shellcheck disable=SC2046 # words on purpose
+    gcc -std=c11 -Wall -Wextra -Werror -static example.c -o example $(cat flags) || return
+    rm -f spark.set*
+    ./example 2>&1 | tee said
+    grep -q 'no finalized set' said
 }
 
 headers_alone()
@@ -225,6 +254,9 @@ if step build-lmdb build_in "$work/lmdb" --with-backend=lmdb --enable-static; th
     step install-lmdb install_in "$work/lmdb" lmdb liblmdb libsqlite3
     step static-lmdb static_in "$work/lmdb"
 fi
+if step build-embed build_in "$work/embed" --without-curl --enable-static; then
+    step embed embed_in "$work/embed"
+fi
 step build-sanitized build_in "$work/sanitized" --enable-sanitizers &&
     step check-sanitized check_in "$work/sanitized"
 step headers headers_alone
@@ -236,6 +268,7 @@ step cppcheck cpp_check
 step distcheck distcheck
 
 sum_in "make check" "$work/sqlite"
+sum_in "make check without libcurl" "$work/embed"
 sum_in "make check under ASan and UBSan" "$work/sanitized"
 printf '\n%d s in all' $((SECONDS - started))
 # A step that is no test, or broke before its tests could tell, counts as one failure.

@@ -313,7 +313,8 @@ ANONSET_API anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anons
  *
  * Between two calls it holds no lock and no transaction: the process may be suspended there.
  * From a callback only anonset_sync_cancel and anonset_sync_is_cancelled may be called on it.
- * anonset_client_run below is such a loop on libcurl; examples/own_transport.c is another.
+ * anonset_client_run below is such a loop on libcurl; examples/own_transport.c is another,
+ * and doc/embed.md tells what such a driver owes.
  */
 typedef struct anonset_sync anonset_sync;
 
@@ -579,7 +580,7 @@ ANONSET_API void anonset_answer_clear(anonset_answer *answer);
 /* ---- Built-in transport ------------------------------------------------------------------- */
 
 /* A connection to one server, on libcurl. tcp:// and ssl:// are ElectrumX, http:// and https://
- * firod. */
+ * firod. In a build --without-curl there is none: anonset_client_new answers UNSUPPORTED. */
 typedef struct anonset_client anonset_client;
 
 typedef struct anonset_client_options {
@@ -601,6 +602,7 @@ ANONSET_API void anonset_client_options_init(anonset_client_options *options);
  * Makes a client for `url`; no connection is opened yet. Strings are copied. The caller ends
  * *client with anonset_client_free. INVALID: the URL's scheme or an option makes no sense; the
  * detail says which. NO_MEMORY. PERMISSION, NOT_FOUND, IO: the cookie file cannot be read.
+ * UNSUPPORTED: this library was built without libcurl.
  */
 ANONSET_API anonset_code anonset_client_new(anonset_client **client, const char *url,
                                             const anonset_client_options *options,
