@@ -99,7 +99,7 @@ static void remove_dir(void)
     ts_dir_remove(&dir);
 }
 
-TestSuite(legacy, .init = make_dir, .fini = remove_dir, .timeout = 600);
+TestSuite(legacy, .init = make_dir, .fini = remove_dir, .timeout = 1800);
 
 static const char *beside(const char *ending)
 {
@@ -1044,7 +1044,7 @@ static bool end_after(pid_t child, unsigned us)
 }
 
 /* ANONSET_SEED and ANONSET_KILLS change the run. */
-Test(legacy, random_kills_lose_no_coin, .timeout = 1800)
+Test(legacy, random_kills_lose_no_coin)
 {
     const char *seed_text = getenv("ANONSET_SEED"), *kills_text = getenv("ANONSET_KILLS");
     uint64_t seed = seed_text ? strtoull(seed_text, NULL, 10) : 1;
