@@ -255,12 +255,19 @@ static void check_subsets(search *s, size_t n)
     }
 }
 
+/* A file does not grow by what was not written, in the ordered model. */
+static tc_fate worst(tc_model model)
+{
+    return model == TC_ORDERED ? TC_TORN : TC_NOISE;
+}
+
 static void check_random(search *s, size_t n)
 {
     double kept = (double)tw_between(&s->rng, 0, 20) / 20;
     for (size_t i = 0; i < n; i++)
-        s->fates[i] =
-            (uint8_t)(tw_chance(&s->rng, kept) ? TC_KEPT : tw_between(&s->rng, TC_LOST, TC_NOISE));
+        s->fates[i] = (uint8_t)(tw_chance(&s->rng, kept)
+                                    ? TC_KEPT
+                                    : tw_between(&s->rng, TC_LOST, worst(s->known->model)));
     check(s);
 }
 
@@ -287,7 +294,7 @@ static void check_point(search *s, tc_model model)
         return;
     all(s, n, TC_LOST);
     check(s);
-    for (tc_fate fate = TC_LOST; fate <= TC_NOISE; fate++)
+    for (tc_fate fate = TC_LOST; fate <= worst(model); fate++)
         check_all_but(s, n, n - 1, TC_KEPT, fate);
     check_all_but(s, n, n - 1, TC_LOST, TC_KEPT);
     check_all_but(s, n, n - 1, TC_LOST, TC_TORN);
@@ -295,21 +302,26 @@ static void check_point(search *s, tc_model model)
         check_subsets(s, n);
     for (size_t i = 0; i < 3 && n > 1; i++) {
         size_t one = tw_between(&s->rng, 0, (uint32_t)n - 1);
-        check_all_but(s, n, one, TC_KEPT, tw_between(&s->rng, TC_LOST, TC_NOISE));
+        check_all_but(s, n, one, TC_KEPT, tw_between(&s->rng, TC_LOST, worst(s->known->model)));
         check_all_but(s, n, one, TC_LOST, TC_KEPT);
         check_prefix(s, n);
     }
-    for (size_t i = 0; i < 8 && n > 1; i++)
+    for (size_t i = 0; i < (model == TC_ORDERED ? 4 : 10) && n > 1; i++)
         check_random(s, n);
+}
+
+/* Each model has its share. */
+static bool has_enough(const search *s, tc_model model)
+{
+    return s->known->figures.states[model] >= s->limits->states / TC_MODELS || now_s() >= s->until;
 }
 
 static bool is_over(const search *s)
 {
-    const tc_figures *f = &s->known->figures;
-    unsigned long states = 0;
+    bool over = true;
     for (tc_model model = 0; model < TC_MODELS; model++)
-        states += f->states[model];
-    return states >= s->limits->states || now_s() >= s->until;
+        over = over && has_enough(s, model);
+    return over;
 }
 
 static void search_tape(search *s)
@@ -318,7 +330,7 @@ static void search_tape(search *s)
     for (tc_model model = 0; model < TC_MODELS; model++) {
         s->rng.state = s->tape->seed * TC_MODELS + model;
         s->acked = 0;
-        for (s->point = 0; s->point <= s->tape->log.n && !is_over(s); s->point++)
+        for (s->point = 0; s->point <= s->tape->log.n && !has_enough(s, model); s->point++)
             check_point(s, model);
     }
 }
