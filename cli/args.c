@@ -4,7 +4,6 @@
 #include "cli/exits.h"
 #include "cli/text.h"
 
-#include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -28,8 +27,10 @@ int args_wrong(const char *command, const char *format, ...)
 
 void args_help(FILE *out, const struct command *command)
 {
-    fprintf(out, "anonset %s: %s\n\nUsage: anonset %s %s\n\nOptions:\n", command->name,
-            command->summary, command->name, command->usage);
+    char between = command->apart ? '-' : ' ';
+
+    fprintf(out, "anonset%c%s: %s\n\nUsage: anonset%c%s %s\n\nOptions:\n", between, command->name,
+            command->summary, between, command->name, command->usage);
     for (const struct option_row *row = command->options; row->name; row++) {
         fprintf(out, "  --%s%s%s\n", row->name, row->value ? " " : "",
                 row->value ? row->value : "");
@@ -157,8 +158,7 @@ static void take(struct args *args, enum args_id id, const char *value)
     }
 }
 
-/* The rows as getopt wants them; the index into both is the same. */
-static void build_options(struct option *out, const struct option_row *rows)
+void args_getopt(struct option out[ARGS_OPTIONS_MAX + 1], const struct option_row *rows)
 {
     size_t n = 0;
 
@@ -177,7 +177,7 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
     memset(args, 0, sizeof *args);
     args->follow = true;
     args->proof_budget = ANONSET_PROOF_BUDGET_DEFAULT;
-    build_options(options, command->options);
+    args_getopt(options, command->options);
     optind = 0; /* start anew, GNU's and musl's way */
     opterr = 0;
     while ((found = getopt_long(argc, argv, ":", options, &index)) != -1) {

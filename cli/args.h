@@ -3,6 +3,7 @@
 #define CLI_ARGS_H
 
 #include <anonset/anonset.h>
+#include <getopt.h>
 #include <stdio.h>
 
 struct command;
@@ -29,7 +30,8 @@ enum args_id {
     ARGS_AFTER,
     ARGS_ORDER,
     ARGS_HELP,
-    ARGS_VERSION, /* of the program, not of a command */
+    ARGS_VERSION, /* of a program, not of a command */
+    ARGS_TO,
 };
 
 /* One option of one command. */
@@ -93,5 +95,8 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 int args_wrong(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void args_help(FILE *out, const struct command *command);
+
+/* The rows as getopt_long wants them; the index into both is the same. */
+void args_getopt(struct option out[ARGS_OPTIONS_MAX + 1], const struct option_row *rows);
 
 #endif

@@ -6,6 +6,7 @@
 
 struct command {
     const char *name;
+    bool apart;                          /* a program of its own, anonset-NAME; run is NULL then */
     const char *summary;                 /* one line */
     const char *usage;                   /* what follows "anonset NAME " */
     const struct option_row *options;    /* ends with a row without a name */
@@ -19,5 +20,8 @@ extern const struct command *const commands[];
 extern const struct option_row program_options[];
 
 extern const struct command cmd_sync, cmd_status, cmd_export, cmd_verify, cmd_clear;
+
+/* Not a command: the program anonset-convert, for its help and manual page. */
+extern const struct command cmd_convert;
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "config.h" /* before any system header: it sets the width of off_t */
 
+#include "cli/command.h"
 #include "cli/convert_copy.h"
 #include "cli/convert_place.h"
 #include "cli/exits.h"
@@ -12,7 +13,6 @@
 #include "core/detail.h"
 #include "core/digest.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,25 +26,6 @@ struct request {
 
 /* ---- The command line --------------------------------------------------------------------- */
 
-static const char help_text[] =
-    "anonset-convert: makes a new store out of an old one\n\n"
-    "Usage: anonset-convert OLD NEW [--to sqlite|lmdb] [--json]\n\n"
-    "OLD is a store of either backend, or the SQLite cache of an older wallet; which, is found\n"
-    "out. It is opened read-only. NEW must not exist: it is written in the folder\n"
-    "NEW-converting beside it and gets its name when it is whole.\n\n"
-    "Options:\n"
-    "  --to sqlite|lmdb\n"
-    "        The backend of NEW; \"" ANONSET_CHOSEN_BACKEND "\" without it.\n"
-    "  --json\n"
-    "        Print a JSON object: from, to, groups (an array with an object a group: group,\n"
-    "        block_hash, set_hash, size, digest, gate, pending), error.\n"
-    "  --help\n"
-    "        Show this text.\n"
-    "  --version\n"
-    "        Show the version.\n\n"
-    "Coins, their order, digests, the history of block hashes, gate levels and what is pending\n"
-    "are as they were. An older cache has nothing pending: it is not carried over.\n\n";
-
 #define GO (-1) /* no exit code: go on */
 
 static int wrong(const char *what, const char *word)
@@ -56,8 +37,7 @@ static int wrong(const char *what, const char *word)
 static int take(struct request *request, const char *name, const char *value)
 {
     if (strcmp(name, "help") == 0) {
-        fputs(help_text, stdout);
-        exits_print(stdout);
+        args_help(stdout, &cmd_convert);
         return EXITS_DONE;
     }
     if (strcmp(name, "version") == 0) {
@@ -74,14 +54,11 @@ static int take(struct request *request, const char *name, const char *value)
 
 static int parse(struct request *request, int argc, char **argv)
 {
-    static const struct option options[] = {{"to", required_argument, NULL, 0},
-                                            {"json", no_argument, NULL, 0},
-                                            {"help", no_argument, NULL, 0},
-                                            {"version", no_argument, NULL, 0},
-                                            {NULL, 0, NULL, 0}};
+    struct option options[ARGS_OPTIONS_MAX + 1];
     int index = 0, found, code = GO;
 
     *request = (struct request){.backend = convert_backend(ANONSET_CHOSEN_BACKEND)};
+    args_getopt(options, cmd_convert.options);
     opterr = 0;
     while (code == GO && (found = getopt_long(argc, argv, ":", options, &index)) != -1) {
         if (found == ':')

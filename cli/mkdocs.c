@@ -24,12 +24,27 @@ enum {
     WRITERS = sizeof writers / sizeof *writers
 };
 
+/* A page each for the commands, and behind them anonset-convert's. */
+static size_t pages(void)
+{
+    size_t n = 0;
+
+    while (commands[n])
+        n++;
+    return n + 1;
+}
+
+static const struct command *page_of(size_t i)
+{
+    return commands[i] ? commands[i] : &cmd_convert;
+}
+
 static void list(void)
 {
     for (size_t i = 0; i < WRITERS; i++)
         puts(writers[i].file);
-    for (size_t i = 0; commands[i]; i++)
-        printf("anonset-%s.1\n", commands[i]->name);
+    for (size_t i = 0; i < pages(); i++)
+        printf("anonset-%s.1\n", page_of(i)->name);
 }
 
 static bool write_file(const char *file)
@@ -42,10 +57,10 @@ static bool write_file(const char *file)
             return true;
         }
     }
-    for (size_t i = 0; commands[i]; i++) {
-        int n = snprintf(page, sizeof page, "anonset-%s.1", commands[i]->name);
+    for (size_t i = 0; i < pages(); i++) {
+        int n = snprintf(page, sizeof page, "anonset-%s.1", page_of(i)->name);
         if (n > 0 && (size_t)n < sizeof page && strcmp(file, page) == 0) {
-            roff_command(stdout, commands[i]);
+            roff_command(stdout, page_of(i));
             return true;
         }
     }

@@ -110,6 +110,8 @@ static void put_see_also(FILE *out, const struct command *own)
         if (commands[i] != own)
             fprintf(out, ".BR anonset\\-%s (1),\n", commands[i]->name);
     }
+    if (own != &cmd_convert)
+        fputs(".BR anonset\\-convert (1),\n", out);
     fputs(".BR anonset (3)\n", out);
 }
 
@@ -133,7 +135,7 @@ void roff_program(FILE *out)
 void roff_command(FILE *out, const struct command *command)
 {
     put_head(out, command->name, command->summary);
-    fprintf(out, ".B anonset %s\n", command->name);
+    fprintf(out, ".B anonset%s%s\n", command->apart ? "\\-" : " ", command->name);
     put_line(out, command->usage);
     fputs(".SH DESCRIPTION\n", out);
     put_text(out, command->notes);

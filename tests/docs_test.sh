@@ -81,6 +81,10 @@ for option in --help --version; do
     grep -qF -- "\\fB${option//-/\\-}\\fR" generated/anonset.1 || wrong "anonset.1: no $option"
 done
 
+while read -r option _; do
+    grep -qF -- "\\fB${option//-/\\-}\\fR" generated/anonset-convert.1 || wrong "anonset-convert.1: no $option"
+done < <(./anonset-convert --help | grep '^  --')
+
 for file in $(./cli/mkdocs); do
     [ -s "generated/$file" ] || wrong "generated/$file is not made: name it in cli/Makefile.am.include"
 done
