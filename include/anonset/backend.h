@@ -5,7 +5,8 @@
  * of it you know; but a minor release may add a method that you must have.
  *
  * A backend takes no decision. It offers three atomic writes and consistent reads, and refuses what
- * does not fit what it holds. Copy backends/memory to start; tests/conformance proves the result.
+ * does not fit what it holds. Copy backends/memory to start; anonset-conformance.h proves the
+ * result.
  *
  * Rules for every method
  *  - Arguments come from core/, which has checked them: pointers are set, groups are 1 or more,

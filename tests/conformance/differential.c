@@ -7,8 +7,11 @@
  * ANONSET_SEED picks the first run's seed, ANONSET_RUNS how many runs of STEPS operations follow
  * from it, each with the next seed. A failure tells the seed that repeats it in one run.
  */
+#include "core/store.h"
 #include "tests/conformance/kit.h"
 
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -392,7 +395,7 @@ static void step(struct world *w)
 static void open_sides(struct world *w)
 {
     char dir[KIT_DIR];
-    kit_dir_make(dir);
+    cr_assert(kit_dir_make(dir));
     memcpy(w->dir, dir, sizeof dir);
     w->tags = true;
     for (w->n = 0; as_backends[w->n]; w->n++) {
@@ -416,7 +419,7 @@ static void close_sides(struct world *w)
         for (size_t k = 0; k < HANDLES; k++)
             side->backend->close(side->handles[k]);
     }
-    kit_dir_remove(w->dir);
+    cr_assert(kit_dir_remove(w->dir));
 }
 
 /* Coins of the standard layout and some that are not. */

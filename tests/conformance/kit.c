@@ -6,6 +6,7 @@
 #include "core/coin.h"
 
 #include <ftw.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +14,38 @@
 
 #define BUSY_MS 5000
 
-/* ---- Running a case ----------------------------------------------------------------------- */
+FILE *kit_out;
 
-struct criterion_test_params kit_every_backend(void)
+/* ---- Failing ------------------------------------------------------------------------------ */
+
+void kit_fail(const char *file, int line, const char *format, ...)
 {
-    static size_t indices[32];
-    size_t n = 0;
-    while (as_backends[n] && n < sizeof indices / sizeof *indices) {
-        indices[n] = n;
-        n++;
-    }
-    return cr_make_param_array(size_t, indices, n);
+    FILE *out = kit_out ? kit_out : stderr;
+    va_list list;
+
+    fprintf(out, "%s:%d: ", file, line);
+    va_start(list, format);
+    vfprintf(out, format, list);
+    va_end(list);
+    fputc('\n', out);
+    fflush(out);
+    abort();
 }
+
+void kit_skip(const subject *s, const char *why)
+{
+    fprintf(kit_out ? kit_out : stderr, "skip  %s: %s\n", s->backend->name, why);
+}
+
+void kit_gives(const subject *s, const char *file, int line, const char *what,
+               anonset_code expected, anonset_code got)
+{
+    if (got != expected)
+        kit_fail(file, line, "%s: %s gives \"%s\" in place of \"%s\"", s->backend->name, what,
+                 anonset_strerror(got), anonset_strerror(expected));
+}
+
+/* ---- Places ------------------------------------------------------------------------------- */
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -34,43 +55,35 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return remove(path);
 }
 
-void kit_dir_make(char dir[KIT_DIR])
+bool kit_dir_make(char dir[KIT_DIR])
 {
     const char *below = getenv("TMPDIR");
     int len = snprintf(dir, KIT_DIR, "%s/anonset-conformance-XXXXXX", below ? below : "/tmp");
-    cr_assert(len > 0 && len < KIT_DIR && mkdtemp(dir), "cannot make a directory in %s", dir);
+    bool made = len > 0 && len < KIT_DIR && mkdtemp(dir);
+    if (!made)
+        fprintf(kit_out ? kit_out : stderr, "cannot make a directory in %s\n",
+                below ? below : "/tmp");
+    return made;
 }
 
-void kit_dir_remove(const char *dir)
+bool kit_dir_remove(const char *dir)
 {
-    cr_assert_eq(nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0, "cannot remove %s", dir);
+    bool removed = nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0;
+    if (!removed)
+        fprintf(kit_out ? kit_out : stderr, "cannot remove %s\n", dir);
+    return removed;
 }
 
-void kit_run(size_t backend, const char *name, void (*body)(subject *s))
+void kit_path(subject *s, const char *name)
 {
-    subject s = {.backend = as_backends[backend]};
-    fprintf(stderr, "begin %s %s\n", s.backend->name, name);
-    kit_dir_make(s.dir);
-    snprintf(s.path, sizeof s.path, "%s/store", s.dir);
-    kit_reopen(&s, ANONSET_STORE_CREATE);
-    body(&s);
-    kit_close(&s);
-    for (size_t i = 0; i < s.n_chains; i++)
-        ts_chain_free(s.chains[i]);
-    kit_dir_remove(s.dir);
-    fprintf(stderr, "ok    %s %s\n", s.backend->name, name);
-}
-
-void kit_skip(const subject *s, const char *why)
-{
-    fprintf(stderr, "skip  %s: %s\n", s->backend->name, why);
-}
-
-void kit_gives(const subject *s, const char *file, int line, const char *what,
-               anonset_code expected, anonset_code got)
-{
-    cr_assert(got == expected, "%s: %s:%d: %s gives \"%s\" in place of \"%s\"", s->backend->name,
-              file, line, what, anonset_strerror(got), anonset_strerror(expected));
+    bool fits;
+    if (s->suite->make_path) {
+        fits = s->suite->make_path(s->suite->context, s->path, sizeof s->path, s->dir, name);
+    } else {
+        int len = snprintf(s->path, sizeof s->path, "%s/%s", s->dir, name);
+        fits = len > 0 && (size_t)len < sizeof s->path;
+    }
+    ENSURE(fits, "no path for the store \"%s\"", name);
 }
 
 /* ---- Stores ------------------------------------------------------------------------------- */
@@ -99,7 +112,7 @@ void kit_reopen(subject *s, unsigned flags)
 
 static ts_chain *keep(subject *s, ts_chain *chain)
 {
-    cr_assert(s->n_chains < KIT_CHAINS);
+    ENSURE(s->n_chains < KIT_CHAINS, "too many chains in a case");
     s->chains[s->n_chains++] = chain;
     return chain;
 }
@@ -307,8 +320,8 @@ static void mix_coins(uint64_t *sum, const anonset_backend *backend, void *snaps
 {
     anonset_run run;
     for (uint32_t at = 0; at < size; at = run.start + run.n) {
-        cr_assert_eq(backend->read(snapshot, &run, at, NULL), ANONSET_OK, "%s: read %u",
-                     backend->name, at);
+        ENSURE(backend->read(snapshot, &run, at, NULL) == ANONSET_OK, "%s: read %u", backend->name,
+               at);
         for (uint32_t i = at - run.start; i < run.n; i++) {
             mix(sum, run.coins[i].serialized, run.coins[i].serialized_len);
             mix(sum, run.coins[i].tx_hash, ANONSET_HASH_BYTES);
@@ -321,8 +334,8 @@ static void mix_tags(uint64_t *sum, const anonset_backend *backend, void *snapsh
 {
     anonset_run run;
     for (uint32_t at = 0; at < size; at = run.start + run.n) {
-        cr_assert_eq(backend->read_tags(snapshot, &run, at, NULL), ANONSET_OK, "%s: tags %u",
-                     backend->name, at);
+        ENSURE(backend->read_tags(snapshot, &run, at, NULL) == ANONSET_OK, "%s: tags %u",
+               backend->name, at);
         for (uint32_t i = at - run.start; i < run.n; i++)
             mix_number(sum, as_get32(run.tags + (size_t)i * 4));
     }
@@ -335,7 +348,7 @@ static void mix_checkpoints(uint64_t *sum, const anonset_backend *backend, void 
         anonset_code code = backend->checkpoint(snapshot, &checkpoint, i, NULL);
         if (code == ANONSET_NOT_FOUND)
             return;
-        cr_assert_eq(code, ANONSET_OK, "%s: checkpoint %u", backend->name, i);
+        ENSURE(code == ANONSET_OK, "%s: checkpoint %u", backend->name, i);
         mix_meta(sum, &checkpoint.meta);
         mix(sum, checkpoint.digest, sizeof checkpoint.digest);
         mix_number(sum, (uint64_t)checkpoint.gate << 1 | checkpoint.alias);
@@ -361,8 +374,8 @@ static uint64_t view_image(const anonset_backend *backend, void *handle, uint32_
 {
     void *snapshot;
     anonset_state state;
-    cr_assert_eq(backend->snapshot_open(handle, &snapshot, &state, group, view, NULL), ANONSET_OK,
-                 "%s: snapshot", backend->name);
+    ENSURE(backend->snapshot_open(handle, &snapshot, &state, group, view, NULL) == ANONSET_OK,
+           "%s: snapshot", backend->name);
     uint64_t image = kit_snapshot_image(backend, snapshot, &state, view, tags);
     backend->snapshot_close(snapshot);
     return image;
@@ -372,8 +385,8 @@ uint64_t kit_image(const anonset_backend *backend, void *handle, uint32_t group,
 {
     uint64_t sum = 0;
     anonset_state state;
-    cr_assert_eq(backend->load_state(handle, &state, group, NULL), ANONSET_OK, "%s: state",
-                 backend->name);
+    ENSURE(backend->load_state(handle, &state, group, NULL) == ANONSET_OK, "%s: state",
+           backend->name);
     mix_state(&sum, &state);
     mix_number(&sum, view_image(backend, handle, group, ANONSET_VIEW_FINALIZED, tags));
     mix_number(&sum, view_image(backend, handle, group, ANONSET_VIEW_NEXT, tags));

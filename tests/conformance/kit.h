@@ -1,47 +1,43 @@
 /*
- * What the conformance cases are written with. A case gets a subject: one backend of the table with
- * a fresh store open. CASE(name) runs it once for every backend in as_backends[]: a new backend is
- * tested by being in the table, and cannot opt out.
+ * What the conformance cases are written with. A case gets a subject: the backend under test with a
+ * fresh store open. CASE(name) { … } is one case; cases.h lists them all.
  */
 #ifndef KIT_H
 #define KIT_H
 
-#include "core/store.h"
+#include "tests/conformance/cases.h"
 #include "tests/support/coins.h"
 
-#include <criterion/criterion.h>
-#include <criterion/parameterized.h>
+#include <anonset-conformance.h>
 
 #define KIT_CHAINS 16
 #define KIT_DIR    200
+#define KIT_PATH   1024
 
 typedef struct subject {
-    const anonset_backend *backend;
-    void *handle; /* NULL: closed by the case */
+    const anonset_conformance *suite;
+    const anonset_backend *backend; /* the suite's */
+    void *handle;                   /* NULL: closed by the case */
     char dir[KIT_DIR];
-    char path[KIT_DIR + 40];
+    char path[KIT_PATH];
     ts_chain *chains[KIT_CHAINS]; /* freed when the case ends */
     size_t n_chains;
 } subject;
 
-struct criterion_test_params kit_every_backend(void);
-/* Makes a subject, runs `body` and tidies up; each (backend, case) tells how it begins and ends. */
-void kit_run(size_t backend, const char *name, void (*body)(subject *s));
+#define KIT_DECLARE(name) void kit_case_##name(subject *s);
+KIT_CASES(KIT_DECLARE)
 
-#define CASE(name)                                                                                 \
-    static void name(subject *s);                                                                  \
-    ParameterizedTestParameters(conformance, name)                                                 \
-    {                                                                                              \
-        return kit_every_backend();                                                                \
-    }                                                                                              \
-    ParameterizedTest(const size_t *backend, conformance, name)                                    \
-    {                                                                                              \
-        kit_run(*backend, #name, name);                                                            \
-    }                                                                                              \
-    static void name(subject *s)
+#define CASE(name) void kit_case_##name(subject *s)
 
-/* Asserts, and names the backend if it does not hold. `s` is the case's subject. */
-#define MUST(condition) cr_assert((condition), "%s: %s", s->backend->name, #condition)
+/* Where failures are told; stderr at first. */
+extern FILE *kit_out;
+
+/* Tells a failure and ends the process: a case has one of its own. */
+_Noreturn void kit_fail(const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#define ENSURE(condition, ...) ((condition) ? (void)0 : kit_fail(__FILE__, __LINE__, __VA_ARGS__))
+/* Names the backend if the condition does not hold. `s` is the case's subject. */
+#define MUST(condition) ENSURE(condition, "%s: %s", s->backend->name, #condition)
 /* Asserts a return code, and shows the one that came. */
 #define GIVES(expected, call) kit_gives(s, __FILE__, __LINE__, #call, expected, call)
 void kit_gives(const subject *s, const char *file, int line, const char *what,
@@ -51,8 +47,11 @@ void kit_gives(const subject *s, const char *file, int line, const char *what,
 void kit_skip(const subject *s, const char *why);
 
 /* Makes a directory for stores below $TMPDIR or /tmp; removes it with all that is in it. */
-void kit_dir_make(char dir[KIT_DIR]);
-void kit_dir_remove(const char *dir);
+bool kit_dir_make(char dir[KIT_DIR]);
+bool kit_dir_remove(const char *dir);
+
+/* Sets the subject's path to where the suite wants the store of this name. */
+void kit_path(subject *s, const char *name);
 
 /* ---- Stores ------------------------------------------------------------------------------- */
 

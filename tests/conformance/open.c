@@ -11,15 +11,16 @@
 static void write_file(const char *path, const void *bytes, size_t len)
 {
     FILE *file = fopen(path, "wb");
-    cr_assert(file && fwrite(bytes, 1, len, file) == len && fclose(file) == 0);
+    ENSURE(file && fwrite(bytes, 1, len, file) == len && fclose(file) == 0, "cannot write %s",
+           path);
 }
 
 static size_t read_file(const char *path, void *bytes, size_t cap)
 {
     FILE *file = fopen(path, "rb");
-    cr_assert(file);
+    ENSURE(file, "cannot read %s", path);
     size_t len = fread(bytes, 1, cap, file);
-    cr_assert_eq(fclose(file), 0);
+    ENSURE(fclose(file) == 0, "cannot read %s", path);
     return len;
 }
 
@@ -56,7 +57,7 @@ CASE(reopening_shows_what_was_committed)
 CASE(a_missing_store_is_not_found_unless_create_is_asked)
 {
     void *handle = s; /* outputs are set only on OK */
-    snprintf(s->path, sizeof s->path, "%s/missing", s->dir);
+    kit_path(s, "missing");
     GIVES(ANONSET_NOT_FOUND, kit_open(s, &handle, 0));
     GIVES(ANONSET_NOT_FOUND, kit_open(s, &handle, READ_ONLY));
     MUST(handle == s);
@@ -72,7 +73,7 @@ CASE(a_foreign_file_is_refused_and_left_as_it_was)
     static const size_t sizes[] = {1, 100, 4096, 50000};
     static uint8_t bytes[50000], after[50001];
     void *handle;
-    snprintf(s->path, sizeof s->path, "%s/foreign", s->dir);
+    kit_path(s, "foreign");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         ts_fill(bytes, sizes[i], i);
         write_file(s->path, bytes, sizes[i]);
@@ -88,10 +89,10 @@ CASE(a_store_of_another_backend_is_foreign)
 {
     anonset_backend_options options = {.flags = CREATE, .busy_ms = 1000};
     kit_close(s);
-    for (size_t i = 0; as_backends[i]; i++) {
-        const anonset_backend *other = as_backends[i];
+    for (size_t i = 0; s->suite->others && s->suite->others[i]; i++) {
+        const anonset_backend *other = s->suite->others[i];
         void *handle;
-        snprintf(s->path, sizeof s->path, "%s/of-%s", s->dir, other->name);
+        kit_path(s, other->name);
         GIVES(ANONSET_OK, other->open(&handle, s->path, &options, NULL));
         other->close(handle);
         if (other == s->backend || access(s->path, F_OK) != 0)

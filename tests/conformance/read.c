@@ -147,7 +147,7 @@ CASE(coins_come_back_byte_for_byte)
     uint8_t *long_context = malloc(65536), *long_serialized = malloc(65536);
     uint8_t agreeing[400], cut[400], tail[400];
     static const uint8_t zeros[ANONSET_HASH_BYTES];
-    cr_assert(long_context && long_serialized);
+    MUST(long_context && long_serialized);
     ts_fill(long_context, 65536, 1);
     ts_fill(long_serialized, 65536, 2);
     memcpy(odd, plain->coins, sizeof odd);
@@ -210,7 +210,7 @@ CASE(coins_come_back_byte_for_byte)
 CASE(the_largest_standard_coin)
 {
     uint8_t *bytes = malloc(276 + 5 + 65536);
-    cr_assert(bytes);
+    MUST(bytes);
     for (uint32_t len = 252; len <= 65536; len = len == 252 ? 253 : len == 253 ? 65535 : len + 1) {
         anonset_coin coin;
         uint8_t plain[TS_COIN_MAX];
@@ -244,7 +244,7 @@ CASE(positions_far_past_a_full_group)
 {
     anonset_coin *coins = calloc(MANY, sizeof *coins);
     uint8_t *bytes = malloc(MANY * 40u);
-    cr_assert(coins && bytes);
+    MUST(coins && bytes);
     for (uint32_t i = 0; i < MANY; i++) {
         uint8_t *at = bytes + (size_t)i * 40;
         ts_fill(at, 40, i);

@@ -95,9 +95,9 @@ static void threads_race(const subject *s, void *one, void *other)
     struct racer racers[] = {{s, chain, one, 0}, {s, chain, other, 0}};
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++)
-        cr_assert_eq(pthread_create(&threads[i], NULL, race_thread, &racers[i]), 0);
+        MUST(pthread_create(&threads[i], NULL, race_thread, &racers[i]) == 0);
     for (size_t i = 0; i < 2; i++)
-        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+        MUST(pthread_join(threads[i], NULL) == 0);
     MUST(racers[0].appended >= 0 && racers[1].appended >= 0);
     MUST(racers[0].appended + racers[1].appended == (int)SECTORS);
     kit_view_is(s, 1, ANONSET_VIEW_NEXT, chain, chain->n);
@@ -152,11 +152,11 @@ CASE(readers_in_other_threads_see_whole_sets)
     struct reader readers[] = {{s, chain, 0}, {s, chain, 0}};
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++)
-        cr_assert_eq(pthread_create(&threads[i], NULL, read_thread, &readers[i]), 0);
+        MUST(pthread_create(&threads[i], NULL, read_thread, &readers[i]) == 0);
     for (uint32_t size = 0; size < chain->n; size += 20)
         kit_finalize(s, 1, chain, size, size + 20);
     for (size_t i = 0; i < 2; i++) {
-        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+        MUST(pthread_join(threads[i], NULL) == 0);
         MUST(!readers[i].wrong);
     }
 }
@@ -214,15 +214,15 @@ CASE(a_snapshot_in_another_thread_reads_the_old_set_while_it_is_replaced)
     struct holder holder = {.subject = s, .chain = old};
     pthread_t thread;
     kit_finalize(s, 1, old, 0, 400);
-    cr_assert_eq(pthread_barrier_init(&holder.opened, NULL, 2), 0);
-    cr_assert_eq(pthread_create(&thread, NULL, hold_thread, &holder), 0);
+    MUST(pthread_barrier_init(&holder.opened, NULL, 2) == 0);
+    MUST(pthread_create(&thread, NULL, hold_thread, &holder) == 0);
     (void)pthread_barrier_wait(&holder.opened);
     for (uint32_t at = 150; at < 500; at += 10)
         GIVES(ANONSET_OK, kit_append(s, 1, new, &meta, 150, at, 10));
     GIVES(ANONSET_OK, kit_complete(s, 1, new, &meta, 350, ANONSET_GATE_COUNT));
     atomic_store(&holder.replaced, true);
-    cr_assert_eq(pthread_join(thread, NULL), 0);
-    cr_assert_eq(pthread_barrier_destroy(&holder.opened), 0);
+    MUST(pthread_join(thread, NULL) == 0);
+    MUST(pthread_barrier_destroy(&holder.opened) == 0);
     MUST(!holder.wrong);
     MUST(holder.passes > 0);
     kit_view_is(s, 1, ANONSET_VIEW_FINALIZED, new, 500);
@@ -251,18 +251,18 @@ CASE(two_processes_let_each_sector_in_once)
         kit_skip(s, "it keeps no file that processes could share");
         return;
     }
-    cr_assert_eq(pipe(ends), 0);
+    MUST(pipe(ends) == 0);
     for (size_t i = 0; i < 2; i++) {
         children[i] = fork();
-        cr_assert(children[i] >= 0);
+        MUST(children[i] >= 0);
         if (children[i] == 0)
             child(s, chain, ends[1]);
     }
     for (size_t i = 0; i < 2; i++) {
         int status, appended = -1;
-        cr_assert_eq(waitpid(children[i], &status, 0), children[i]);
-        cr_assert_eq(status, 0);
-        cr_assert_eq(read(ends[0], &appended, sizeof appended), (ssize_t)sizeof appended);
+        MUST(waitpid(children[i], &status, 0) == children[i]);
+        MUST(status == 0);
+        MUST(read(ends[0], &appended, sizeof appended) == (ssize_t)sizeof appended);
         MUST(appended >= 0);
         sum += appended;
     }

@@ -1,0 +1,83 @@
+/* Every case there is. One that is not listed here does not compile, one that is listed and not
+ * written does not link. */
+#ifndef CASES_H
+#define CASES_H
+
+#define KIT_CASES(X)                                                                               \
+    X(a_new_store_is_empty)                                                                        \
+    X(reopening_shows_what_was_committed)                                                          \
+    X(a_missing_store_is_not_found_unless_create_is_asked)                                         \
+    X(a_foreign_file_is_refused_and_left_as_it_was)                                                \
+    X(a_store_of_another_backend_is_foreign)                                                       \
+    X(a_folder_is_no_store)                                                                        \
+    X(a_read_only_handle_reads_and_never_writes)                                                   \
+    X(a_read_only_handle_sees_what_others_write)                                                   \
+    X(the_salt_is_that_of_the_creation)                                                            \
+    X(the_genesis_is_recorded_once)                                                                \
+    X(the_vtable_is_complete)                                                                      \
+    X(an_append_makes_the_pending_set)                                                             \
+    X(an_append_without_coins_makes_an_empty_pending_set)                                          \
+    X(appends_continue_the_pending_set)                                                            \
+    X(an_append_starts_where_the_finalized_set_ends)                                               \
+    X(another_target_repins_the_pending_set)                                                       \
+    X(any_field_of_the_meta_makes_another_target)                                                  \
+    X(a_replayed_sector_is_stale)                                                                  \
+    X(a_gap_or_an_overlap_is_stale)                                                                \
+    X(another_base_is_stale)                                                                       \
+    X(a_base_past_the_finalized_size_is_stale)                                                     \
+    X(a_wrong_digest_before_is_stale)                                                              \
+    X(a_digest_that_is_not_known_is_not_checked)                                                   \
+    X(going_past_the_targets_size_is_stale)                                                        \
+    X(a_target_that_is_finalized_is_stale)                                                         \
+    X(a_target_finalized_at_gate_none_is_downloaded_anew)                                          \
+    X(groups_do_not_touch_each_other)                                                              \
+    X(completing_makes_the_pending_set_the_finalized_one)                                          \
+    X(what_does_not_fit_is_refused_and_changes_nothing)                                            \
+    X(the_same_target_again_raises_the_gate_and_never_lowers_it)                                   \
+    X(the_same_target_again_with_another_digest_is_refused)                                        \
+    X(raising_the_gate_keeps_a_pending_set_for_another_target)                                     \
+    X(checkpoints_come_newest_first)                                                               \
+    X(replacing_the_tail)                                                                          \
+    X(a_replacement_may_be_shorter_than_what_it_replaces)                                          \
+    X(a_checkpoint_at_the_base_stays)                                                              \
+    X(replacing_everything)                                                                        \
+    X(many_replacements_in_a_row)                                                                  \
+    X(a_reanchor_makes_the_old_block_an_alias)                                                     \
+    X(aliases_go_with_the_checkpoint_they_belong_to)                                               \
+    X(raising_the_gate_after_a_reanchor_leaves_the_alias)                                          \
+    X(cutting_the_tail_back_to_a_checkpoint)                                                       \
+    X(cutting_the_tail_back_to_where_no_checkpoint_is)                                             \
+    X(a_set_without_a_set_hash_is_kept_as_such)                                                    \
+    X(discarding_leaves_the_finalized_set)                                                         \
+    X(discarding_twice_is_discarding_once)                                                         \
+    X(discarding_the_only_set_leaves_nothing)                                                      \
+    X(a_discarded_replacement_leaves_the_old_tail)                                                 \
+    X(the_same_coins_in_the_finalized_set_and_in_its_replacement)                                  \
+    X(clearing_one_group)                                                                          \
+    X(clearing_everything)                                                                         \
+    X(next_group_goes_through_all_by_number)                                                       \
+    X(discarded_space_is_used_again)                                                               \
+    X(both_views_at_every_position)                                                                \
+    X(a_group_of_which_nothing_is_stored)                                                          \
+    X(a_snapshot_does_not_see_an_append)                                                           \
+    X(a_snapshot_reads_the_old_set_whole_whatever_happens)                                         \
+    X(checkpoints_can_be_read_in_any_order)                                                        \
+    X(coins_come_back_byte_for_byte)                                                               \
+    X(the_largest_standard_coin)                                                                   \
+    X(positions_far_past_a_full_group)                                                             \
+    X(many_small_sectors)                                                                          \
+    X(two_handles_show_each_others_commits)                                                        \
+    X(a_snapshot_of_one_handle_outlives_writes_of_another)                                         \
+    X(two_threads_on_one_handle_let_each_sector_in_once)                                           \
+    X(two_threads_on_two_handles_let_each_sector_in_once)                                          \
+    X(readers_in_other_threads_see_whole_sets)                                                     \
+    X(a_snapshot_in_another_thread_reads_the_old_set_while_it_is_replaced)                         \
+    X(two_processes_let_each_sector_in_once)                                                       \
+    X(a_locked_store_is_busy_and_readable)                                                         \
+    X(readers_get_either_order_and_any_range)                                                      \
+    X(blocks_are_found_by_checkpoints_and_aliases)                                                 \
+    X(verify_finds_sound_stores_sound)                                                             \
+    X(verify_finds_a_digest_that_does_not_fit)                                                     \
+    X(a_repeated_coin_is_found_across_the_base)
+
+#endif
