@@ -2,9 +2,8 @@
 
 #include <string.h>
 
-#define ELEMENT       34u
-#define MINT_INPUT    41u
-#define CONTEXT_BYTES (35u * MINT_INPUT)
+#define ELEMENT    34u
+#define MINT_INPUT 41u
 
 /* The finalizer of splitmix64. */
 static uint64_t scramble(uint64_t v)
@@ -114,30 +113,36 @@ static size_t put_context(const coin_rules *rules, uint64_t tx, uint8_t *out)
     return count * MINT_INPUT;
 }
 
+void coin_fields_make(const coin_rules *rules, uint64_t tx, uint32_t output, coin_fields *out)
+{
+    uint8_t *at = out->serialized + COIN_BYTES;
+    out->context_len = put_context(rules, tx, out->context);
+    coin_bytes(rules, tx, output, out->serialized);
+    tx_hash(rules, tx, out->hash);
+    memcpy(at, out->hash, sizeof out->hash);
+    at += sizeof out->hash;
+    if (out->context_len < 253) {
+        *at++ = (uint8_t)out->context_len;
+    } else {
+        *at++ = 253;
+        *at++ = (uint8_t)out->context_len;
+        *at++ = (uint8_t)(out->context_len >> 8);
+    }
+    memcpy(at, out->context, out->context_len);
+    out->serialized_len = (size_t)(at - out->serialized) + out->context_len;
+    if (is_bare(rules, tx))
+        out->serialized_len = COIN_BYTES;
+}
+
 void coin_json(const coin_rules *rules, uint64_t tx, uint32_t output, text *out)
 {
-    uint8_t bytes[COIN_BYTES + 32 + 3 + CONTEXT_BYTES];
-    uint8_t context[CONTEXT_BYTES];
-    size_t context_len = put_context(rules, tx, context);
-    size_t len = COIN_BYTES;
-    coin_bytes(rules, tx, output, bytes);
-    uint8_t *hash = bytes + len;
-    tx_hash(rules, tx, hash);
-    len += 32;
-    if (context_len < 253) {
-        bytes[len++] = (uint8_t)context_len;
-    } else {
-        bytes[len++] = 253;
-        bytes[len++] = (uint8_t)context_len;
-        bytes[len++] = (uint8_t)(context_len >> 8);
-    }
-    memcpy(bytes + len, context, context_len);
-    len += context_len;
+    coin_fields fields;
+    coin_fields_make(rules, tx, output, &fields);
     text_put(out, "[\"");
-    text_base64(out, bytes, is_bare(rules, tx) ? COIN_BYTES : len);
+    text_base64(out, fields.serialized, fields.serialized_len);
     text_put(out, "\",\"");
-    text_base64(out, hash, 32);
+    text_base64(out, fields.hash, sizeof fields.hash);
     text_put(out, "\",\"");
-    text_base64(out, context, context_len);
+    text_base64(out, fields.context, fields.context_len);
     text_put(out, "\"]");
 }

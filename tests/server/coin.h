@@ -5,7 +5,8 @@
 
 #include "tests/server/text.h"
 
-#define COIN_BYTES 244u
+#define COIN_BYTES    244u
+#define CONTEXT_BYTES 1435u /* the most: 35 inputs of 41 bytes */
 
 typedef struct coin_rules {
     uint64_t seed;
@@ -26,6 +27,16 @@ void tx_hash(const coin_rules *rules, uint64_t tx, uint8_t *out);
 
 /* The coin's own 244 bytes: what set hashes are made of. */
 void coin_bytes(const coin_rules *rules, uint64_t tx, uint32_t output, uint8_t *out);
+/* What a node tells of a coin. */
+typedef struct coin_fields {
+    uint8_t serialized[COIN_BYTES + 32 + 3 + CONTEXT_BYTES];
+    uint8_t hash[32]; /* of its transaction */
+    uint8_t context[CONTEXT_BYTES];
+    size_t serialized_len;
+    size_t context_len;
+} coin_fields;
+
+void coin_fields_make(const coin_rules *rules, uint64_t tx, uint32_t output, coin_fields *out);
 /* Adds ["serialized","txHash","context"]. */
 void coin_json(const coin_rules *rules, uint64_t tx, uint32_t output, text *out);
 
