@@ -94,6 +94,8 @@ static void time_row(measured *m, const row *r, uint32_t coins)
         run_job(&result, false, "read", r->name, decimal(coins), decimal(READS), dir.path, NULL);
         figure_add(&m->first, coins / said(&result, "first"));
         figure_add(&m->again, coins / said(&result, "again"));
+        figure_add(&m->first_processor, coins / said(&result, "first_processor"));
+        figure_add(&m->again_processor, coins / said(&result, "again_processor"));
         ts_result_free(&result);
     }
     ts_dir_remove(&dir);
@@ -144,16 +146,32 @@ static void measure_size(sized *s, uint32_t coins, unsigned rounds)
 
 /* ---- What the issue asks of rows ---------------------------------------------------------- */
 
-static void must_against(report *r, const char *what, const sized *s, bool of_again,
-                         const double limits[BACKENDS])
+/* The figure of a row that lies at this offset. */
+static const figure *figure_at(const measured *m, size_t offset)
 {
-    must *m = report_must(r, what, "x", true, limits[0], limits[1]);
+    return (const figure *)(const void *)((const char *)m + offset);
+}
+
+static void must_against(report *r, const char *what, const sized *s, size_t rate, double sqlite,
+                         double lmdb)
+{
+    must *m = report_must(r, what, "x", true, sqlite, lmdb);
+    const figure *legacy = figure_at(&s->rows[LEGACY], rate);
     for (int b = 0; b < BACKENDS; b++) {
-        const measured *ours = &s->rows[OUR_SQLITE + b];
-        figure ratio = figure_ratio(of_again ? &ours->again : &ours->first,
-                                    of_again ? &s->rows[LEGACY].again : &s->rows[LEGACY].first);
+        figure ratio = figure_ratio(figure_at(&s->rows[OUR_SQLITE + b], rate), legacy);
         must_figure(m, b, &ratio);
     }
+}
+
+/* On a machine that does other things as well the processor time of a read says more than its
+ * duration: a read waits for nothing. */
+static void musts_of_reads(report *r, const sized *s)
+{
+    must_against(r, "read a snapshot against legacy, first touch", s, offsetof(measured, first), 22,
+                 12);
+    must_against(r, "    by processor time", s, offsetof(measured, first_processor), 22, 12);
+    must_against(r, "read a snapshot against legacy, warm", s, offsetof(measured, again), 22, 20);
+    must_against(r, "    by processor time", s, offsetof(measured, again_processor), 22, 20);
 }
 
 static void musts_of_speed(report *r, const sized *s)
@@ -177,9 +195,7 @@ static void musts_of_speed(report *r, const sized *s)
         ratio = figure_ratio(&s->rows[OUR_SQLITE + b].processor, &legacy->processor);
         must_figure(m, b, &ratio);
     }
-    must_against(r, "read a snapshot against legacy, first touch", s, false,
-                 (const double[]){22, 12});
-    must_against(r, "read a snapshot against legacy, warm", s, true, (const double[]){22, 20});
+    musts_of_reads(r, s);
 }
 
 static void musts_of_bytes(report *r, const sized *s)

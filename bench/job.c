@@ -83,8 +83,6 @@ static const char *store_in(const char *directory)
     return path;
 }
 
-/* ---- Write -------------------------------------------------------------------------------- */
-
 /* A stopwatch that is stopped while coins are made. */
 typedef struct watch {
     double seconds, processor;
@@ -102,6 +100,8 @@ static void watch_stop(watch *w)
     w->processor += processor_now() - w->processor_since;
     w->seconds += seconds_now() - w->since;
 }
+
+/* ---- Write -------------------------------------------------------------------------------- */
 
 static void append_next(watch *w, const row *r, void *handle, const sector *coins, uint32_t target)
 {
@@ -150,16 +150,23 @@ static int job_write(char **argv)
 
 /* ---- Read --------------------------------------------------------------------------------- */
 
-static double read_once(const row *r, void *handle, uint32_t total, uint64_t *payload)
+static watch read_once(const row *r, void *handle, uint32_t total, uint64_t *payload)
 {
     tally seen = {0};
-    double started = seconds_now();
+    watch w = {0};
+    watch_go(&w);
     r->read(handle, &seen);
-    double seconds = seconds_now() - started;
+    watch_stop(&w);
     if (seen.coins != total || seen.sum == 0)
         fail("%s: %u coins came back of %u", r->name, seen.coins, total);
     *payload = seen.payload;
-    return seconds;
+    return w;
+}
+
+static void add_watch(figure *seconds, figure *processor, watch w)
+{
+    figure_add(seconds, w.seconds);
+    figure_add(processor, w.processor);
 }
 
 /* The first snapshot of an opened store, and a second one. */
@@ -168,19 +175,21 @@ static int job_read(char **argv)
     const row *r = row_named(argv[0]);
     uint32_t total = number(argv[1]), times = number(argv[2]);
     uint64_t payload = 0;
-    figure first = {0}, again = {0};
+    figure first = {0}, again = {0}, first_processor = {0}, again_processor = {0};
     bench_counts before = counts_begin();
     for (uint32_t i = 0; i < times; i++) {
         void *handle = r->open(store_in(argv[3]));
         if (i == 0)
             before = counts_begin();
-        figure_add(&first, read_once(r, handle, total, &payload));
-        figure_add(&again, read_once(r, handle, total, &payload));
+        add_watch(&first, &first_processor, read_once(r, handle, total, &payload));
+        add_watch(&again, &again_processor, read_once(r, handle, total, &payload));
         r->close(handle);
     }
     bench_counts counted = counts_since(&before);
-    printf("{\"first\": %.9f, \"again\": %.9f, \"payload\": %llu, ", figure_median(&first),
-           figure_median(&again), (unsigned long long)payload);
+    printf("{\"first\": %.9f, \"again\": %.9f, ", figure_median(&first), figure_median(&again));
+    printf("\"first_processor\": %.9f, \"again_processor\": %.9f, \"payload\": %llu, ",
+           figure_median(&first_processor), figure_median(&again_processor),
+           (unsigned long long)payload);
     say_counts(&counted);
     printf("}\n");
     return 0;

@@ -19,7 +19,8 @@ enum {
 /* One row at one size. Rates are coins a second, a figure a round. */
 typedef struct measured {
     figure write, first, again;
-    figure processor; /* seconds a coin */
+    figure processor; /* seconds a coin, writing */
+    figure first_processor, again_processor;
     double written, syncs, waits, file, payload, heap, read_heap;
 } measured;
 
