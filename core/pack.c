@@ -11,6 +11,8 @@
 #define TAG_BYTES  4u
 #define APART      0xffu /* first byte of a record that holds its fields one after the other */
 #define APART_HEAD 9u    /* APART | u32 serialized_len | u32 context_len */
+#define AHEAD      2048u /* 1, 2 and 4 KiB are equally fast, 8 KiB is slower */
+#define CACHE_LINE 64u
 #define TAIL_AT    (AS_COIN_BYTES + ANONSET_HASH_BYTES)
 
 static uint64_t record_bytes(const anonset_coin *coin)
@@ -122,6 +124,17 @@ static uint64_t get_record(anonset_coin *coin, const uint8_t *at, size_t left)
     return at[0] <= 1 ? get_whole(coin, at, left) : 0;
 }
 
+/* A record begins where the one before ends, so that over mapped memory the processor would wait
+ * for each coin by itself: ask for the bytes of one further on in time. A hint, it can do no harm.
+ */
+static void fetch_ahead(const uint8_t *at, size_t left, uint64_t len)
+{
+#if defined(__GNUC__)
+    for (uint64_t i = AHEAD; i < AHEAD + len && i < left; i += CACHE_LINE)
+        __builtin_prefetch(at + i);
+#endif
+}
+
 anonset_code as_pack_coins(anonset_coin *coins, const as_pack *pack, anonset_detail *detail)
 {
     const uint8_t *at = pack->records;
@@ -131,6 +144,7 @@ anonset_code as_pack_coins(anonset_coin *coins, const as_pack *pack, anonset_det
         if (len == 0)
             return as_fail(detail, ANONSET_CORRUPT, 0, "coin %u of %u in a stored pack is damaged",
                            i + 1, pack->n);
+        fetch_ahead(at, left, len);
         at += len;
         left -= (size_t)len;
     }
