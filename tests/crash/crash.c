@@ -8,8 +8,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -372,6 +374,7 @@ static void search_in_children(search *s)
         pid_t pid = fork();
         tc_must(pid >= 0, "there is a process to look at images");
         if (pid == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would read what it finds */
             search_tape(s);
             _exit(0);
         }

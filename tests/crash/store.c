@@ -17,7 +17,12 @@
 
 #define GROUP   1u
 #define BUSY_MS 1000u
-#define BUDGET  4096u /* of proofs: some sets reach level SET_HASH, some do not */
+
+/* Of the chains, so that one may still grow to its last. */
+#define SIZE_MOST   250u
+#define BLOCKS_MOST 15u
+
+#define BUDGET 4096u /* of proofs: some sets reach level SET_HASH, some do not */
 
 /* The kinds of writes on a tape, and what some of them were. */
 enum {
@@ -183,7 +188,7 @@ typedef struct recording {
     anonset_backend telling;
     tc_tape *tape;
     tw_world world;
-    const tw_chain *chain, *largest;
+    const tw_chain *chain; /* never gets smaller */
     anonset_store *store;
     anonset_state before; /* of the sync under way */
     bool resumes;
@@ -332,19 +337,12 @@ static void sync_all(recording *r)
 
 /* ---- A history ---------------------------------------------------------------------------- */
 
-static void go_to(recording *r, const tw_chain *chain)
-{
-    r->chain = chain;
-    if (!r->largest || chain->meta.size > r->largest->meta.size)
-        r->largest = chain;
-}
-
 static void grow(recording *r)
 {
     tw_rng *rng = &r->world.rng;
-    if (r->chain && r->chain->meta.size > 250)
+    if (r->chain && (r->chain->meta.size > SIZE_MOST || r->chain->n > BLOCKS_MOST))
         return;
-    go_to(r, tw_grow_wide(&r->world, r->chain, tw_between(rng, 1, 2), tw_between(rng, 1, 12)));
+    r->chain = tw_grow_wide(&r->world, r->chain, tw_between(rng, 1, 2), tw_between(rng, 1, 12));
 }
 
 /* Mutates until it comes to what is wanted, or not at all. */
@@ -352,10 +350,11 @@ static void look_for(recording *r, bool (*wanted)(const tw_chain *was, const tw_
 {
     for (int i = 0; i < 20 && r->world.n < 200; i++) {
         const tw_chain *next = tw_mutate(&r->world, r->chain);
-        if (next->n < 2 || next->meta.size > 300 || !wanted(r->chain, next))
-            continue;
-        go_to(r, next);
-        return;
+        if (next->n > 1 && next->n <= BLOCKS_MOST && next->meta.size <= SIZE_MOST &&
+            wanted(r->chain, next)) {
+            r->chain = next;
+            return;
+        }
     }
 }
 
@@ -429,18 +428,6 @@ static void do_something(recording *r)
         sync_all(r);
 }
 
-/* A chain with more coins than any of the tape, for the next sync on each image. */
-static void make_last(recording *r)
-{
-    uint32_t most = r->largest->meta.size;
-    while (r->chain->meta.size <= most) {
-        uint32_t was = r->chain->meta.size;
-        r->chain = tw_grow_wide(&r->world, r->chain, 1, 4);
-        if (r->chain->meta.size == was) /* no room for another block */
-            r->chain = r->largest;
-    }
-}
-
 static void record(const void *mode, tc_tape *tape)
 {
     recording *r = calloc(1, sizeof *r);
@@ -463,7 +450,8 @@ static void record(const void *mode, tc_tape *tape)
     for (uint32_t i = tw_between(&r->world.rng, 4, 10); i > 0; i--)
         do_something(r);
     anonset_store_close(r->store);
-    make_last(r);
+    /* For the next sync on each image: no chain of the tape had as many coins. */
+    r->chain = tw_grow_wide(&r->world, r->chain, 1, 4);
     tape->after = r;
 }
 
