@@ -6,6 +6,7 @@
  * counted in a round of its own, with a shim preloaded that would spoil the times.
  */
 #include "bench/bench.h"
+#include "bench/network.h"
 #include "bench/paths.h"
 #include "bench/report.h"
 #include "tests/support/support.h"
@@ -81,15 +82,29 @@ static void job_write(ts_result *result, bool counted, const char *name, uint32_
 
 /* ---- Rows at one size --------------------------------------------------------------------- */
 
+static void add_write(measured *m, const row *r, uint32_t coins, const ts_dir *dir)
+{
+    ts_result result;
+    job_write(&result, false, r->name, coins, SECTOR, dir);
+    figure_add(&m->write, coins / said(&result, "seconds"));
+    figure_add(&m->processor, said(&result, "processor") / coins);
+    ts_result_free(&result);
+}
+
+static void time_write(measured *m, const row *r, uint32_t coins)
+{
+    ts_dir dir;
+    ts_dir_make(&dir);
+    add_write(m, r, coins, &dir);
+    ts_dir_remove(&dir);
+}
+
 static void time_row(measured *m, const row *r, uint32_t coins)
 {
     ts_dir dir;
     ts_result result;
     ts_dir_make(&dir);
-    job_write(&result, false, r->name, coins, SECTOR, &dir);
-    figure_add(&m->write, coins / said(&result, "seconds"));
-    figure_add(&m->processor, said(&result, "processor") / coins);
-    ts_result_free(&result);
+    add_write(m, r, coins, &dir);
     if (r->read) {
         run_job(&result, false, "read", r->name, decimal(coins), decimal(READS), dir.path, NULL);
         figure_add(&m->first, coins / said(&result, "first"));
@@ -276,31 +291,53 @@ static void syncs_of_delta(must *syncs, must *with_waits, int b, const ts_dir *d
     ts_result_free(&result);
 }
 
-/* Of a large set against full groups, written in turns. */
-static figure growth(int b, uint32_t small, uint32_t large, unsigned rounds)
+/* Coins a second, and a second of processor time, of a large set against full groups. */
+typedef struct growth {
+    figure speed, processor;
+} growth;
+
+static void add_growth(growth *g, const row *r, uint32_t small, uint32_t large)
 {
-    figure ratio = {0};
-    for (unsigned i = 0; i < rounds; i++) {
-        measured few = {0}, many = {0};
-        for (unsigned k = 0; k < READS; k++)
-            time_row(&few, rows[OUR_SQLITE + b], small);
-        time_row(&many, rows[OUR_SQLITE + b], large);
-        figure_add(&ratio, figure_median(&many.write) / figure_median(&few.write));
+    measured few = {0}, many = {0};
+    for (unsigned k = 0; k < READS; k++)
+        time_write(&few, r, small);
+    time_write(&many, r, large);
+    figure_add(&g->speed, figure_median(&many.write) / figure_median(&few.write));
+    figure_add(&g->processor, figure_median(&few.processor) / figure_median(&many.processor));
+}
+
+/* Raw append, too: what it loses on the way, the disk loses. */
+static void musts_of_size(report *r, uint32_t small, uint32_t large, unsigned rounds)
+{
+    static const row *const grown_rows[] = {&row_raw, &row_sqlite, &row_lmdb};
+    static char what[80];
+    growth of[3] = {0};
+    for (unsigned i = 0; i < rounds && large > small; i++)
+        for (unsigned k = 0; k < 3; k++)
+            add_growth(&of[k], grown_rows[k], small, large);
+    (void)snprintf(what, sizeof what, "coins/s at %u against %u", large, small);
+    must *speed = report_must(r, what, "x", true, 0.8, 0.8);
+    must *processor = report_must(r, "    by processor time", "x", true, 0.8, 0.8);
+    must *disk =
+        report_must(r, "    against what raw append keeps of its speed", "x", true, 0.8, 0.8);
+    for (int b = 0; b < BACKENDS; b++) {
+        figure kept = figure_ratio(&of[1 + b].speed, &of[0].speed);
+        must_figure(speed, b, &of[1 + b].speed);
+        must_figure(processor, b, &of[1 + b].processor);
+        must_figure(disk, b, &kept);
     }
-    return ratio;
 }
 
 static void musts_of_growth(report *r, const options *o, uint32_t group, uint32_t large,
                             unsigned rounds)
 {
     uint32_t deltas = o->quick ? 10 : GROWN_BY;
-    static char opening[80], growing[80], adding[80];
-    (void)snprintf(growing, sizeof growing, "coins/s at %u against %u", large, group);
+    static char opening[80], adding[80];
     (void)snprintf(opening, sizeof opening, "open + state + decision at %u against %u", large,
                    group / 10);
     (void)snprintf(adding, sizeof adding, "delta of 5 but its tag scan, at %u against %u", large,
                    group);
-    must *speed = report_must(r, growing, "x", true, 0.8, 0.8);
+    musts_of_size(r, group, large, o->full ? 3 : rounds);
     must *empty =
         report_must(r, "file / payload, 2,000 deltas of 5 coins alone", "", false, 1.12, 1.12);
     must *full =
@@ -315,10 +352,6 @@ static void musts_of_growth(report *r, const options *o, uint32_t group, uint32_
         make_store(&tiny, b, group / 10);
         make_store(&small, b, group);
         make_store(&big, b, large);
-        if (large > group) {
-            figure ratio = growth(b, group, large, o->full ? 3 : 1);
-            must_figure(speed, b, &ratio);
-        }
         must_not_grow(open, b, "open", &tiny, &big, rounds);
         syncs_of_delta(syncs, waits, b, &small);
         if (large > group)
@@ -333,10 +366,8 @@ static void musts_of_growth(report *r, const options *o, uint32_t group, uint32_
 
 /* ---- Main --------------------------------------------------------------------------------- */
 
-static void measure_all(report *r, const options *o)
+static void measure_rows(report *r, const options *o, uint32_t group, unsigned rounds)
 {
-    uint32_t group = o->quick ? o->quick : SMALL_SET;
-    unsigned rounds = o->quick ? 1 : 5;
     measure_size(&r->sizes[0], group, rounds);
     r->size_count = 1;
     if (o->full) {
@@ -347,15 +378,30 @@ static void measure_all(report *r, const options *o)
     musts_of_speed(r, &r->sizes[0]);
     musts_of_bytes(r, &r->sizes[0]);
     musts_of_growth(r, o, group, o->full ? 100 * group : o->quick ? group : 10 * group, rounds);
-}
-
-static void say_all(const report *r, const options *o)
-{
-    printf("anonset %s, %s: commits of %u coins, %s\n", anonset_version(), "make bench", SECTOR,
-           "medians of rounds in turns, ratios within a round");
     for (unsigned i = 0; i < r->size_count; i++)
         report_rows(stdout, &r->sizes[i]);
+}
+
+static void measure_all(report *r, const options *o)
+{
+    uint32_t group = o->quick ? o->quick : SMALL_SET;
+    unsigned rounds = o->quick ? 1 : 5;
+    printf("anonset %s, make bench: commits of %u coins; medians of %u rounds in turns, ratios "
+           "within a round\n",
+           anonset_version(), SECTOR, rounds);
+    measure_rows(r, o, group, rounds);
+    (void)fflush(stdout);
+    network_measure(
+        stdout, r,
+        &(network_options){.coins = group,
+                           .slowest = o->full ? group : group / 10,
+                           .rounds = rounds,
+                           .quick = o->quick > 0,
+                           .legacy = figure_median(&r->sizes[0].rows[LEGACY].processor)});
     report_musts(stdout, r);
+    (void)fflush(stdout);
+    if (!o->quick)
+        paths_report(stdout, self, PATHS_COINS);
     if (o->svg)
         chart_write(o->svg, &r->sizes[0]);
 }
@@ -387,8 +433,5 @@ int main(int argc, char **argv)
     if (len < 0)
         fail("/proc is needed");
     measure_all(&all, &o);
-    say_all(&all, &o);
-    if (!o.quick)
-        paths_report(stdout, self, PATHS_COINS);
     return 0;
 }
