@@ -25,7 +25,7 @@ struct set {
 static void need(anonset_code code, const anonset_detail *detail)
 {
     if (code != ANONSET_OK)
-        fail("%s: %s", anonset_strerror(code), detail->text);
+        fail("%s: %s", anonset_strerror(code), detail ? detail->text : "the crypto library failed");
 }
 
 static const anonset_backend *backend_named(const char *name)
