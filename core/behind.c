@@ -3,10 +3,7 @@
  * shorter so far, or it may lie: what one server can say of that is asked for in one flight. The
  * finalized set is kept in any case.
  */
-#include "core/coin.h"
 #include "core/sync.h"
-
-#include <string.h>
 
 static void end(anonset_sync *sync, anonset_code code, const char *why)
 {
@@ -23,8 +20,7 @@ static anonset_code was_ours(anonset_sync *sync, bool *ours)
     anonset_state state;
     void *snapshot;
     anonset_code code =
-        backend->snapshot_open(sync->store->handle, &snapshot, &state, sync->result.group,
-                               ANONSET_VIEW_FINALIZED, &sync->result.error);
+        as_sync_open(sync, &snapshot, &state, sync->result.group, ANONSET_VIEW_FINALIZED);
     if (code != ANONSET_OK)
         return code;
     *ours = false;

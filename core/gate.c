@@ -284,13 +284,10 @@ static bool is_there(const anonset_sync *sync, const anonset_state *state)
 
 static anonset_code open_next(anonset_sync *sync, void **snapshot, anonset_state *state)
 {
-    const anonset_backend *backend = sync->store->backend;
-    anonset_code code =
-        backend->snapshot_open(sync->store->handle, snapshot, state, sync->result.group,
-                               ANONSET_VIEW_NEXT, &sync->result.error);
+    anonset_code code = as_sync_open(sync, snapshot, state, sync->result.group, ANONSET_VIEW_NEXT);
     if (code != ANONSET_OK || is_there(sync, state))
         return code;
-    backend->snapshot_close(*snapshot);
+    sync->store->backend->snapshot_close(*snapshot);
     return ANONSET_STALE;
 }
 

@@ -5,8 +5,6 @@
  */
 #include "core/sync.h"
 
-#include <string.h>
-
 /* Without heights the set hash of a long set is not proven, and the guess would be in vain; and so
  * it would be once the set hash was tried. */
 bool as_guess_is_worth_it(anonset_sync *sync)

@@ -4,10 +4,7 @@
  * heights are hints: what is proven is the set hash that they lead to.
  */
 #include "core/gate.h"
-#include "core/run.h"
 #include "core/sync.h"
-
-#include <string.h>
 
 /* ---- Asking ------------------------------------------------------------------------------- */
 
@@ -46,8 +43,7 @@ static anonset_code ask_part(anonset_sync *sync, void *snapshot, uint32_t i)
     uint32_t part = heights->seen[i].part;
     uint32_t position = part == 0 ? heights->cuts.from : heights->cuts.cut[part - 1].position;
     anonset_run run;
-    anonset_code code =
-        as_run_read(&run, sync->store->backend, snapshot, position, &sync->result.error);
+    anonset_code code = as_sync_read(sync, &run, snapshot, position);
     if (code == ANONSET_OK)
         as_sync_ask_height(sync, run.coins[position - run.start].tx_hash, i);
     return code;

@@ -4,22 +4,20 @@
  * coin. Decided from stored state and the server's answers alone, so that a kill forgets nothing.
  */
 #include "core/coin.h"
-#include "core/run.h"
 #include "core/sync.h"
 
 #include <string.h>
 
 /* ---- Comparing ---------------------------------------------------------------------------- */
 
-static anonset_code same_in(const anonset_backend *backend, void *snapshot, uint32_t *same,
-                            uint32_t lo, const anonset_coin *coins, uint32_t n,
-                            anonset_detail *detail)
+anonset_code as_prove_same_in(anonset_sync *sync, uint32_t *same, void *snapshot, uint32_t lo,
+                              const anonset_coin *coins, uint32_t n)
 {
     bool equal = true;
     *same = 0;
     while (*same < n && equal) {
         anonset_run run;
-        anonset_code code = as_run_read(&run, backend, snapshot, lo + *same, detail);
+        anonset_code code = as_sync_read(sync, &run, snapshot, lo + *same);
         if (code != ANONSET_OK)
             return code;
         for (uint32_t i = lo + *same - run.start; i < run.n && *same < n && equal; i++) {
@@ -33,13 +31,10 @@ static anonset_code same_in(const anonset_backend *backend, void *snapshot, uint
 anonset_code as_prove_same(anonset_sync *sync, uint32_t *same, anonset_view view, uint32_t lo,
                            const anonset_coin *coins, uint32_t n)
 {
-    const anonset_backend *backend = sync->store->backend;
-    anonset_detail *detail = &sync->result.error;
     anonset_state state;
     void *snapshot;
     uint64_t shown;
-    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
-                                               sync->result.group, view, detail);
+    anonset_code code = as_sync_open(sync, &snapshot, &state, sync->result.group, view);
     if (code != ANONSET_OK)
         return code;
     shown = view == ANONSET_VIEW_NEXT && state.has_pending ? (uint64_t)state.base + state.count
@@ -47,8 +42,8 @@ anonset_code as_prove_same(anonset_sync *sync, uint32_t *same, anonset_view view
                                                            : 0;
     /* Another process may have cleared or dropped what we planned with. */
     code = (uint64_t)lo + n > shown ? ANONSET_STALE
-                                    : same_in(backend, snapshot, same, lo, coins, n, detail);
-    backend->snapshot_close(snapshot);
+                                    : as_prove_same_in(sync, same, snapshot, lo, coins, n);
+    sync->store->backend->snapshot_close(snapshot);
     return code;
 }
 
@@ -80,7 +75,7 @@ anonset_code as_prove_digest_at(anonset_sync *sync, uint8_t *digest, void *snaps
     memcpy(digest, checkpoint.digest, ANONSET_HASH_BYTES);
     while (code == ANONSET_OK && at < position) {
         anonset_run run;
-        code = as_run_read(&run, sync->store->backend, snapshot, at, &sync->result.error);
+        code = as_sync_read(sync, &run, snapshot, at);
         if (code != ANONSET_OK)
             break;
         for (uint32_t i = at - run.start; i < run.n && at < position && code == ANONSET_OK;
@@ -109,8 +104,9 @@ static void add_candidate(anonset_sync *sync, const anonset_checkpoint *checkpoi
 
 /* Checkpoints to try: the first ones not known to be refused, then ever wider apart, since an
  * accepted one proves all below it, and one flight asks for all. */
-static anonset_code find_candidates(anonset_sync *sync, void *snapshot, anonset_detail *detail)
+static anonset_code find_candidates(anonset_sync *sync, void *snapshot)
 {
+    anonset_detail *detail = &sync->result.error;
     const anonset_backend *backend = sync->store->backend;
     anonset_checkpoint checkpoint;
     uint32_t next = sync->floor_from;
@@ -131,16 +127,14 @@ static anonset_code find_candidates(anonset_sync *sync, void *snapshot, anonset_
 
 static anonset_code load_candidates(anonset_sync *sync)
 {
-    const anonset_backend *backend = sync->store->backend;
-    anonset_detail *detail = &sync->result.error;
     anonset_state state;
     void *snapshot;
-    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
-                                               sync->result.group, ANONSET_VIEW_FINALIZED, detail);
+    anonset_code code =
+        as_sync_open(sync, &snapshot, &state, sync->result.group, ANONSET_VIEW_FINALIZED);
     if (code != ANONSET_OK)
         return code;
-    code = find_candidates(sync, snapshot, detail);
-    backend->snapshot_close(snapshot);
+    code = find_candidates(sync, snapshot);
+    sync->store->backend->snapshot_close(snapshot);
     return code;
 }
 
@@ -203,14 +197,12 @@ void as_prove_compare(anonset_sync *sync, uint32_t from)
 /* The coins below the first step up, and below `base`: the first block is among them. */
 static anonset_code oldest_run(anonset_sync *sync, uint32_t *n)
 {
-    const anonset_backend *backend = sync->store->backend;
     uint8_t last[AS_COIN_BYTES];
     anonset_state state;
     bool up = false;
     void *snapshot;
     anonset_code code =
-        backend->snapshot_open(sync->store->handle, &snapshot, &state, sync->result.group,
-                               ANONSET_VIEW_FINALIZED, &sync->result.error);
+        as_sync_open(sync, &snapshot, &state, sync->result.group, ANONSET_VIEW_FINALIZED);
     if (code != ANONSET_OK)
         return code;
     *n = 0;
@@ -218,7 +210,7 @@ static anonset_code oldest_run(anonset_sync *sync, uint32_t *n)
         code = ANONSET_STALE;
     while (*n < sync->base && !up && code == ANONSET_OK) {
         anonset_run run;
-        code = as_run_read(&run, backend, snapshot, *n, &sync->result.error);
+        code = as_sync_read(sync, &run, snapshot, *n);
         for (uint32_t i = *n - run.start; code == ANONSET_OK && i < run.n && !up; i++) {
             up = run.coins[i].serialized_len < AS_COIN_BYTES ||
                  (*n > 0 && memcmp(run.coins[i].serialized, last, AS_COIN_BYTES) > 0);
@@ -228,7 +220,7 @@ static anonset_code oldest_run(anonset_sync *sync, uint32_t *n)
             ++*n;
         }
     }
-    backend->snapshot_close(snapshot);
+    sync->store->backend->snapshot_close(snapshot);
     return code;
 }
 

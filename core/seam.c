@@ -1,7 +1,7 @@
 /*
- * Rollover: a new group begins with the newest coins of the group before (SPEC: at least the newest
- * 8,000, in the same order). Where that group is held, they are copied and not downloaded. The seam
- * is the size at which the group's own coins begin.
+ * Rollover: a new group begins with the newest coins of the group before, at least 8,000, in the
+ * same order. Where that group is held, they are copied and not downloaded. The seam is the size at
+ * which the group's own coins begin.
  *
  * Copied is only what stands on the server's chain: it accepts the old group's newest block, and
  * both ends of what is copied equal its own coins.
@@ -9,25 +9,20 @@
 #include "core/seam.h"
 
 #include "core/coin.h"
-#include "core/run.h"
 #include "core/sync.h"
-
-#include <string.h>
 
 /* ---- Finding it --------------------------------------------------------------------------- */
 
 /* Opens the group before. NOT_FOUND: it holds nothing that could be built on. */
 static anonset_code open_old(anonset_sync *sync, void **snapshot, anonset_state *state)
 {
-    const anonset_backend *backend = sync->store->backend;
     anonset_code code =
-        backend->snapshot_open(sync->store->handle, snapshot, state, sync->result.group - 1,
-                               ANONSET_VIEW_FINALIZED, &sync->result.error);
+        as_sync_open(sync, snapshot, state, sync->result.group - 1, ANONSET_VIEW_FINALIZED);
     if (code != ANONSET_OK)
         return code;
     if (state->has_finalized && state->gate > ANONSET_GATE_NONE && state->finalized.has_set_hash)
         return ANONSET_OK;
-    backend->snapshot_close(*snapshot);
+    sync->store->backend->snapshot_close(*snapshot);
     return ANONSET_NOT_FOUND;
 }
 
@@ -45,8 +40,7 @@ static anonset_code find_coin(anonset_sync *sync, void *snapshot, uint32_t size,
     *at = 0;
     while (*at < size) {
         anonset_run run;
-        anonset_code code =
-            as_run_read(&run, sync->store->backend, snapshot, *at, &sync->result.error);
+        anonset_code code = as_sync_read(sync, &run, snapshot, *at);
         if (code != ANONSET_OK)
             return code;
         for (uint32_t i = *at - run.start; i < run.n && *at < size; i++, ++*at)
@@ -72,10 +66,24 @@ static anonset_code find_seam(anonset_sync *sync, as_seam *seam, const anonset_c
     return code;
 }
 
-/* As many coins of `snapshot` from 0 on as equal those of the group before. */
+/* Sets *coins to the group before's coins for position `at` and the next ones, below the seam. */
+static anonset_code read_old(anonset_sync *sync, const anonset_coin **coins, uint32_t *n, void *old,
+                             const as_seam *seam, uint32_t at)
+{
+    uint32_t left = seam->size - at;
+    anonset_run run;
+    anonset_code code = as_sync_read(sync, &run, old, seam->old_at + at);
+    if (code != ANONSET_OK)
+        return code;
+    uint32_t skip = seam->old_at + at - run.start;
+    *coins = run.coins + skip;
+    *n = run.n - skip < left ? run.n - skip : left;
+    return ANONSET_OK;
+}
+
+/* The coins of `snapshot` below the seam are those of the group before. */
 static anonset_code same_as_old(anonset_sync *sync, bool *same, void *snapshot, const as_seam *seam)
 {
-    const anonset_backend *backend = sync->store->backend;
     anonset_state state;
     void *old;
     anonset_code code = open_old(sync, &old, &state);
@@ -84,19 +92,15 @@ static anonset_code same_as_old(anonset_sync *sync, bool *same, void *snapshot, 
         return code;
     *same = as_meta_equal(&state.finalized, &seam->old);
     for (uint32_t at = 0; *same && at < seam->size && code == ANONSET_OK;) {
-        anonset_run theirs;
-        anonset_run ours;
-        code = as_run_read(&theirs, backend, old, seam->old_at + at, &sync->result.error);
+        uint32_t equal = 0, n = 0;
+        const anonset_coin *coins;
+        code = read_old(sync, &coins, &n, old, seam, at);
         if (code == ANONSET_OK)
-            code = as_run_read(&ours, backend, snapshot, at, &sync->result.error);
-        if (code != ANONSET_OK)
-            break;
-        uint32_t i = at - ours.start;
-        uint32_t k = seam->old_at + at - theirs.start;
-        for (; *same && i < ours.n && k < theirs.n && at < seam->size; i++, k++, at++)
-            *same = as_coin_equal(&ours.coins[i], &theirs.coins[k]);
+            code = as_prove_same_in(sync, &equal, snapshot, at, coins, n);
+        *same = equal == n;
+        at += n;
     }
-    backend->snapshot_close(old);
+    sync->store->backend->snapshot_close(old);
     return code;
 }
 
@@ -106,7 +110,7 @@ anonset_code as_seam_of_stored(anonset_sync *sync, as_seam *seam, void *snapshot
     bool same = false;
     if (sync->result.group < 2 || sync->held == 0)
         return ANONSET_NOT_FOUND;
-    anonset_code code = as_run_read(&run, sync->store->backend, snapshot, 0, &sync->result.error);
+    anonset_code code = as_sync_read(sync, &run, snapshot, 0);
     if (code == ANONSET_OK)
         code = find_seam(sync, seam, &run.coins[0]);
     if (code == ANONSET_OK && seam->size <= sync->held)
@@ -133,13 +137,12 @@ static anonset_code find_seam_of_pending(anonset_sync *sync)
     anonset_run run;
     anonset_state state;
     void *snapshot;
-    anonset_code code = sync->store->backend->snapshot_open(sync->store->handle, &snapshot, &state,
-                                                            sync->result.group, ANONSET_VIEW_NEXT,
-                                                            &sync->result.error);
+    anonset_code code =
+        as_sync_open(sync, &snapshot, &state, sync->result.group, ANONSET_VIEW_NEXT);
     if (code != ANONSET_OK)
         return code;
     code = state.has_pending && state.base == 0 && state.count > 0
-               ? as_run_read(&run, sync->store->backend, snapshot, 0, &sync->result.error)
+               ? as_sync_read(sync, &run, snapshot, 0)
                : ANONSET_STALE;
     if (code == ANONSET_OK)
         code = find_seam(sync, &sync->seam, &run.coins[0]);
@@ -192,17 +195,16 @@ void as_seam_begin(anonset_sync *sync)
 static anonset_code check_newest(anonset_sync *sync, const anonset_coin *coin)
 {
     as_seam *seam = &sync->seam;
-    uint32_t newest = seam->old.size - 1;
     anonset_state state;
-    anonset_run run;
+    uint32_t same = 0;
     void *snapshot;
     anonset_code code = open_old(sync, &snapshot, &state);
     if (code != ANONSET_OK)
         return code;
     code = as_meta_equal(&state.finalized, &seam->old)
-               ? as_run_read(&run, sync->store->backend, snapshot, newest, &sync->result.error)
+               ? as_prove_same_in(sync, &same, snapshot, seam->old.size - 1, coin, 1)
                : ANONSET_NOT_FOUND;
-    seam->checked = code == ANONSET_OK && as_coin_equal(&run.coins[newest - run.start], coin);
+    seam->checked = same == 1;
     sync->store->backend->snapshot_close(snapshot);
     return code;
 }
@@ -257,19 +259,14 @@ bool as_seam_advance(anonset_sync *sync)
 
 /* ---- Copying ------------------------------------------------------------------------------ */
 
-/* Coins of the group before, in memory of our own: a store may not be written to its full while
- * one of its snapshots is open. */
-static anonset_code read_run(anonset_sync *sync, void *snapshot)
+/* Into memory of our own: a store may not be written to its full while one of its snapshots is
+ * open. */
+static anonset_code park_old(anonset_sync *sync, void *snapshot)
 {
-    const as_seam *seam = &sync->seam;
-    uint32_t at = seam->old_at + sync->held;
-    uint32_t left = seam->size - sync->held;
-    anonset_run run;
-    anonset_code code = as_run_read(&run, sync->store->backend, snapshot, at, &sync->result.error);
-    if (code != ANONSET_OK)
-        return code;
-    uint32_t n = run.n - (at - run.start) < left ? run.n - (at - run.start) : left;
-    return as_fetch_park(sync, run.coins + (at - run.start), n);
+    const anonset_coin *coins;
+    uint32_t n;
+    anonset_code code = read_old(sync, &coins, &n, snapshot, &sync->seam, sync->held);
+    return code == ANONSET_OK ? as_fetch_park(sync, coins, n) : code;
 }
 
 static anonset_code read_more(anonset_sync *sync)
@@ -282,7 +279,7 @@ static anonset_code read_more(anonset_sync *sync)
     if (code != ANONSET_OK)
         return code;
     code =
-        as_meta_equal(&state.finalized, &sync->seam.old) ? read_run(sync, snapshot) : ANONSET_STALE;
+        as_meta_equal(&state.finalized, &sync->seam.old) ? park_old(sync, snapshot) : ANONSET_STALE;
     sync->store->backend->snapshot_close(snapshot);
     return code;
 }

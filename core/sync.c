@@ -1,6 +1,7 @@
 #include "core/sync.h"
 
 #include "core/detail.h"
+#include "core/run.h"
 #include "core/trusted.h"
 
 #include <stdarg.h>
@@ -219,6 +220,21 @@ void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why)
     else
         (void)as_fail(&sync->result.error, ANONSET_NETWORK, 0, "the connection was given up");
     end(sync, ANONSET_NETWORK_ERROR);
+}
+
+/* ---- Store -------------------------------------------------------------------------------- */
+
+anonset_code as_sync_open(anonset_sync *sync, void **snapshot, anonset_state *state, uint32_t group,
+                          anonset_view view)
+{
+    anonset_store *store = sync->store;
+    return store->backend->snapshot_open(store->handle, snapshot, state, group, view,
+                                         &sync->result.error);
+}
+
+anonset_code as_sync_read(anonset_sync *sync, anonset_run *run, void *snapshot, uint32_t position)
+{
+    return as_run_read(run, sync->store->backend, snapshot, position, &sync->result.error);
 }
 
 /* ---- Questions ---------------------------------------------------------------------------- */
@@ -443,19 +459,17 @@ static bool is_futile(anonset_sync *sync)
 
 static anonset_code digest_at(anonset_sync *sync, uint8_t *digest, uint32_t position)
 {
-    const anonset_backend *backend = sync->store->backend;
-    anonset_detail *detail = &sync->result.error;
     anonset_state state;
     void *snapshot;
-    anonset_code code = backend->snapshot_open(sync->store->handle, &snapshot, &state,
-                                               sync->result.group, ANONSET_VIEW_FINALIZED, detail);
+    anonset_code code =
+        as_sync_open(sync, &snapshot, &state, sync->result.group, ANONSET_VIEW_FINALIZED);
     if (code != ANONSET_OK)
         return code;
     /* Another process may have replaced the set that was compared. */
     code = state.has_finalized && as_meta_equal(&state.finalized, &sync->local.finalized)
                ? as_prove_digest_at(sync, digest, snapshot, position, position)
                : ANONSET_STALE;
-    backend->snapshot_close(snapshot);
+    sync->store->backend->snapshot_close(snapshot);
     return code;
 }
 

@@ -176,6 +176,12 @@ void as_sync_decide(anonset_sync *sync);
 bool as_sync_follow(anonset_sync *sync, uint32_t base);
 /* Drops the pending set. False: the store failed, and the group is ended. */
 bool as_sync_discard(anonset_sync *sync);
+/* Opens a view of a group; the caller closes the snapshot. What the store's snapshot_open returns.
+ */
+anonset_code as_sync_open(anonset_sync *sync, void **snapshot, anonset_state *state, uint32_t group,
+                          anonset_view view);
+/* Reads the run around `position`. As as_run_read. */
+anonset_code as_sync_read(anonset_sync *sync, anonset_run *run, void *snapshot, uint32_t position);
 /* Queues the question whether `block_hash` is on the chain, by asking for one coin. */
 void as_sync_ask_pin(anonset_sync *sync, as_role role, const uint8_t *block_hash, uint32_t which);
 void as_sync_ask_control(anonset_sync *sync, as_role role);
@@ -233,6 +239,10 @@ void as_prove_newest(anonset_sync *sync);
 void as_prove_oldest_run(anonset_sync *sync);
 bool as_prove_floor_advance(anonset_sync *sync);
 bool as_prove_compare_advance(anonset_sync *sync);
+/* How many of the n coins that `snapshot` shows from position lo on equal `coins` before the first
+ * that does not. */
+anonset_code as_prove_same_in(anonset_sync *sync, uint32_t *same, void *snapshot, uint32_t lo,
+                              const anonset_coin *coins, uint32_t n);
 /* How many of the n stored coins of `view` from position lo on equal `coins` before the first that
  * does not. STALE: they are not there any more. */
 anonset_code as_prove_same(anonset_sync *sync, uint32_t *same, anonset_view view, uint32_t lo,

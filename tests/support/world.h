@@ -1,5 +1,5 @@
 /*
- * A small model of the node: chains of blocks of coins, with all of SPEC's rules on pins, positions
+ * A small model of the node: chains of blocks of coins, with all of its rules on pins, positions
  * and set hashes, for tests that need many short histories and no socket. Chains are immutable once
  * made; tw_answer answers requests as a server on one of them would.
  */
