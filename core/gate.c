@@ -22,6 +22,14 @@ struct proof {
     bool broke; /* a start was given up for the budget */
 };
 
+/* Where a way to the target's set hash may begin. */
+struct origin {
+    as_chain_start start;
+    uint32_t from; /* position of the first coin behind it */
+    bool proven;
+    bool certain; /* on the target's chain: where all ways fail, the coins are wrong */
+};
+
 static as_chain_source source_of(const struct proof *proof)
 {
     anonset_sync *sync = proof->sync;
@@ -31,156 +39,132 @@ static as_chain_source source_of(const struct proof *proof)
                              .cancelled = &sync->cancelled};
 }
 
-static anonset_code try_start(struct proof *proof, as_chain_verdict *verdict,
-                              const as_chain_start *start, uint32_t from)
+static void set_origin(struct origin *origin, const anonset_meta *meta, uint32_t from, bool proven,
+                       bool certain)
+{
+    *origin = (struct origin){
+        .start = {.has_hash = true}, .from = from, .proven = proven, .certain = certain};
+    memcpy(origin->start.hash, meta->set_hash, sizeof origin->start.hash);
+}
+
+static void at_checkpoint(struct origin *origin, const anonset_checkpoint *checkpoint, bool certain)
+{
+    set_origin(origin, &checkpoint->meta, checkpoint->meta.size,
+               checkpoint->gate == ANONSET_GATE_SET_HASH, certain);
+}
+
+/* The floor's checkpoint, where its block was accepted behind the last coin: on the target's chain,
+ * so the coins must lead from its set hash to the new one. NOT_FOUND: there is none. */
+static anonset_code at_floor(const struct proof *proof, struct origin *origin)
+{
+    anonset_sync *sync = proof->sync;
+    anonset_checkpoint checkpoint;
+    anonset_code code = ANONSET_OK;
+    if (sync->floor.size == 0 || sync->close_pin != AS_REPLY_ACCEPTED)
+        return ANONSET_NOT_FOUND;
+    for (uint32_t i = 0; code == ANONSET_OK; i++) {
+        code =
+            sync->store->backend->checkpoint(proof->snapshot, &checkpoint, i, &sync->result.error);
+        if (code == ANONSET_OK &&
+            memcmp(checkpoint.meta.block_hash, sync->floor.block_hash, ANONSET_HASH_BYTES) == 0) {
+            at_checkpoint(origin, &checkpoint, true);
+            break;
+        }
+    }
+    return code;
+}
+
+/*
+ * Group 1 begins with a block that no set hash covers. A later group's own coins begin behind those
+ * of the group before, and so does its chain, with the last set hash of that group; that the one we
+ * hold is the last is only the server's word. NOT_FOUND: the group before is not held.
+ */
+static anonset_code at_beginning(const struct proof *proof, struct origin *origin)
+{
+    const anonset_sync *sync = proof->sync;
+    as_seam seam;
+    if (sync->result.group == 1) {
+        *origin = (struct origin){.start = {.first_free = true}, .proven = true, .certain = true};
+        return ANONSET_OK;
+    }
+    anonset_code code = as_seam_of_stored(proof->sync, &seam, proof->snapshot);
+    if (code == ANONSET_OK)
+        set_origin(origin, &seam.old, seam.size, seam.proven,
+                   sync->seam.final && as_meta_equal(&seam.old, &sync->seam.old));
+    return code;
+}
+
+static anonset_code search(struct proof *proof, as_chain_verdict *verdict,
+                           const struct origin *origin)
 {
     anonset_sync *sync = proof->sync;
     anonset_detail *detail = &sync->result.error;
-    uint64_t reading = (sync->held - from) / READ_COINS_A_CALL;
+    uint64_t reading = (sync->held - origin->from) / READ_COINS_A_CALL;
     as_chain_source source = source_of(proof);
     as_cuts cuts;
     *verdict = AS_CHAIN_BUDGET;
     if (reading > proof->budget)
         return ANONSET_OK;
     proof->budget -= reading;
-    anonset_code code = as_cuts_read(&cuts, &source, from, sync->held, detail);
+    anonset_code code = as_cuts_read(&cuts, &source, origin->from, sync->held, detail);
     if (code == ANONSET_OK)
-        code = as_chain_search(verdict, &cuts, &source, start, sync->target.set_hash,
+        code = as_chain_search(verdict, &cuts, &source, &origin->start, sync->target.set_hash,
                                &proof->budget, detail);
     as_cuts_free(&cuts);
     return code;
 }
 
-static anonset_code try_checkpoint(struct proof *proof, as_chain_verdict *verdict,
-                                   const anonset_checkpoint *checkpoint)
-{
-    as_chain_start start = {.has_hash = true};
-    memcpy(start.hash, checkpoint->meta.set_hash, sizeof start.hash);
-    return try_start(proof, verdict, &start, checkpoint->meta.size);
-}
-
-/* The floor's checkpoint, where its block was accepted behind the last coin. NOT_FOUND: there is
- * none. */
-static anonset_code accepted_floor(const struct proof *proof, anonset_checkpoint *checkpoint)
-{
-    anonset_sync *sync = proof->sync;
-    const anonset_backend *backend = sync->store->backend;
-    anonset_code code = ANONSET_NOT_FOUND;
-    if (sync->floor.size == 0 || sync->close_pin != AS_REPLY_ACCEPTED)
-        return ANONSET_NOT_FOUND;
-    for (uint32_t i = 0;; i++) {
-        code = backend->checkpoint(proof->snapshot, checkpoint, i, &sync->result.error);
-        if (code != ANONSET_OK ||
-            memcmp(checkpoint->meta.block_hash, sync->floor.block_hash, ANONSET_HASH_BYTES) == 0)
-            return code;
-    }
-}
-
-/* The block is on the target's chain, so the coins must lead from its set hash to the new one. */
-static anonset_code prove_from_floor(struct proof *proof, as_findings *found,
-                                     const anonset_checkpoint *floor)
+static anonset_code try_origin(struct proof *proof, as_findings *found, const struct origin *origin)
 {
     as_chain_verdict verdict;
-    bool proven = floor->gate == ANONSET_GATE_SET_HASH;
-    anonset_code code = try_checkpoint(proof, &verdict, floor);
+    anonset_code code = search(proof, &verdict, origin);
     if (code != ANONSET_OK)
         return code;
-    found->refuted = verdict == AS_CHAIN_NONE;
-    if (verdict == AS_CHAIN_FOUND)
-        found->proof = proven ? ANONSET_PROOF_FOUND : ANONSET_PROOF_CONSISTENT;
-    else if (verdict == AS_CHAIN_BUDGET)
-        found->proof = ANONSET_PROOF_BUDGET;
-    return ANONSET_OK;
-}
-
-static void note(struct proof *proof, as_findings *found, as_chain_verdict verdict)
-{
     proof->broke |= verdict == AS_CHAIN_BUDGET;
     if (verdict == AS_CHAIN_FOUND)
-        found->proof = ANONSET_PROOF_FOUND;
+        found->proof = origin->proven ? ANONSET_PROOF_FOUND : ANONSET_PROOF_CONSISTENT;
+    found->refuted = verdict == AS_CHAIN_NONE && origin->certain && !proof->broke;
+    return ANONSET_OK;
 }
 
 /* Proven checkpoints whose block the server refuses: the same coins may be cut into other blocks
  * now, so that only a way found says something. */
-static anonset_code prove_from_checkpoints(struct proof *proof, as_findings *found)
+static anonset_code try_checkpoints(struct proof *proof, as_findings *found)
 {
     anonset_sync *sync = proof->sync;
     const anonset_backend *backend = sync->store->backend;
-    anonset_checkpoint checkpoint;
     anonset_code code = ANONSET_OK;
     uint32_t next = 0;
-    for (uint32_t i = 0, tried = 0; tried < STARTS_MOST && found->proof == ANONSET_PROOF_NONE;
-         i++) {
-        as_chain_verdict verdict;
+    for (uint32_t i = 0, tried = 0;
+         code == ANONSET_OK && tried < STARTS_MOST && found->proof == ANONSET_PROOF_NONE; i++) {
+        anonset_checkpoint checkpoint;
+        struct origin origin;
         code = backend->checkpoint(proof->snapshot, &checkpoint, i, &sync->result.error);
-        if (code != ANONSET_OK)
-            break;
-        if (i < next || checkpoint.alias || checkpoint.gate != ANONSET_GATE_SET_HASH ||
-            checkpoint.meta.size > sync->base)
+        if (code != ANONSET_OK || i < next || checkpoint.alias ||
+            checkpoint.gate != ANONSET_GATE_SET_HASH || checkpoint.meta.size > sync->base)
             continue;
-        code = try_checkpoint(proof, &verdict, &checkpoint);
-        if (code != ANONSET_OK)
-            break;
-        note(proof, found, verdict);
+        at_checkpoint(&origin, &checkpoint, false);
+        code = try_origin(proof, found, &origin);
         next = i + ++tried;
     }
     return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
 
-/* A later group's own coins begin behind those of the group before, and so does its chain, with the
- * last set hash of that group. That the one we hold is the last is only the server's word. */
-static anonset_code prove_from_seam(struct proof *proof, as_findings *found)
+static anonset_code try_all(struct proof *proof, as_findings *found)
 {
-    as_chain_start start = {.has_hash = true};
-    as_chain_verdict verdict;
-    as_seam seam;
-    anonset_code code = as_seam_of_stored(proof->sync, &seam, proof->snapshot);
-    found->proof = proof->broke ? ANONSET_PROOF_BUDGET : ANONSET_PROOF_NO_START;
-    if (code == ANONSET_NOT_FOUND)
-        return ANONSET_OK;
-    if (code != ANONSET_OK)
-        return code;
-    memcpy(start.hash, seam.old.set_hash, sizeof start.hash);
-    code = try_start(proof, &verdict, &start, seam.size);
-    if (code != ANONSET_OK)
-        return code;
-    if (verdict == AS_CHAIN_FOUND)
-        found->proof = seam.proven ? ANONSET_PROOF_FOUND : ANONSET_PROOF_CONSISTENT;
-    else if (verdict == AS_CHAIN_BUDGET)
-        found->proof = ANONSET_PROOF_BUDGET;
-    found->refuted = verdict == AS_CHAIN_NONE && !proof->broke && proof->sync->seam.final &&
-                     as_meta_equal(&seam.old, &proof->sync->seam.old);
-    return ANONSET_OK;
-}
-
-/* Group 1 begins with a block that no set hash covers. */
-static anonset_code prove_from_scratch(struct proof *proof, as_findings *found)
-{
-    const as_chain_start scratch = {.first_free = true};
-    as_chain_verdict verdict;
-    anonset_code code = try_start(proof, &verdict, &scratch, 0);
-    if (code != ANONSET_OK)
-        return code;
-    note(proof, found, verdict);
-    if (verdict != AS_CHAIN_FOUND && proof->broke)
-        found->proof = ANONSET_PROOF_BUDGET;
-    found->refuted = found->proof == ANONSET_PROOF_NONE;
-    return ANONSET_OK;
-}
-
-static anonset_code prove(struct proof *proof, as_findings *found)
-{
-    anonset_checkpoint floor;
-    anonset_code code = accepted_floor(proof, &floor);
+    struct origin origin;
+    anonset_code code = at_floor(proof, &origin);
     if (code == ANONSET_OK)
-        return prove_from_floor(proof, found, &floor);
+        return try_origin(proof, found, &origin);
     if (code != ANONSET_NOT_FOUND)
         return code;
-    code = prove_from_checkpoints(proof, found);
+    code = try_checkpoints(proof, found);
     if (code != ANONSET_OK || found->proof != ANONSET_PROOF_NONE)
         return code;
-    return proof->sync->result.group == 1 ? prove_from_scratch(proof, found)
-                                          : prove_from_seam(proof, found);
+    code = at_beginning(proof, &origin);
+    if (code == ANONSET_OK)
+        code = try_origin(proof, found, &origin);
+    return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
 
 /* The same coins under the same set hash: what was proven of them still is. */
@@ -192,9 +176,11 @@ static bool is_reanchor(const anonset_sync *sync, const anonset_state *state)
 static anonset_code prove_set_hash(anonset_sync *sync, as_findings *found, void *snapshot)
 {
     struct proof proof = {.sync = sync, .snapshot = snapshot, .budget = sync->options.proof_budget};
-    anonset_code code = ANONSET_OK;
-    if (sync->target.has_set_hash && proof.budget > 0)
-        code = prove(&proof, found);
+    if (!sync->target.has_set_hash || proof.budget == 0)
+        return ANONSET_OK;
+    anonset_code code = try_all(&proof, found);
+    if (found->proof == ANONSET_PROOF_NONE && !found->refuted)
+        found->proof = proof.broke ? ANONSET_PROOF_BUDGET : ANONSET_PROOF_NO_START;
     if (found->proof == ANONSET_PROOF_FOUND)
         found->level = ANONSET_GATE_SET_HASH;
     return code;
@@ -202,32 +188,13 @@ static anonset_code prove_set_hash(anonset_sync *sync, as_findings *found, void 
 
 /* ---- With heights ------------------------------------------------------------------------- */
 
-/* Where the heights of all that follows lead to a proof: the accepted floor if it is proven, else
- * the first coin. NOT_FOUND: there is no such place. */
-static anonset_code best_start(struct proof *proof, as_chain_start *start, uint32_t *from)
+/* Where the heights of all that follows lead to a proof. NOT_FOUND: there is no such place. */
+static anonset_code proven_origin(const struct proof *proof, struct origin *origin)
 {
-    anonset_checkpoint floor;
-    as_seam seam;
-    anonset_code code = accepted_floor(proof, &floor);
-    *from = 0;
-    *start = (as_chain_start){.has_hash = true};
-    if (code == ANONSET_OK && floor.gate == ANONSET_GATE_SET_HASH) {
-        *from = floor.meta.size;
-        memcpy(start->hash, floor.meta.set_hash, sizeof start->hash);
-        return ANONSET_OK;
-    }
-    if (code != ANONSET_OK && code != ANONSET_NOT_FOUND)
-        return code;
-    if (proof->sync->result.group == 1) {
-        *start = (as_chain_start){.first_free = true};
-        return ANONSET_OK;
-    }
-    code = as_seam_of_stored(proof->sync, &seam, proof->snapshot);
-    if (code != ANONSET_OK)
-        return code;
-    *from = seam.size;
-    memcpy(start->hash, seam.old.set_hash, sizeof start->hash);
-    return seam.proven ? ANONSET_OK : ANONSET_NOT_FOUND;
+    anonset_code code = at_floor(proof, origin);
+    if (code == ANONSET_NOT_FOUND || (code == ANONSET_OK && !origin->proven))
+        code = at_beginning(proof, origin);
+    return code == ANONSET_OK && !origin->proven ? ANONSET_NOT_FOUND : code;
 }
 
 anonset_code as_gate_read_cuts(anonset_sync *sync, bool *has_start, void *snapshot, as_cuts *cuts,
@@ -235,11 +202,13 @@ anonset_code as_gate_read_cuts(anonset_sync *sync, bool *has_start, void *snapsh
 {
     struct proof proof = {.sync = sync, .snapshot = snapshot};
     as_chain_source source = source_of(&proof);
-    uint32_t from;
-    anonset_code code = best_start(&proof, start, &from);
+    struct origin origin;
+    anonset_code code = proven_origin(&proof, &origin);
     *has_start = code == ANONSET_OK;
-    if (code == ANONSET_OK)
-        code = as_cuts_read(cuts, &source, from, sync->held, &sync->result.error);
+    if (code == ANONSET_OK) {
+        *start = origin.start;
+        code = as_cuts_read(cuts, &source, origin.from, sync->held, &sync->result.error);
+    }
     return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
 
