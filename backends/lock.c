@@ -39,20 +39,16 @@ static int lock_file_open(const char *path)
 
 static anonset_code lock_file_fail(anonset_detail *detail, const char *path, int os_error)
 {
-    switch (os_error) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
+    switch (as_errno_code(os_error)) {
+    case ANONSET_PERMISSION:
         return as_fail(detail, ANONSET_PERMISSION, os_error,
                        "%s: no permission to open the lock file: give the user write access to it "
                        "and its folder, or open the store read-only",
                        path);
-    case ENOSPC:
-    case EDQUOT:
+    case ANONSET_FULL:
         return as_fail(detail, ANONSET_FULL, os_error,
                        "%s: the disk is full: free some space and call again", path);
-    case ENOENT:
-    case ENOTDIR:
+    case ANONSET_NOT_FOUND:
         return as_fail(detail, ANONSET_NOT_FOUND, os_error,
                        "%s: its folder does not exist: create it", path);
     default:

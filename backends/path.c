@@ -12,16 +12,13 @@
 
 static anonset_code fail(anonset_detail *detail, const char *path, int error)
 {
-    if (error == ENOENT || error == ENOTDIR)
-        return as_fail(detail, ANONSET_NOT_FOUND, error, "%s: its folder does not exist: create it",
+    anonset_code code = as_errno_code(error);
+    if (code == ANONSET_NOT_FOUND)
+        return as_fail(detail, code, error, "%s: its folder does not exist: create it", path);
+    if (code == ANONSET_PERMISSION)
+        return as_fail(detail, code, error, "%s: no access to its folder: give the user access",
                        path);
-    if (error == EACCES)
-        return as_fail(detail, ANONSET_PERMISSION, error,
-                       "%s: no access to its folder: give the user access", path);
-    if (error == ENOMEM)
-        return as_fail(detail, ANONSET_NO_MEMORY, error, "%s: out of memory", path);
-    return as_fail(detail, ANONSET_IO, error, "%s: cannot follow the path: %s", path,
-                   strerror(error));
+    return as_fail(detail, code, error, "%s: cannot follow the path: %s", path, strerror(error));
 }
 
 /* The folder's real name and the last part of `path`. Returns 0 or an errno. */

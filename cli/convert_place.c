@@ -31,15 +31,7 @@ static char *join(const char *a, const char *b)
 
 static anonset_code fail(anonset_detail *detail, const char *path, int error)
 {
-    anonset_code code = ANONSET_IO;
-
-    if (error == ENOSPC || error == EDQUOT)
-        code = ANONSET_FULL;
-    else if (error == EACCES || error == EPERM || error == EROFS)
-        code = ANONSET_PERMISSION;
-    else if (error == ENOMEM)
-        code = ANONSET_NO_MEMORY;
-    return as_fail(detail, code, error, "%s: %s", path, strerror(error));
+    return as_fail(detail, as_errno_code(error), error, "%s: %s", path, strerror(error));
 }
 
 static anonset_code check_free(const char *path, anonset_detail *detail)

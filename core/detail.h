@@ -10,6 +10,9 @@
 anonset_code as_fail(anonset_detail *detail, anonset_code code, int os_error, const char *format,
                      ...) __attribute__((format(printf, 4, 5)));
 
+/* What an errno means for the caller: NO_MEMORY, FULL, PERMISSION, NOT_FOUND, else IO. */
+anonset_code as_errno_code(int os_error);
+
 #ifdef __clang_analyzer__
 /* Static analysis sees one file at a time: what as_fail returns is the code it was given, never OK.
  */

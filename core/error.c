@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,4 +101,24 @@ void as_clean_text(char *out, size_t cap, const char *text, size_t len)
     for (size_t i = 0; i < n; i++)
         out[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
     out[n] = '\0';
+}
+
+anonset_code as_errno_code(int os_error)
+{
+    switch (os_error) {
+    case ENOMEM:
+        return ANONSET_NO_MEMORY;
+    case ENOSPC:
+    case EDQUOT:
+        return ANONSET_FULL;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return ANONSET_PERMISSION;
+    case ENOENT:
+    case ENOTDIR:
+        return ANONSET_NOT_FOUND;
+    default:
+        return ANONSET_IO;
+    }
 }

@@ -129,7 +129,7 @@ static anonset_code env_make(as_env **out, const char *path, const struct stat *
     env->inode = found->st_ino;
     env->writable = true;
     int rc = open_mdb(env, readers, 0);
-    if (read_only && (rc == EACCES || rc == EPERM || rc == EROFS)) {
+    if (read_only && as_errno_code(rc) == ANONSET_PERMISSION) {
         env->writable = false;
         rc = open_mdb(env, readers, MDB_RDONLY);
     }

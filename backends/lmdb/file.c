@@ -53,22 +53,18 @@ anonset_code(as_lmdb_fail)(anonset_detail *detail, int rc, const char *what, con
 {
     if (rc < 0)
         return fail_lmdb(detail, rc, what, path);
-    switch (rc) {
-    case ENOMEM:
+    switch (as_errno_code(rc)) {
+    case ANONSET_NO_MEMORY:
         return as_fail(detail, ANONSET_NO_MEMORY, rc, "%s: %s: out of memory", path, what);
-    case ENOSPC:
-    case EDQUOT:
+    case ANONSET_FULL:
         return as_fail(detail, ANONSET_FULL, rc,
                        "%s: %s: the disk is full: free some space and call again", path, what);
-    case EACCES:
-    case EPERM:
-    case EROFS:
+    case ANONSET_PERMISSION:
         return as_fail(detail, ANONSET_PERMISSION, rc,
                        "%s: %s: %s: give the user access to the store, its -lock file and its "
                        "folder, or copy the store",
                        path, what, strerror(rc));
-    case ENOENT:
-    case ENOTDIR:
+    case ANONSET_NOT_FOUND:
         return as_fail(detail, ANONSET_NOT_FOUND, rc, "%s: %s: %s", path, what, strerror(rc));
     default:
         /* A short write is EIO to LMDB, whatever cut it. */

@@ -174,7 +174,7 @@ static bool panicked(as_env *env)
 
 static bool is_room_error(int rc, const char *path)
 {
-    return rc == ENOSPC || rc == EDQUOT || (rc == EIO && as_file_disk_full(path));
+    return as_errno_code(rc) == ANONSET_FULL || (rc == EIO && as_file_disk_full(path));
 }
 
 static anonset_code commit_failed(as_env *env, int rc, anonset_detail *detail)

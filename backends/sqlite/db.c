@@ -47,9 +47,9 @@ static anonset_code fail_io(const as_db *db, int rc, const char *doing, anonset_
     if (rc == SQLITE_IOERR_NOMEM)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: cannot %s: out of memory", db->path,
                        doing);
-    if (os_error == ENOSPC || os_error == EDQUOT || disk_is_full(db->path))
+    if (as_errno_code(os_error) == ANONSET_FULL || disk_is_full(db->path))
         return fail_full(db, os_error, doing, detail);
-    if (os_error == EACCES || os_error == EPERM || os_error == EROFS)
+    if (as_errno_code(os_error) == ANONSET_PERMISSION)
         return fail_permission(db, os_error, doing, detail);
     return as_fail(detail, ANONSET_IO, os_error,
                    "%s: cannot %s: %s (SQLite %d): look at the disk, then open the store again",

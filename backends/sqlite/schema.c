@@ -79,14 +79,8 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)
 {
-    anonset_code code = ANONSET_IO;
-    if (error == ENOSPC || error == EDQUOT)
-        code = ANONSET_FULL;
-    else if (error == EACCES || error == EPERM || error == EROFS)
-        code = ANONSET_PERMISSION;
-    else if (error == ENOMEM)
-        code = ANONSET_NO_MEMORY;
-    return as_fail(detail, code, error, "%s: cannot use the file: %s", path, strerror(error));
+    return as_fail(detail, as_errno_code(error), error, "%s: cannot use the file: %s", path,
+                   strerror(error));
 }
 
 /* ---- Looking ------------------------------------------------------------------------------ */
