@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 {
     tc_limits limits = {.seed = (uint64_t)time(NULL), .states = 100000, .seconds = 1e9};
     const char *only = NULL;
-    unsigned long bad = 0;
+    unsigned long states = 0, bad = 0;
     if (!parse(&limits, &only, argc, argv))
         return usage();
     (void)printf("crash states, first seed %llu\n", (unsigned long long)limits.seed);
@@ -55,7 +55,9 @@ int main(int argc, char **argv)
             continue;
         tc_run(&figures, &subject, &limits);
         tc_print(&subject, &figures);
+        states += figures.states[TC_ORDERED] + figures.states[TC_STRICT];
         bad += tc_bad(&figures);
     }
+    (void)printf("figures: %lu unique states; bad %lu\n", states, bad);
     return bad > 0;
 }
