@@ -4,7 +4,7 @@
 #   2. the lmdb backend: build, install, link against it, also statically
 #   3. without libcurl: build, what needs no connection of `make check`, a program linked -static
 #   4. everything again under ASan and UBSan
-#   5. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck
+#   5. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck, Doxygen
 #   6. make distcheck
 # Builds are below build-check/ (or $ANONSET_CHECK_DIR) and kept for the next run. A step that fails
 # prints its log; the others still run. The last line is the sum of all tests.
@@ -287,6 +287,7 @@ step symbols exported_symbols
 step format format
 step clang-tidy tidy
 step cppcheck cpp_check
+step doxygen make -C "$work/sqlite" doxygen
 step distcheck distcheck
 
 sum_in "make check" "$work/sqlite"

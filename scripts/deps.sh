@@ -17,7 +17,7 @@ esac
 packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
     libssl-dev libcurl4-openssl-dev libjsmn-dev libsqlite3-dev liblmdb-dev libcriterion-dev)
 if [ "$what" = check ]; then
-    packages+=(g++ git binutils clang-tidy clang-format cppcheck)
+    packages+=(g++ git binutils clang-tidy clang-format cppcheck doxygen)
 fi
 
 # What is missing, as the names of Debian packages: by looking for the thing itself, so that it works
@@ -48,6 +48,7 @@ probe()
         command_of clang-tidy clang-tidy
         command_of clang-format clang-format
         command_of cppcheck cppcheck
+        command_of doxygen doxygen
     fi
 }
 
