@@ -5,10 +5,10 @@
  */
 #include "core/store.h"
 #include "core/bytes.h"
-#include "core/coin.h"
 #include "core/plan.h"
 #include "tests/crash/crash.h"
 #include "tests/crash/must.h"
+#include "tests/support/play.h"
 
 #include <anonset/backend.h>
 
@@ -278,44 +278,18 @@ static anonset_store *open_store(recording *r)
 
 /* ---- Syncs -------------------------------------------------------------------------------- */
 
-static void keep_outcome(void *context, const anonset_result *result)
-{
-    *(anonset_outcome *)context = result->outcome;
-}
-
-static void answer_first(anonset_sync *sync, tw_reply *reply, const tw_chain *chain)
-{
-    const anonset_request *requests;
-    size_t n = anonset_sync_outstanding(sync, &requests);
-    tc_must(n > 0, "a sync that waits has asked");
-    tw_answer(reply, chain, &requests[0]);
-    tc_must(anonset_sync_feed(sync, &reply->answer, NULL) == ANONSET_OK, "answers can be fed");
-}
-
 /* Syncs with `chain`, up to `answers` answers: then it is given up. */
 static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, uint32_t sector,
                                  uint32_t answers, uint32_t budget, tw_reply *reply)
 {
-    anonset_outcome outcome = ANONSET_OUTCOME_COUNT;
+    anonset_result result;
     anonset_sync_options options;
-    anonset_sync *sync;
-    anonset_request request;
-    anonset_step step;
     anonset_sync_options_init(&options);
     options.sector_size = sector;
     options.proof_budget = budget;
-    options.on_result = keep_outcome;
-    options.context = &outcome;
-    tc_must(anonset_sync_new(&sync, store, &options, NULL) == ANONSET_OK, "a sync can be made");
-    while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE) {
-        if (step == ANONSET_STEP_SEND)
-            continue;
-        if (answers-- == 0)
-            break;
-        answer_first(sync, reply, chain);
-    }
-    anonset_sync_free(sync);
-    return outcome;
+    tc_must(tp_sync(&result, store, chain, &options, answers, reply) == ANONSET_OK,
+            "a sync can be made, and its answers be fed");
+    return result.outcome;
 }
 
 static void sync_some(recording *r, anonset_store *store, uint32_t answers)
@@ -325,14 +299,14 @@ static void sync_some(recording *r, anonset_store *store, uint32_t answers)
             "the state can be read");
     r->resumes = r->before.has_pending;
     r->outcome = sync_with(store, r->chain, sector, answers, BUDGET, &r->reply);
-    tc_must(answers != UINT32_MAX || r->outcome <= ANONSET_UP_TO_DATE ||
+    tc_must(answers != TP_ALL || r->outcome <= ANONSET_UP_TO_DATE ||
                 r->outcome == ANONSET_REMOTE_BEHIND,
             "a sync with an honest server ends well");
 }
 
 static void sync_all(recording *r)
 {
-    sync_some(r, r->store, UINT32_MAX);
+    sync_some(r, r->store, TP_ALL);
 }
 
 /* ---- A history ---------------------------------------------------------------------------- */
@@ -383,7 +357,7 @@ static void sync_by_another(recording *r)
     sync_some(r, other, tw_between(&r->world.rng, 2, 8));
     sync_all(r);
     grow(r);
-    sync_some(r, other, UINT32_MAX);
+    sync_some(r, other, TP_ALL);
     anonset_store_close(other);
 }
 
@@ -464,42 +438,6 @@ static void forget(tc_tape *tape)
 
 /* ---- Going on with an image ----------------------------------------------------------------- */
 
-/* Exactly the coins of `chain`, oldest first. */
-static anonset_code compare(bool *same, anonset_snapshot *snapshot, const tw_chain *chain,
-                            anonset_detail *detail)
-{
-    uint32_t size = chain->meta.size;
-    anonset_code code = anonset_snapshot_seek(snapshot, 0, size, ANONSET_OLDEST_FIRST, detail);
-    *same = true;
-    for (uint32_t i = 0; i < size && code == ANONSET_OK && *same; i++) {
-        uint8_t bytes[TW_COIN_BYTES];
-        anonset_coin must, coin;
-        tw_coin(&must, bytes, chain->coin[i], &chain->coin_tx[i]);
-        code = anonset_snapshot_next(snapshot, &coin, detail);
-        *same = code == ANONSET_OK && as_coin_equal(&must, &coin);
-    }
-    return code;
-}
-
-static bool is_whole(anonset_store *store, const tw_chain *chain, char why[TC_WHY])
-{
-    anonset_snapshot *snapshot = NULL;
-    anonset_detail detail = {.code = ANONSET_OK};
-    bool same = false;
-    anonset_code code = anonset_snapshot_open(&snapshot, store, GROUP, &detail);
-    if (code == ANONSET_OK) {
-        const anonset_state *state = anonset_snapshot_state(snapshot);
-        same = as_meta_equal(&state->finalized, &chain->meta) &&
-               memcmp(state->digest, chain->digest, sizeof state->digest) == 0;
-    }
-    if (same)
-        code = compare(&same, snapshot, chain, &detail);
-    anonset_snapshot_close(snapshot);
-    (void)snprintf(why, TC_WHY, "%s",
-                   code == ANONSET_OK ? "it ends with another set" : detail.text);
-    return same;
-}
-
 static bool go_on(const tc_tape *tape, const char *path, char why[TC_WHY])
 {
     recording *r = tape->after;
@@ -512,8 +450,8 @@ static bool go_on(const tc_tape *tape, const char *path, char why[TC_WHY])
         (void)snprintf(why, TC_WHY, "%s", detail.text);
         return false;
     }
-    anonset_outcome outcome = sync_with(store, r->chain, 8, UINT32_MAX, BUDGET / 64, &r->reply);
-    bool whole = outcome == ANONSET_FINALIZED && is_whole(store, r->chain, why);
+    anonset_outcome outcome = sync_with(store, r->chain, 8, TP_ALL, BUDGET / 64, &r->reply);
+    bool whole = outcome == ANONSET_FINALIZED && tp_is_whole(store, GROUP, r->chain, why, TC_WHY);
     if (outcome != ANONSET_FINALIZED)
         (void)snprintf(why, TC_WHY, "it ends as %s", anonset_outcome_name(outcome));
     anonset_store_close(store);
