@@ -45,7 +45,7 @@ static uint64_t shows(uint32_t n)
 
 static void fill_row(uint8_t *row, uint32_t number)
 {
-    tw_rng rng = {number};
+    tw_rng rng = {.state = number};
     for (size_t i = 0; i < ROW_BYTES; i++)
         row[i] = (uint8_t)tw_random(&rng);
 }

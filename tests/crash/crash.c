@@ -135,7 +135,7 @@ static void litter(const search *s, uint64_t hash)
 {
     static const char *const ends[] = {"-shm", "-lock"};
     uint8_t bytes[32768];
-    tw_rng rng = {hash};
+    tw_rng rng = {.state = hash};
     for (size_t i = 0; i < sizeof bytes; i += 8) {
         uint64_t word = tw_random(&rng);
         memcpy(bytes + i, &word, sizeof word);

@@ -165,7 +165,7 @@ void tc_image_free(tc_image *image)
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
-    tw_rng rng = {a ^ (b * 0xff51afd7ed558ccdu)};
+    tw_rng rng = {.state = a ^ (b * 0xff51afd7ed558ccdu)};
     return tw_random(&rng);
 }
 
@@ -232,7 +232,7 @@ static void grow_only(contents *file, const disk_op *op, bool noise, uint64_t se
     if (op->at + op->len <= had)
         return;
     set_size(file, op->at + op->len);
-    tw_rng rng = {seed};
+    tw_rng rng = {.state = seed};
     for (size_t i = had; noise && i < file->size; i += sizeof(uint64_t)) {
         uint64_t word = tw_random(&rng);
         memcpy(file->bytes + i, &word, file->size - i < sizeof word ? file->size - i : sizeof word);

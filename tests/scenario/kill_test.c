@@ -60,7 +60,7 @@ static bool exists(const scene *s)
 SCENARIO(kill, random_instants, "--coins", "20000")
 {
     unsigned long kills = number("ANONSET_KILLS", KILLS);
-    tw_rng rng = {number("ANONSET_SEED", 1)};
+    tw_rng rng = {.state = number("ANONSET_SEED", 1)};
     uint64_t before = 0;
     unsigned long finished = 0;
     cr_log_info("seed %lu, %lu kills", number("ANONSET_SEED", 1), kills);

@@ -19,13 +19,27 @@ uint64_t tw_random(tw_rng *rng)
     return z ^ (z >> 31);
 }
 
+/* A number below 256^n, of the fuzzer's bytes. */
+static uint32_t chosen(tw_rng *rng, unsigned n)
+{
+    uint32_t number = 0;
+    for (; n > 0 && rng->left > 0; n--, rng->left--)
+        number = number << 8 | *rng->bytes++;
+    return number;
+}
+
 uint32_t tw_between(tw_rng *rng, uint32_t low, uint32_t high)
 {
-    return low + (uint32_t)(tw_random(rng) % ((uint64_t)high - low + 1));
+    uint64_t range = (uint64_t)high - low + 1;
+    if (rng->left > 0)
+        return low + (uint32_t)(chosen(rng, range <= 256 ? 1 : range <= 65536 ? 2 : 4) % range);
+    return low + (uint32_t)(tw_random(rng) % range);
 }
 
 bool tw_chance(tw_rng *rng, double probability)
 {
+    if (rng->left > 0) /* large bytes say yes: an input of zeros is one without trouble */
+        return 256 - (double)chosen(rng, 1) <= probability * 256;
     return (double)(tw_random(rng) >> 11) < probability * 9007199254740992.0;
 }
 

@@ -14,8 +14,12 @@
 
 #define TW_FIRST_HEIGHT 100u /* of a chain's first block */
 
+/* Numbers follow from the state alone; or, where a fuzzer chooses, tw_between and tw_chance take
+ * its bytes as long as they last. */
 typedef struct tw_rng {
     uint64_t state;
+    const uint8_t *bytes;
+    size_t left;
 } tw_rng;
 
 uint64_t tw_random(tw_rng *rng);
