@@ -2,21 +2,13 @@
  * anonset_answer_read on anything at all: every input is decoded as an answer to each kind of
  * request in both dialects, in a heap block of exactly its length, and what comes out must hold
  * what the header promises.
- *
- * With libFuzzer (clang):
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -DANONSET_LIBFUZZER -Iinclude -I. -IBUILD \
- *         tests/fuzz/answer_fuzz.c remote/json.c remote/jsonrpc.c core/base64.c core/error.c
- *
- * Without, it has a main of its own, which make check runs: files, each whole and then mutated a
- * bounded number of times, the same mutations at every run.
- *     answer_fuzz [-n MUTATIONS] [-s SEED] FILE…
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <anonset/anonset.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define IDS   32u /* the recorded answers have ids from 0 to 26; firod's get 7 */
 #define ASKED 25u
@@ -116,19 +108,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifndef ANONSET_LIBFUZZER
-
-#define INPUT_MOST 65536u /* longer files are cut: most mutations of a long one hit a coin */
-
-static uint64_t random_state;
-
-/* xorshift64*: the same numbers everywhere. */
-static uint32_t random_below(uint32_t bound)
+int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return (uint32_t)((random_state * 0x2545f4914f6cdd1du) >> 32) % bound;
+    (void)argc;
+    (void)argv;
+    return 0;
 }
 
 /* What JSON, base64 and these answers are made of. */
@@ -147,117 +131,7 @@ static const char *const pieces[] = {
     "4294967296", "[[[[[[[[",   "\"\"",
     "AAAA",       "/",          "\xff",
     "\xc3\xa9",   "\"height\"", "2147483648",
+    NULL,
 };
 
-static size_t insert_piece(uint8_t *text, size_t len, size_t cap)
-{
-    const char *piece = pieces[random_below(sizeof pieces / sizeof *pieces)];
-    size_t n = strlen(piece), at = random_below((uint32_t)len + 1);
-    if (len + n > cap)
-        return len;
-    memmove(text + at + n, text + at, len - at);
-    memcpy(text + at, piece, n);
-    return len + n;
-}
-
-static size_t remove_piece(uint8_t *text, size_t len)
-{
-    size_t at = random_below((uint32_t)len), most = len - at < 64 ? len - at : 64;
-    size_t n = 1 + random_below((uint32_t)most);
-    memmove(text + at, text + at + n, len - at - n);
-    return len - n;
-}
-
-static size_t copy_piece(uint8_t *text, size_t len, size_t cap)
-{
-    size_t from = random_below((uint32_t)len), most = len - from < 256 ? len - from : 256;
-    size_t n = 1 + random_below((uint32_t)most), at = random_below((uint32_t)len + 1);
-    uint8_t piece[256];
-    if (len + n > cap)
-        return len;
-    memcpy(piece, text + from, n);
-    memmove(text + at + n, text + at, len - at);
-    memcpy(text + at, piece, n);
-    return len + n;
-}
-
-static size_t mutate(uint8_t *text, size_t len, size_t cap)
-{
-    for (uint32_t steps = 1 + random_below(4); steps > 0 && len > 0; steps--) {
-        switch (random_below(6)) {
-        case 0:
-            text[random_below((uint32_t)len)] = (uint8_t)random_below(256);
-            break;
-        case 1:
-            text[random_below((uint32_t)len)] ^= (uint8_t)(1u << random_below(8));
-            break;
-        case 2:
-            len = remove_piece(text, len);
-            break;
-        case 3:
-            len = copy_piece(text, len, cap);
-            break;
-        case 4:
-            len = random_below(4) ? len : random_below((uint32_t)len); /* cut */
-            break;
-        default:
-            len = insert_piece(text, len, cap);
-            break;
-        }
-    }
-    return len;
-}
-
-/* The recorder's id is a string; with a number in its place the answer gets past its envelope. */
-static size_t set_id(uint8_t *text, size_t len)
-{
-    static const char recorded[] = "\"cap\"";
-    for (size_t i = 0; i + sizeof recorded <= len; i++) {
-        if (memcmp(text + i, recorded, sizeof recorded - 1) == 0)
-            memcpy(text + i, "7    ", sizeof recorded - 1);
-    }
-    return len;
-}
-
-static int run_file(const char *path, uint32_t mutations)
-{
-    static uint8_t seed[INPUT_MOST], text[2 * INPUT_MOST];
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        perror(path);
-        return 1;
-    }
-    size_t len = set_id(seed, fread(seed, 1, sizeof seed, file));
-    fclose(file);
-    LLVMFuzzerTestOneInput(seed, len);
-    for (uint32_t i = 0; i < mutations; i++) {
-        memcpy(text, seed, len);
-        LLVMFuzzerTestOneInput(text, mutate(text, len, sizeof text));
-    }
-    return 0;
-}
-
-int main(int argc, char **argv)
-{
-    uint32_t mutations = 300;
-    uint64_t seed = 1;
-    int arg = 1, failed = 0;
-    for (; arg + 1 < argc && argv[arg][0] == '-'; arg += 2) {
-        if (argv[arg][1] == 'n')
-            mutations = (uint32_t)strtoul(argv[arg + 1], NULL, 10);
-        else if (argv[arg][1] == 's')
-            seed = strtoull(argv[arg + 1], NULL, 10);
-    }
-    random_state = seed ? seed : 1;
-    if (arg == argc) {
-        fprintf(stderr, "usage: answer_fuzz [-n MUTATIONS] [-s SEED] FILE...\n");
-        return 2;
-    }
-    for (int i = arg; i < argc; i++)
-        failed |= run_file(argv[i], mutations);
-    printf("answer_fuzz: %d files, %u mutations each, seed %llu: %s\n", argc - arg, mutations,
-           (unsigned long long)seed, failed ? "a file could not be read" : "every promise held");
-    return failed;
-}
-
-#endif
+const fuzz_target fuzz = {.name = "answer_fuzz", .most = 65536, .pieces = pieces};

@@ -97,13 +97,20 @@ static bool tick(struct history *h)
     return !h->killed;
 }
 
+static bool is_asked(const anonset_request *requests, size_t n, uint32_t id)
+{
+    size_t i = 0;
+    while (i < n && requests[i].id != id)
+        i++;
+    return i < n;
+}
+
 static void answer_one(struct history *h, anonset_sync *sync)
 {
     const anonset_request *requests;
     size_t n = anonset_sync_outstanding(sync, &requests);
     HISTORY_HOLDS(h, n > 0, "step waits, but nothing is outstanding");
     size_t i = tw_chance(h->rng, .7) ? 0 : tw_between(h->rng, 0, (uint32_t)n - 1);
-    uint32_t id = requests[i].id;
     tw_answer(&h->reply, h->server[h->which], &requests[i]);
     if (h->reply.answer.kind == ANONSET_ANSWER_COINS)
         h->coins_sent += h->reply.answer.n;
@@ -111,8 +118,9 @@ static void answer_one(struct history *h, anonset_sync *sync)
         h->disturbed = h->lied = true;
     if (h->seen)
         h->seen(h, &h->reply.answer);
+    bool asked = is_asked(requests, n, h->reply.answer.id);
     anonset_code code = anonset_sync_feed(sync, &h->reply.answer, NULL);
-    HISTORY_HOLDS(h, code == (h->reply.answer.id == id ? ANONSET_OK : ANONSET_INVALID),
+    HISTORY_HOLDS(h, code == (asked ? ANONSET_OK : ANONSET_INVALID),
                   "feed answers %s", anonset_strerror(code));
 }
 
@@ -137,6 +145,18 @@ static anonset_sync *new_sync(struct history *h, uint32_t sector)
     return sync;
 }
 
+static bool quits(struct history *h, anonset_sync *sync)
+{
+    if (h->trouble.quit <= 0 || !tw_chance(h->rng, h->trouble.quit))
+        return false;
+    h->disturbed = true;
+    if (tw_chance(h->rng, .5))
+        anonset_sync_abort(sync, NULL);
+    else
+        anonset_sync_cancel(sync);
+    return true;
+}
+
 static void run_sync(struct history *h, uint32_t sector)
 {
     anonset_request request;
@@ -147,7 +167,7 @@ static void run_sync(struct history *h, uint32_t sector)
     h->result.outcome = ANONSET_OUTCOME_COUNT;
     while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE && !h->killed) {
         HISTORY_HOLDS(h, steps++ < STEPS_MOST, "no end");
-        if (step == ANONSET_STEP_SEND)
+        if (step == ANONSET_STEP_SEND || quits(h, sync))
             continue;
         if (tw_chance(h->rng, h->trouble.lie / 4)) {
             h->disturbed = true;

@@ -14,6 +14,7 @@
 struct trouble {
     double kill, mid, lie; /* probability at a tick */
     bool flip;             /* lies are of the kind that only a set hash shows */
+    double quit;           /* cancelled or aborted; 0: no number is drawn for it */
 };
 
 struct history {
@@ -29,7 +30,7 @@ struct history {
     const tw_chain *server[2];
     /* The chain behind `old`; NULL: it stays. */
     const tw_chain *(*move)(struct history *h, const tw_chain *old);
-    /* May change h->reply; true: it is a lie now. */
+    /* May change h->reply, also its id; true: it is a lie now. */
     bool (*lie)(struct history *h);
     /* Sees every answer just before it is fed; may be NULL. */
     void (*seen)(struct history *h, const anonset_answer *answer);

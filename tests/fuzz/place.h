@@ -1,0 +1,14 @@
+/* Where fuzz targets keep their files: a folder in memory if there is one, since
+ * a sync costs nothing there. */
+#ifndef PLACE_H
+#define PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Makes the folder, which goes when the program ends; false: a message was printed. */
+bool place_make(const char *name);
+/* The path of `file` in it. */
+void place_path(char *path, size_t cap, const char *file);
+
+#endif
