@@ -15,9 +15,10 @@ build | check) ;;
 esac
 
 packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
-    libssl-dev libcurl4-openssl-dev libjsmn-dev libsqlite3-dev liblmdb-dev libcriterion-dev)
+    libssl-dev libcurl4-openssl-dev libjsmn-dev libsqlite3-dev liblmdb-dev libcriterion-dev
+    python3)
 if [ "$what" = check ]; then
-    packages+=(g++ git binutils clang-tidy clang-format cppcheck doxygen)
+    packages+=(g++ git binutils clang-tidy clang-format cppcheck doxygen mypy)
 fi
 
 # What is missing, as the names of Debian packages: by looking for the thing itself, so that it works
@@ -33,6 +34,7 @@ probe()
     command_of libtoolize libtool
     command_of pkg-config pkg-config
     command_of xz xz-utils
+    command_of python3 python3
     module 'libcrypto >= 3.0' libssl-dev
     module 'libcurl >= 7.86' libcurl4-openssl-dev
     module 'sqlite3 >= 3.35' libsqlite3-dev
@@ -49,6 +51,7 @@ probe()
         command_of clang-format clang-format
         command_of cppcheck cppcheck
         command_of doxygen doxygen
+        command_of mypy mypy
     fi
 }
 
