@@ -18,7 +18,7 @@ packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
     libssl-dev libcurl4-openssl-dev libjsmn-dev libsqlite3-dev liblmdb-dev libcriterion-dev
     python3)
 if [ "$what" = check ]; then
-    packages+=(g++ git binutils clang-tidy clang-format cppcheck doxygen mypy)
+    packages+=(g++ git binutils clang-tidy clang-format cppcheck doxygen mypy python3-pycparser)
 fi
 
 # What is missing, as the names of Debian packages: by looking for the thing itself, so that it works
@@ -52,6 +52,7 @@ probe()
         command_of cppcheck cppcheck
         command_of doxygen doxygen
         command_of mypy mypy
+        /usr/bin/python3 -c 'import pycparser' 2>/dev/null || echo python3-pycparser
     fi
 }
 
