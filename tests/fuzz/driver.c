@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -183,8 +184,6 @@ int main(int argc, char **argv)
         run_random(runs);
     printf("%s: %d files, %u runs each: %s\n", fuzz.name, argc - optind, runs,
            failed ? "a file could not be read" : "every promise held");
-    if (fuzz.report)
-        fuzz.report(stdout);
     free(input);
     return failed;
 }

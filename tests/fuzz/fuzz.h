@@ -12,7 +12,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -21,7 +20,6 @@ typedef struct fuzz_target {
     const char *name;
     size_t most;               /* bytes of an input */
     const char *const *pieces; /* what files are made of, NULL-ended */
-    void (*report)(FILE *out); /* what the runs came to; may be NULL */
 } fuzz_target;
 
 extern const fuzz_target fuzz;

@@ -22,7 +22,7 @@ static void remove_folder(void)
     (void)nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-bool place_make(const char *name)
+bool place_make(const char *name, void (*report)(void))
 {
     const char *below = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     (void)snprintf(folder, sizeof folder, "%s/anonset-%s-XXXXXX", below, name);
@@ -30,7 +30,7 @@ bool place_make(const char *name)
         perror(folder);
         return false;
     }
-    return atexit(remove_folder) == 0;
+    return atexit(remove_folder) == 0 && atexit(report) == 0;
 }
 
 void place_path(char *path, size_t cap, const char *file)

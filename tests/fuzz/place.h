@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes the folder, which goes when the program ends; false: a message was printed. */
-bool place_make(const char *name);
+/* Makes the folder, which goes when the program ends, behind a last call of `report`. False: a
+ * message was printed. */
+bool place_make(const char *name, void (*report)(void));
 /* The path of `file` in it. */
 void place_path(char *path, size_t cap, const char *file);
 
