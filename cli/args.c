@@ -138,6 +138,9 @@ static void take(struct args *args, enum args_id id, const char *value)
     case ARGS_RPC_COOKIE:
         args->rpc_cookie = value;
         break;
+    case ARGS_LISTEN:
+        args->listen = value;
+        break;
     case ARGS_ALL:
         args->all = true;
         break;

@@ -29,6 +29,7 @@ enum args_id {
     ARGS_QUIET,
     ARGS_AFTER,
     ARGS_ORDER,
+    ARGS_LISTEN,
     ARGS_HELP,
     ARGS_VERSION, /* of a program, not of a command */
     ARGS_TO,
@@ -65,7 +66,8 @@ struct args {
     const char *proxy;
     const char *tls_pin;
     const char *rpc_cookie;
-    uint32_t group; /* 0: not given */
+    const char *listen; /* NULL: not given */
+    uint32_t group;     /* 0: not given */
     uint32_t sector_size;
     uint32_t timeout_s; /* 0: not given */
     uint32_t retries;

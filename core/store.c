@@ -167,6 +167,21 @@ anonset_code anonset_store_state(anonset_store *store, anonset_state *state, uin
     return store->backend->load_state(store->handle, state, group, detail);
 }
 
+anonset_code anonset_store_genesis(anonset_store *store, uint8_t *genesis, anonset_detail *detail)
+{
+    anonset_store_info info; /* not as at open: a sync may have recorded it since */
+    anonset_code code;
+    if (!store || !genesis)
+        return null_argument(detail, __func__);
+    code = store->backend->info(store->handle, &info, detail);
+    if (code != ANONSET_OK)
+        return code;
+    if (!info.has_genesis)
+        return as_fail(detail, ANONSET_NOT_FOUND, 0, "no server has told the store its chain yet");
+    memcpy(genesis, info.genesis, sizeof info.genesis);
+    return ANONSET_OK;
+}
+
 anonset_code anonset_store_clear(anonset_store *store, uint32_t group, anonset_detail *detail)
 {
     if (!store)

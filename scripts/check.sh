@@ -172,14 +172,14 @@ headers_alone()
 }
 
 # Data flows one way: core knows no engine, no network and no JSON; the program only the public API,
-# but for anonset-convert, which holds both backends.
+# but for anonset-convert, which holds both backends, and `serve`, whose answers remote/serve.c writes.
 includes_kept_apart()
 {
     cd "$root" || return
     ! grep -nE '#[[:space:]]*include[[:space:]]*[<"](sqlite3|lmdb|curl/|jsmn|openssl/|backends/|remote/)' \
         core/*.[ch] include/anonset/*.h | grep -v '^core/digest\.c:[0-9]*:#include <openssl/' &&
         ! grep -nE '#[[:space:]]*include[[:space:]]*[<"](sqlite3|lmdb|curl/|jsmn|openssl/|backends/|remote/|core/|anonset/backend)' \
-            cli/*.[ch] | grep -vE '^cli/convert[a-z_]*\.[ch]:[0-9]+:#include "(backends|core)/|^cli/convert_copy\.h:[0-9]+:#include <anonset/backend\.h>$'
+            cli/*.[ch] | grep -vE '^cli/convert[a-z_]*\.[ch]:[0-9]+:#include "(backends|core)/|^cli/convert_copy\.h:[0-9]+:#include <anonset/backend\.h>$|^cli/listen\.c:[0-9]+:#include "remote/serve\.h"$'
 }
 
 # What the library exports is a promise: it changes only together with the list.

@@ -199,6 +199,12 @@ ANONSET_API anonset_code anonset_store_next_group(anonset_store *store, uint32_t
 ANONSET_API anonset_code anonset_store_state(anonset_store *store, anonset_state *state,
                                              uint32_t group, anonset_detail *detail);
 
+/* Copies the genesis hash of the chain that the store belongs to to `genesis` (ANONSET_HASH_BYTES
+ * bytes, in the order of the hex digits that servers print). NOT_FOUND: no server has told it yet.
+ * IO, CORRUPT. */
+ANONSET_API anonset_code anonset_store_genesis(anonset_store *store, uint8_t *genesis,
+                                               anonset_detail *detail);
+
 /* Removes all of `group` (0: of every group and the remembered network) in one atomic step, and
  * frees its space. Open snapshots go on reading what they saw. BUSY, IO, FULL, UNKNOWN. */
 ANONSET_API anonset_code anonset_store_clear(anonset_store *store, uint32_t group,

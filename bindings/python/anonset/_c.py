@@ -209,6 +209,7 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "anonset_default_backend": (c_char_p, []),
     "anonset_store_next_group": (c_int, [_store, POINTER(c_uint32), c_uint32, _detail]),
     "anonset_store_state": (c_int, [_store, POINTER(anonset_state), c_uint32, _detail]),
+    "anonset_store_genesis": (c_int, [_store, POINTER(c_uint8), _detail]),
     "anonset_store_clear": (c_int, [_store, c_uint32, _detail]),
     "anonset_store_disk_bytes": (c_int, [_store, POINTER(c_uint64), _detail]),
     "anonset_store_verify": (c_int, [_store, POINTER(anonset_verdict), c_uint32, _detail]),

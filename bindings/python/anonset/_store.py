@@ -103,6 +103,13 @@ class Store:
             _c.call(_c.lib.anonset_store_state, store, byref(c), group)
         return _convert.state(c)
 
+    def genesis(self) -> bytes:
+        """The genesis hash of the chain the store belongs to; Error NOT_FOUND: not told yet."""
+        told = _c.Hash()
+        with self._handle as store:
+            _c.call(_c.lib.anonset_store_genesis, store, told)
+        return bytes(told)
+
     def clear(self, group: int) -> None:
         """Removes a group; 0: all."""
         with self._handle as store:

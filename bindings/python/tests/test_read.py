@@ -84,8 +84,12 @@ class Reading(ServerCase):
         self.assertEqual(list(self.store.groups()), [1])
         self.assertGreater(self.store.disk_bytes(), self.coins * 300)
         self.assertEqual(self.store.backend, anonset.default_backend())
+        self.assertRegex(self.store.genesis().hex(), "^[0-9a-f]*[1-9a-f][0-9a-f]*$")
         self.store.clear(1)
         self.assertEqual(list(self.store.groups()), [])
+        with self.assertRaises(anonset.Error) as caught:
+            self.store.genesis()
+        self.assertEqual(caught.exception.code, Code.NOT_FOUND)
 
     def test_verify(self) -> None:
         verdict = self.store.verify(1)
