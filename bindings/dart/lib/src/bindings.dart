@@ -458,6 +458,11 @@ class Anonset {
       Function(Pointer<anonset_store>, Pointer<anonset_state>, int,
       Pointer<anonset_detail>)>('anonset_store_state');
 
+  late final int Function(Pointer<anonset_store>, Pointer<Uint8>, Pointer<anonset_detail>)
+      anonset_store_genesis = _library.lookupFunction<UnsignedInt Function(Pointer<anonset_store>,
+      Pointer<Uint8>, Pointer<anonset_detail>), int Function(Pointer<anonset_store>, Pointer<Uint8>,
+      Pointer<anonset_detail>)>('anonset_store_genesis');
+
   late final int Function(Pointer<anonset_store>, int, Pointer<anonset_detail>) anonset_store_clear
       = _library.lookupFunction<UnsignedInt Function(Pointer<anonset_store>, Uint32,
       Pointer<anonset_detail>), int Function(Pointer<anonset_store>, int,
