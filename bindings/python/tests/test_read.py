@@ -87,6 +87,8 @@ class Reading(ServerCase):
         self.assertRegex(self.store.genesis().hex(), "^[0-9a-f]*[1-9a-f][0-9a-f]*$")
         self.store.clear(1)
         self.assertEqual(list(self.store.groups()), [])
+        self.store.genesis()  # the store still belongs to its chain
+        self.store.clear(0)
         with self.assertRaises(anonset.Error) as caught:
             self.store.genesis()
         self.assertEqual(caught.exception.code, Code.NOT_FOUND)
