@@ -33,7 +33,7 @@ void conn_add(server *s, int fd, conn_kind kind, bool tls)
         die("no memory for a connection");
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    *c = (conn){.next = s->conns, .fd = fd, .kind = kind, .allowance_at = now()};
+    *c = (conn){.next = s->conns, .fd = fd, .kind = kind, .own.at = now()};
     s->conns = c;
     if (kind == CONN_CONTROL)
         return;
@@ -135,9 +135,29 @@ static double limit_of(const server *s, const conn *c)
     return s->rate;
 }
 
-/* How many bytes may go out now. */
-static size_t allowed(const server *s, conn *c)
+static bool has_own_rate(const conn *c)
 {
+    return c->first && c->first->rate > 0;
+}
+
+static const allowance *allowance_of(const server *s, const conn *c)
+{
+    return has_own_rate(c) ? &c->own : &s->line;
+}
+
+/* How many connections have something to send over the line that they share. */
+static size_t sharers(const server *s)
+{
+    size_t n = 0;
+    for (const conn *c = s->conns; c; c = c->next)
+        n += c->kind != CONN_CONTROL && c->first && !has_own_rate(c);
+    return n > 0 ? n : 1;
+}
+
+/* How many bytes may go out now. */
+static size_t allowed(server *s, conn *c)
+{
+    allowance *a = has_own_rate(c) ? &c->own : &s->line;
     double rate = limit_of(s, c);
     double at = now();
     if (c->first && c->first->ready > at)
@@ -145,10 +165,10 @@ static size_t allowed(const server *s, conn *c)
     if (rate <= 0)
         return SIZE_MAX;
     double most = rate * BURST + 1;
-    c->allowance += (at - c->allowance_at) * rate;
-    c->allowance = c->allowance < most ? c->allowance : most;
-    c->allowance_at = at;
-    return c->allowance > 0 ? (size_t)c->allowance : 0;
+    a->bytes += (at - a->at) * rate;
+    a->bytes = a->bytes < most ? a->bytes : most;
+    a->at = at;
+    return a->bytes > 0 ? (size_t)a->bytes : 0;
 }
 
 static void drop_item(conn *c)
@@ -168,7 +188,7 @@ static void advance(server *s, conn *c, size_t sent)
     item *i = c->first;
     i->sent += sent;
     if (limit_of(s, c) > 0)
-        c->allowance -= (double)sent;
+        *(has_own_rate(c) ? &c->own.bytes : &s->line.bytes) -= (double)sent;
     if (c->kind != CONN_CONTROL)
         s->count[COUNT_BYTES_OUT] += sent;
     if (i->sent == i->data.len && i->repeat_at > 0)
@@ -179,8 +199,11 @@ static void advance(server *s, conn *c, size_t sent)
 
 static void conn_write(server *s, conn *c)
 {
-    /* An endless answer must not keep the loop here for ever. */
-    for (size_t left = QUEUE_MAX; c->first && !c->dead && left > 0;) {
+    /* An endless answer must not keep the loop here for ever, nor one connection take the line. */
+    size_t left = QUEUE_MAX;
+    if (limit_of(s, c) > 0 && !has_own_rate(c))
+        left = allowed(s, c) / sharers(s) + 1;
+    while (c->first && !c->dead && left > 0) {
         item *i = c->first;
         size_t part = allowed(s, c);
         if (part > i->data.len - i->sent)
@@ -210,15 +233,16 @@ double conn_due(const server *s, const conn *c)
         return FAR_AWAY;
     if (c->first->ready > now())
         return c->first->ready;
-    if (rate > 0 && c->allowance < 1)
-        return c->allowance_at + (1 - c->allowance) / rate + BURST / 2;
+    const allowance *a = allowance_of(s, c);
+    if (rate > 0 && a->bytes < 1)
+        return a->at + (1 - a->bytes) / rate + BURST / 2;
     return FAR_AWAY;
 }
 
 /* Sending has to wait for the clock, not for the socket. */
 static bool is_shaped(const server *s, const conn *c)
 {
-    return c->first->ready > now() || (limit_of(s, c) > 0 && c->allowance < 1);
+    return c->first->ready > now() || (limit_of(s, c) > 0 && allowance_of(s, c)->bytes < 1);
 }
 
 short conn_events(const server *s, const conn *c)

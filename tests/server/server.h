@@ -52,6 +52,12 @@ typedef struct item {
     bool close_after;
 } item;
 
+/* Bytes that a limited rate lets through now, as of `at`. */
+typedef struct allowance {
+    double bytes;
+    double at;
+} allowance;
+
 typedef struct conn {
     struct conn *next;
     int fd;
@@ -63,11 +69,10 @@ typedef struct conn {
     size_t queued; /* bytes in the items */
     bool eof, dead;
     bool held;
-    bool versioned;   /* server.version was called */
-    bool greeted;     /* SOCKS: methods were agreed on */
-    double allowance; /* bytes that a limited rate lets through now, as of allowance_at */
-    double allowance_at;
-    bool waiting; /* control: a "wait" is not answered yet */
+    bool versioned; /* server.version was called */
+    bool greeted;   /* SOCKS: methods were agreed on */
+    allowance own;  /* of an answer with a rate of its own */
+    bool waiting;   /* control: a "wait" is not answered yet */
     counter wait_counter;
     uint64_t wait_value;
     bool wait_exact; /* just this value, not one at least as large */
@@ -115,7 +120,8 @@ typedef struct server {
     char credentials[256]; /* "user:password"; "": anyone may call firod */
     char cookie_file[1024];
     double latency;    /* seconds before each answer goes out */
-    double rate;       /* bytes a second for each connection; 0: no limit */
+    double rate;       /* bytes a second for all connections together; 0: no limit */
+    allowance line;    /* of that rate */
     double hold_small; /* seconds that ElectrumX answers under 1,024 bytes are held back; 0: none */
     double cost_soft, cost_hard, cost_decay; /* cost_hard 0: sessions are not charged */
     double cost, cost_at;
