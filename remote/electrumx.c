@@ -60,7 +60,7 @@ static void say_hello(electrumx *self)
 static as_fate finish_connect(electrumx *self, anonset_detail *detail)
 {
     as_link *link = &self->link;
-    bool done = false;
+    CURL *done = NULL;
     CURLcode result = CURLE_OK;
     while (!done) {
         if (anonset_sync_is_cancelled(link->sync))

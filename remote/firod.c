@@ -1,7 +1,9 @@
 /*
- * firod's JSON-RPC over HTTP: one POST at a time on a kept connection. The next one is started by
- * flush, before the sector of the last one is committed; what comes in meanwhile stays with
- * libcurl, for the buffer still holds the coins being committed.
+ * firod's JSON-RPC over HTTP, by two lanes: transfers on kept connections of their own, for libcurl
+ * sends no request ahead of an answer. When the answer on one has nearly come in, the next question
+ * is asked on the other. Answers are handed on in the order of the requests: the other lane's is
+ * left with libcurl, which stops reading, and so is all that comes while a sector is committed, for
+ * the buffer still holds its coins.
  */
 #include "core/detail.h"
 #include "remote/link.h"
@@ -9,18 +11,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LANES      2
 #define SEND_TURNS 20 /* turns that flush waits for a request to be written */
 
-typedef struct firod {
-    as_link link;
-    struct curl_slist *headers;
-    anonset_request current; /* the one that `active` is about */
+#define LEARN_LEAST  65536
+#define MICROSECONDS 1000000
+
+struct firod;
+
+typedef struct lane {
+    struct firod *owner;
+    CURL *easy;              /* NULL: not made yet */
+    anonset_request current; /* what the transfer is about */
     size_t body_len;         /* of its text */
-    bool active;             /* a transfer is under way */
-    bool frozen;             /* link.in holds a message in use: take nothing in */
+    bool active;             /* a transfer is under way, or has ended and is to be looked at */
+    bool done;               /* it has ended, with `result` */
     bool paused;             /* libcurl was told so */
-    bool cookie_renewed;     /* read again since it last worked */
-    anonset_code refused;    /* why the body was cut off */
+    bool begun;              /* of its answer something came */
+    unsigned login;          /* the owner's when the request was made */
+    CURLcode result;
+    anonset_code refused; /* why the body was cut off */
+} lane;
+
+typedef struct firod {
+    as_link link; /* its handle is that of the lane whose answer is awaited */
+    struct curl_slist *headers;
+    lane lanes[LANES];
+    uint32_t front;      /* the request whose answer may be taken in */
+    bool frozen;         /* link.in holds a message in use: take nothing in */
+    bool cookie_renewed; /* read again since it last worked */
+    unsigned login;      /* counts the times it was read again */
+    double rate;         /* bytes a second of the line, as seen last; 0: unknown */
 } firod;
 
 static as_link *make(as_target *target)
@@ -35,12 +56,18 @@ static as_link *make(as_target *target)
 static void shut(as_link *link)
 {
     firod *self = (firod *)link;
+    for (int i = 0; i < LANES; i++) {
+        lane *l = &self->lanes[i];
+        if (l->easy && l->easy != link->easy) {
+            (void)curl_multi_remove_handle(link->multi, l->easy);
+            curl_easy_cleanup(l->easy);
+        }
+        *l = (lane){.owner = self};
+    }
     as_link_shut(link);
     curl_slist_free_all(self->headers);
     self->headers = NULL;
-    self->active = false;
     self->frozen = false;
-    self->paused = false;
 }
 
 static void end(as_link *link)
@@ -52,24 +79,35 @@ static void end(as_link *link)
 
 static size_t take_body(char *bytes, size_t size, size_t n, void *context)
 {
-    firod *self = context;
-    if (self->frozen) {
-        self->paused = true;
+    lane *l = context;
+    firod *self = l->owner;
+    l->begun = true;
+    if (self->frozen || l->current.id != self->front) {
+        l->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
-    self->refused =
-        as_inbuf_append(&self->link.in, bytes, size * n, as_link_ceiling(&self->current, 1));
-    return self->refused == ANONSET_OK ? size * n : 0;
+    l->refused = as_inbuf_append(&self->link.in, bytes, size * n, as_link_ceiling(&l->current, 1));
+    return l->refused == ANONSET_OK ? size * n : 0;
 }
 
 #define SET(option, value)                                                                         \
     if ((code = curl_easy_setopt(easy, option, value)) != CURLE_OK)                                \
     return code
 
+static CURLcode set_login(CURL *easy, const as_target *target)
+{
+    CURLcode code;
+    if (!target->user)
+        return CURLE_OK;
+    SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    SET(CURLOPT_USERNAME, target->user);
+    SET(CURLOPT_PASSWORD, target->password);
+    return CURLE_OK;
+}
+
 static CURLcode set_http(firod *self)
 {
     CURL *easy = self->link.easy;
-    const as_target *target = self->link.target;
     CURLcode code;
     self->headers = curl_slist_append(NULL, "Content-Type: application/json");
     if (!self->headers)
@@ -79,23 +117,21 @@ static CURLcode set_http(firod *self)
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_WRITEFUNCTION, take_body);
-    SET(CURLOPT_WRITEDATA, self);
-    if (target->user) {
-        SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-        SET(CURLOPT_USERNAME, target->user);
-        SET(CURLOPT_PASSWORD, target->password);
-    }
     return CURLE_OK;
 }
 
 static as_fate open_link(as_link *link, anonset_detail *detail)
 {
+    firod *self = (firod *)link;
     if (link->multi)
         return AS_FATE_OK;
     as_fate fate = as_link_prepare(link, detail);
     if (fate != AS_FATE_OK)
         return fate;
-    CURLcode code = set_http((firod *)link);
+    for (int i = 0; i < LANES; i++)
+        self->lanes[i].owner = self;
+    self->lanes[0].easy = link->easy;
+    CURLcode code = set_http(self);
     if (code == CURLE_OK)
         return AS_FATE_OK;
     fate = as_link_failed(link, code, "libcurl refused an option", detail);
@@ -105,40 +141,51 @@ static as_fate open_link(as_link *link, anonset_detail *detail)
 
 static as_fate queue(as_link *link, const anonset_request *request, anonset_detail *detail)
 {
-    (void)link; /* flush takes the oldest request outstanding */
+    (void)link; /* flush takes the oldest requests outstanding */
     (void)request;
     (void)detail;
     return AS_FATE_OK;
 }
 
-static as_fate start(firod *self, const anonset_request *request, anonset_detail *detail)
+static CURLcode set_request(lane *l, const char *text)
 {
+    CURL *easy = l->easy;
+    CURLcode code;
+    SET(CURLOPT_WRITEDATA, l);
+    SET(CURLOPT_POSTFIELDSIZE, (long)l->body_len);
+    SET(CURLOPT_COPYPOSTFIELDS, text);
+    return set_login(easy, l->owner->link.target);
+}
+
+static as_fate start(lane *l, const anonset_request *request, anonset_detail *detail)
+{
+    firod *self = l->owner;
     as_link *link = &self->link;
     char text[ANONSET_REQUEST_TEXT];
-    self->current = *request;
-    self->body_len = anonset_request_write(text, request, ANONSET_FIROD);
-    self->refused = ANONSET_OK;
+    if (!l->easy)
+        l->easy = curl_easy_duphandle(link->easy);
+    *l = (lane){.owner = self, .easy = l->easy, .current = *request, .login = self->login};
+    l->body_len = anonset_request_write(text, request, ANONSET_FIROD);
     link->curl_text[0] = '\0';
-    if (curl_easy_setopt(link->easy, CURLOPT_POSTFIELDSIZE, (long)self->body_len) != CURLE_OK ||
-        curl_easy_setopt(link->easy, CURLOPT_COPYPOSTFIELDS, text) != CURLE_OK ||
-        curl_multi_add_handle(link->multi, link->easy) != CURLM_OK)
+    if (!l->easy || set_request(l, text) != CURLE_OK ||
+        curl_multi_add_handle(link->multi, l->easy) != CURLM_OK)
         return as_link_failed(link, CURLE_OUT_OF_MEMORY, "could not start a request", detail);
-    self->active = true;
+    l->active = true;
     return AS_FATE_OK;
 }
 
 /* Lets libcurl write the request. Not being done in time is no failure: receive goes on with it. */
-static as_fate write_out(firod *self, anonset_detail *detail)
+static as_fate write_out(lane *l, anonset_detail *detail)
 {
-    as_link *link = &self->link;
+    as_link *link = &l->owner->link;
     for (int turn = 0; turn < SEND_TURNS; turn++) {
         int running;
         curl_off_t sent = 0;
         CURLMcode code = curl_multi_perform(link->multi, &running);
         if (code == CURLM_OK)
-            (void)curl_easy_getinfo(link->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-        if (code == CURLM_OK && (running == 0 || (size_t)sent >= self->body_len ||
-                                 anonset_sync_is_cancelled(link->sync)))
+            (void)curl_easy_getinfo(l->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+        if (code == CURLM_OK &&
+            (running == 0 || (size_t)sent >= l->body_len || anonset_sync_is_cancelled(link->sync)))
             return AS_FATE_OK;
         if (code == CURLM_OK)
             code = curl_multi_poll(link->multi, NULL, 0, AS_LINK_NAP_MS / 10, NULL);
@@ -148,29 +195,89 @@ static as_fate write_out(firod *self, anonset_detail *detail)
     return AS_FATE_OK;
 }
 
+/* The lane of a request, or an idle one. Only the two oldest requests are ever asked, and answered
+ * ones leave their lane: there is always one. */
+static lane *lane_for(firod *self, uint32_t id)
+{
+    for (int i = 0; i < LANES; i++)
+        if (self->lanes[i].active && self->lanes[i].current.id == id)
+            return &self->lanes[i];
+    return &self->lanes[self->lanes[0].active ? 1 : 0];
+}
+
+static as_fate ask(firod *self, const anonset_request *request, anonset_detail *detail)
+{
+    lane *l = lane_for(self, request->id);
+    if (l->active)
+        return AS_FATE_OK;
+    as_fate fate = start(l, request, detail);
+    return fate == AS_FATE_OK ? write_out(l, detail) : fate;
+}
+
+static curl_off_t told(const lane *l, CURLINFO what)
+{
+    curl_off_t value = 0;
+    (void)curl_easy_getinfo(l->easy, what, &value); /* fails only for what is no number */
+    return value;
+}
+
+/*
+ * Whether the answer comes to its end within the time that the next one takes to begin, twice over.
+ * Sooner, the two would share the line and end together, with a round trip to the third; and what
+ * nobody reads meanwhile would fill the little that the system keeps for a connection.
+ */
+static bool is_near_end(const lane *l)
+{
+    curl_off_t left =
+        told(l, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T) - told(l, CURLINFO_SIZE_DOWNLOAD_T);
+    double begin = (double)told(l, CURLINFO_STARTTRANSFER_TIME_T) / MICROSECONDS;
+    return l->done || l->owner->rate == 0 || (double)left <= 2 * begin * l->owner->rate;
+}
+
+/* Of a long answer, for a short one comes at once on any line. */
+static void learn_rate(const lane *l)
+{
+    curl_off_t took = told(l, CURLINFO_TOTAL_TIME_T) - told(l, CURLINFO_STARTTRANSFER_TIME_T);
+    curl_off_t bytes = told(l, CURLINFO_SIZE_DOWNLOAD_T);
+    if (bytes >= LEARN_LEAST && took > 0)
+        l->owner->rate = (double)bytes * MICROSECONDS / (double)took;
+}
+
+/* What a question says of the chain must be said behind the answer before it, as its place in the
+ * order tells: so that has to have begun. Nothing else depends on the genesis block. */
+static bool may_ask_ahead(const lane *front)
+{
+    return front->current.kind == ANONSET_REQUEST_GENESIS || (front->begun && is_near_end(front));
+}
+
 static as_fate flush(as_link *link, const anonset_request *outstanding, size_t n,
                      anonset_detail *detail)
 {
     firod *self = (firod *)link;
-    if (self->active || n == 0)
+    if (n == 0)
         return AS_FATE_OK;
-    as_fate fate = start(self, &outstanding[0], detail);
-    return fate == AS_FATE_OK ? write_out(self, detail) : fate;
+    self->front = outstanding[0].id;
+    as_fate fate = ask(self, &outstanding[0], detail);
+    if (fate == AS_FATE_OK && n > 1 && may_ask_ahead(lane_for(self, self->front)))
+        fate = ask(self, &outstanding[1], detail);
+    return fate;
 }
 
-/* firod writes a new cookie whenever it starts: the first 401 may only mean that. */
-static as_fate renew_cookie(firod *self, anonset_detail *detail)
+/* firod writes a new cookie whenever it starts: the first 401 may only mean that, and so does one
+ * for what was asked before the cookie was read again. */
+static as_fate renew_cookie(lane *l, anonset_detail *detail)
 {
+    firod *self = l->owner;
     as_link *link = &self->link;
-    self->cookie_renewed = true;
-    if (as_target_read_cookie(link->target, detail) != ANONSET_OK)
-        return AS_FATE_FATAL;
-    if (curl_easy_setopt(link->easy, CURLOPT_USERNAME, link->target->user) != CURLE_OK ||
-        curl_easy_setopt(link->easy, CURLOPT_PASSWORD, link->target->password) != CURLE_OK)
-        return as_link_failed(link, CURLE_OUT_OF_MEMORY, "could not log in again", detail);
+    anonset_request again = l->current;
+    if (l->login == self->login) {
+        self->cookie_renewed = true;
+        self->login++;
+        if (as_target_read_cookie(link->target, detail) != ANONSET_OK)
+            return AS_FATE_FATAL;
+    }
     as_inbuf_clear(&link->in);
-    anonset_request again = self->current;
-    return start(self, &again, detail);
+    return start(l, &again, detail);
 }
 
 static as_fate refuse_login(as_link *link, long status, anonset_detail *detail)
@@ -186,13 +293,15 @@ static as_fate refuse_login(as_link *link, long status, anonset_detail *detail)
 }
 
 /* firod tells errors of a call as 500 or 404 with JSON; everything else is about HTTP. */
-static as_fate judge(firod *self, anonset_detail *detail)
+static as_fate judge(lane *l, anonset_detail *detail)
 {
+    firod *self = l->owner;
     as_link *link = &self->link;
     long status = 0;
-    (void)curl_easy_getinfo(link->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 401 && link->target->cookie_file && !self->cookie_renewed)
-        return renew_cookie(self, detail);
+    (void)curl_easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 401 && link->target->cookie_file &&
+        (!self->cookie_renewed || l->login != self->login))
+        return renew_cookie(l, detail);
     if (status == 401 || status == 403)
         return refuse_login(link, status, detail);
     self->cookie_renewed = false;
@@ -210,55 +319,82 @@ static as_fate judge(firod *self, anonset_detail *detail)
     return AS_FATE_FATAL;
 }
 
-static as_fate finish(firod *self, CURLcode result, anonset_detail *detail)
+static as_fate finish(lane *l, anonset_detail *detail)
 {
-    as_link *link = &self->link;
-    self->active = false;
-    (void)curl_multi_remove_handle(link->multi, link->easy);
-    if (self->refused != ANONSET_OK)
-        return as_link_refuse(link, self->refused, detail);
-    if (result != CURLE_OK)
-        return as_link_failed(link, result, "the request failed", detail);
-    return judge(self, detail);
+    as_link *link = &l->owner->link;
+    l->active = false;
+    learn_rate(l);
+    (void)curl_multi_remove_handle(link->multi, l->easy);
+    if (l->refused != ANONSET_OK)
+        return as_link_refuse(link, l->refused, detail);
+    if (l->result != CURLE_OK)
+        return as_link_failed(link, l->result, "the request failed", detail);
+    return judge(l, detail);
 }
 
-/* Takes in again what came while the buffer was in use. */
-static as_fate thaw(firod *self, anonset_detail *detail)
+/* Takes in again what came while the buffer was in use, or before its turn. */
+static as_fate thaw(lane *l, anonset_detail *detail)
 {
-    if (self->frozen)
-        as_inbuf_clear(&self->link.in);
-    self->frozen = false;
-    if (!self->paused)
+    if (!l->paused)
         return AS_FATE_OK;
-    self->paused = false;
-    CURLcode code = curl_easy_pause(self->link.easy, CURLPAUSE_CONT);
+    l->paused = false;
+    CURLcode code = curl_easy_pause(l->easy, CURLPAUSE_CONT);
     /* A body refused here ends the transfer, and is told by its result. */
     if (code == CURLE_OK || code == CURLE_WRITE_ERROR)
         return AS_FATE_OK;
-    return as_link_failed(&self->link, code, "receiving failed", detail);
+    return as_link_failed(&l->owner->link, code, "receiving failed", detail);
+}
+
+/* Lets both lanes work. */
+static as_fate turn(firod *self, anonset_detail *detail)
+{
+    CURL *done;
+    CURLcode result = CURLE_OK;
+    as_fate fate = as_link_turn(&self->link, &done, &result, detail);
+    for (int i = 0; done && i < LANES; i++) {
+        if (self->lanes[i].easy == done) {
+            self->lanes[i].done = true;
+            self->lanes[i].result = result;
+        }
+    }
+    return fate;
+}
+
+static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
+{
+    as_link *link = &l->owner->link;
+    uint64_t deadline = as_now_ms() + link->target->timeout_ms;
+    as_fate fate = thaw(l, detail);
+    while (fate == AS_FATE_OK && l->active) {
+        size_t before = link->in.len;
+        if (anonset_sync_is_cancelled(link->sync))
+            return AS_FATE_CANCELLED;
+        if (!l->done)
+            fate = turn(l->owner, detail);
+        if (fate == AS_FATE_OK)
+            fate = flush(link, outstanding, n, detail);
+        if (fate == AS_FATE_OK && l->done)
+            fate = finish(l, detail);
+        else if (link->in.len != before)
+            deadline = as_now_ms() + link->target->timeout_ms;
+        else if (fate == AS_FATE_OK && as_now_ms() >= deadline)
+            fate = as_link_timed_out(link, detail);
+    }
+    return fate;
 }
 
 static as_fate receive(as_link *link, char **text, size_t *len, const anonset_request *outstanding,
                        size_t n, anonset_detail *detail)
 {
     firod *self = (firod *)link;
-    uint64_t deadline = as_now_ms() + link->target->timeout_ms;
-    as_fate fate = thaw(self, detail);
-    if (fate == AS_FATE_OK)
-        fate = flush(link, outstanding, n, detail);
-    while (fate == AS_FATE_OK && self->active) {
-        bool done;
-        CURLcode result = CURLE_OK;
-        size_t before = link->in.len;
-        if (anonset_sync_is_cancelled(link->sync))
-            return AS_FATE_CANCELLED;
-        fate = as_link_turn(link, &done, &result, detail);
-        if (fate == AS_FATE_OK && done)
-            fate = finish(self, result, detail);
-        else if (link->in.len != before)
-            deadline = as_now_ms() + link->target->timeout_ms;
-        else if (fate == AS_FATE_OK && as_now_ms() >= deadline)
-            fate = as_link_timed_out(link, detail);
+    if (self->frozen)
+        as_inbuf_clear(&link->in);
+    self->frozen = false;
+    as_fate fate = flush(link, outstanding, n, detail);
+    lane *l = lane_for(self, self->front);
+    if (fate == AS_FATE_OK) {
+        link->easy = l->easy;
+        fate = await(l, outstanding, n, detail);
     }
     if (fate == AS_FATE_OK) {
         self->frozen = true;

@@ -163,12 +163,12 @@ as_fate as_link_timed_out(as_link *link, anonset_detail *detail)
     return AS_FATE_TIMEOUT;
 }
 
-as_fate as_link_turn(as_link *link, bool *done, CURLcode *result, anonset_detail *detail)
+as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail)
 {
     int running, left;
     CURLMcode code = curl_multi_perform(link->multi, &running);
     CURLMsg *message = curl_multi_info_read(link->multi, &left);
-    *done = message && message->msg == CURLMSG_DONE;
+    *done = message && message->msg == CURLMSG_DONE ? message->easy_handle : NULL;
     if (*done)
         *result = message->data.result;
     else if (code == CURLM_OK)

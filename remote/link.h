@@ -84,9 +84,9 @@ as_fate as_link_refuse(as_link *link, anonset_code code, anonset_detail *detail)
 
 as_fate as_link_timed_out(as_link *link, anonset_detail *detail);
 
-/* Lets libcurl work, then waits for more to do, AS_LINK_NAP_MS at most. *done is set when the
- * transfer has ended, with *result. */
-as_fate as_link_turn(as_link *link, bool *done, CURLcode *result, anonset_detail *detail);
+/* Lets libcurl work, then waits for more to do, AS_LINK_NAP_MS at most. *done is the handle whose
+ * transfer has ended, with *result, or NULL. */
+as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail);
 
 /* How long a wait lasts before the sync's cancel is looked at. */
 #define AS_LINK_NAP_MS 50
