@@ -84,7 +84,7 @@ bool as_behind_advance(anonset_sync *sync)
         uint32_t same = 0;
         anonset_code code = as_prove_same(sync, &same, ANONSET_VIEW_FINALIZED, sync->ready.asked.lo,
                                           sync->ready.coins, 1);
-        as_sync_drop_ready(sync);
+        as_fetch_drop(sync);
         sync->newest_same = same == 1;
         if (code != ANONSET_OK)
             as_fetch_store_failed(sync, code);

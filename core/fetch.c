@@ -74,6 +74,18 @@ void as_fetch_begin_ready(anonset_sync *sync)
         as_finish_ask(sync);
 }
 
+static void drop(as_ready *ready)
+{
+    free(ready->parked);
+    *ready = (as_ready){.set = false};
+}
+
+void as_fetch_drop(anonset_sync *sync)
+{
+    drop(&sync->ready);
+    drop(&sync->early);
+}
+
 void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
 {
     uint32_t n = asked->hi - asked->lo;
@@ -83,14 +95,18 @@ void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
                     "the server finds an answer of one coin too large; ask another server");
         return;
     }
-    as_flight_ignore(&sync->flight);
-    if (sync->phase == AS_PHASE_COMPARE) {
-        sync->compare_next = asked->lo;
-    } else if (sync->phase == AS_PHASE_CONTINUITY) {
-        ask_continuity(sync);
-    } else {
+    if (sync->phase == AS_PHASE_DOWNLOAD) {
+        /* What lies below is on its way still, and may be small enough. */
+        as_flight_ignore_from(&sync->flight, AS_ASK_SECTOR, asked->lo);
+        drop(&sync->early);
         sync->next = asked->lo;
+        return;
     }
+    as_flight_ignore(&sync->flight);
+    if (sync->phase == AS_PHASE_COMPARE)
+        sync->compare_next = asked->lo;
+    else
+        ask_continuity(sync);
 }
 
 /* ---- Taking ------------------------------------------------------------------------------- */
@@ -175,11 +191,14 @@ void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *an
         return;
     as_sector_good(&sync->sector, answer->n, answer->text_bytes);
     reverse(answer->coins, answer->n);
-    sync->ready = (as_ready){.set = true, .asked = *asked, .coins = answer->coins, .n = answer->n};
-    /* The answers that decide about these coins are not in yet, and the caller's buffer takes them.
-     * Rare: small answers overtake large ones. */
-    if (sync->phase == AS_PHASE_CONTINUITY && !is_checked(sync) &&
-        !park(&sync->ready, answer->coins))
+    bool early = sync->phase == AS_PHASE_DOWNLOAD &&
+                 as_flight_lowest(&sync->flight, AS_ASK_SECTOR) < asked->lo;
+    as_ready *ready = early ? &sync->early : &sync->ready;
+    *ready = (as_ready){.set = true, .asked = *asked, .coins = answer->coins, .n = answer->n};
+    /* The answers that decide about these coins, or the coins below them, are not in yet, and the
+     * caller's buffer takes them. Rare: an answer overtakes another. */
+    if ((early || (sync->phase == AS_PHASE_CONTINUITY && !is_checked(sync))) &&
+        !park(ready, answer->coins))
         as_sync_end(sync, ANONSET_STORE_ERROR, ANONSET_NO_MEMORY, "out of memory for a sector");
 }
 
@@ -190,7 +209,7 @@ void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *an
 static void part_ways(anonset_sync *sync)
 {
     as_flight_ignore(&sync->flight);
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     if (sync->compared) {
         as_sync_moved(sync, "coins that were just compared changed");
     } else if (!sync->resuming) {
@@ -349,13 +368,23 @@ static void commit_ready(anonset_sync *sync)
     uint32_t n = sync->ready.n - skip;
     if (!as_fetch_commit(sync, sync->ready.coins + skip, n))
         return;
-    as_sync_drop_ready(sync);
+    drop(&sync->ready);
+    sync->ready = sync->early;
+    sync->early = (as_ready){.set = false};
     as_sync_tell_progress(sync);
+}
+
+/* While one sector arrives the next is asked for, so that the line is never idle for a round trip.
+ * One that came early counts: it holds memory. */
+static bool is_another_wanted(const anonset_sync *sync)
+{
+    size_t under_way = as_flight_count(&sync->flight, AS_ASK_SECTOR) + sync->early.set;
+    return sync->next < sync->target.size && under_way < AS_SECTORS_ASKED;
 }
 
 bool as_fetch_download_advance(anonset_sync *sync)
 {
-    if (sync->next < sync->target.size && !as_flight_has(&sync->flight, AS_ASK_SECTOR)) {
+    if (is_another_wanted(sync)) {
         ask_next(sync, false);
         return true;
     }

@@ -69,7 +69,7 @@ void as_finish_refuse(anonset_sync *sync, const char *format, ...)
     (void)vsnprintf(why, sizeof why, format, args); /* ours, and short enough */
     va_end(args);
     as_flight_ignore(&sync->flight);
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     /* A finalized coin may be the false one: compare them all, once, before the download goes. */
     if (as_finish_is_again(sync))
         as_sync_end(sync, ANONSET_GATE_REFUSED, ANONSET_BAD_ANSWER, "%s. %s", why, what_to_do);

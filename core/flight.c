@@ -27,7 +27,8 @@ static void erase(as_flight *flight, size_t i)
     memmove(&flight->requests[i], &flight->requests[i + 1], behind * sizeof flight->requests[0]);
     memmove(&flight->asked[i], &flight->asked[i + 1], behind * sizeof flight->asked[0]);
     flight->n--;
-    flight->sent--;
+    if (i < flight->sent)
+        flight->sent--;
 }
 
 bool as_flight_take(as_flight *flight, as_asked *asked, uint32_t id)
@@ -44,17 +45,41 @@ bool as_flight_take(as_flight *flight, as_asked *asked, uint32_t id)
 
 bool as_flight_has(const as_flight *flight, as_role role)
 {
+    return as_flight_count(flight, role) > 0;
+}
+
+size_t as_flight_count(const as_flight *flight, as_role role)
+{
+    size_t count = 0;
     for (size_t i = 0; i < flight->n; i++)
-        if (flight->asked[i].role == role)
-            return true;
-    return false;
+        count += flight->asked[i].role == role;
+    return count;
+}
+
+uint32_t as_flight_lowest(const as_flight *flight, as_role role)
+{
+    uint32_t lowest = UINT32_MAX;
+    for (size_t i = 0; i < flight->n; i++)
+        if (flight->asked[i].role == role && flight->asked[i].lo < lowest)
+            lowest = flight->asked[i].lo;
+    return lowest;
 }
 
 void as_flight_ignore(as_flight *flight)
 {
-    flight->n = flight->sent;
-    for (size_t i = 0; i < flight->n; i++)
-        flight->asked[i].role = AS_ASK_NOTHING;
+    as_flight_ignore_from(flight, AS_ASK_NOTHING, 0);
+}
+
+void as_flight_ignore_from(as_flight *flight, as_role role, uint32_t lo)
+{
+    for (size_t i = flight->n; i-- > 0;) {
+        if (flight->asked[i].role == role && flight->asked[i].lo < lo)
+            continue;
+        if (i >= flight->sent)
+            erase(flight, i);
+        else
+            flight->asked[i].role = AS_ASK_NOTHING;
+    }
 }
 
 void as_flight_void(as_flight *flight)

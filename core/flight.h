@@ -50,8 +50,17 @@ bool as_flight_take(as_flight *flight, as_asked *asked, uint32_t id);
 /* Whether a request of this role is queued or on the wire. */
 bool as_flight_has(const as_flight *flight, as_role role);
 
+/* How many requests of this role are queued or on the wire. */
+size_t as_flight_count(const as_flight *flight, as_role role);
+
+/* The lowest `lo` of these; UINT32_MAX: there are none. */
+uint32_t as_flight_lowest(const as_flight *flight, as_role role);
+
 /* Drops what is queued; answers to what is on the wire will not be looked at. */
 void as_flight_ignore(as_flight *flight);
+
+/* The same, but for requests of this role below `lo`. */
+void as_flight_ignore_from(as_flight *flight, as_role role, uint32_t lo);
 
 /* The connection is gone: nothing is outstanding any more. */
 void as_flight_void(as_flight *flight);

@@ -42,7 +42,7 @@ static void probe_ready(anonset_sync *sync)
     uint32_t same;
     anonset_code code =
         as_prove_same(sync, &same, ANONSET_VIEW_FINALIZED, at, sync->ready.coins, 1);
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     if (code != ANONSET_OK)
         as_fetch_store_failed(sync, code);
     else if (same == 0 && at < sync->guess.lowest)

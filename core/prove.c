@@ -259,7 +259,7 @@ static void compare_ready(anonset_sync *sync)
     anonset_code code = as_prove_same(sync, &same, ANONSET_VIEW_FINALIZED, asked.lo,
                                       sync->ready.coins, sync->ready.n);
     if (code != ANONSET_OK) {
-        as_sync_drop_ready(sync);
+        as_fetch_drop(sync);
         as_fetch_store_failed(sync, code);
     } else if (same < sync->ready.n) {
         /* What was asked for above is asked for again as new coins. */
@@ -267,7 +267,7 @@ static void compare_ready(anonset_sync *sync)
         if (as_sync_follow(sync, asked.lo + same))
             as_fetch_begin_ready(sync);
     } else {
-        as_sync_drop_ready(sync);
+        as_fetch_drop(sync);
     }
 }
 

@@ -126,7 +126,7 @@ anonset_code as_seam_of_stored(anonset_sync *sync, as_seam *seam, void *snapshot
 static void give_up(anonset_sync *sync)
 {
     as_flight_ignore(&sync->flight);
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     sync->result.error = (anonset_detail){.code = ANONSET_OK};
     as_fetch_begin(sync);
 }
@@ -241,7 +241,7 @@ bool as_seam_advance(anonset_sync *sync)
     as_seam *seam = &sync->seam;
     if (sync->ready.set) {
         anonset_code code = take_coin(sync);
-        as_sync_drop_ready(sync);
+        as_fetch_drop(sync);
         if (code == ANONSET_NOT_FOUND)
             give_up(sync);
         else if (code != ANONSET_OK)
@@ -299,7 +299,7 @@ bool as_copy_advance(anonset_sync *sync)
     if (code != ANONSET_OK) {
         as_fetch_store_failed(sync, code);
     } else if (as_fetch_commit(sync, sync->ready.coins, n)) {
-        as_sync_drop_ready(sync);
+        as_fetch_drop(sync);
         sync->result.fetched -= n;
         sync->result.copied += n;
         as_sync_tell_progress(sync);

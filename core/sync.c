@@ -98,7 +98,7 @@ void anonset_sync_free(anonset_sync *sync)
 {
     if (!sync)
         return;
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     as_digest_free(sync->digest);
     as_cuts_free(&sync->heights.cuts);
     free(sync->trusted);
@@ -133,16 +133,10 @@ size_t anonset_sync_outstanding(const anonset_sync *sync, const anonset_request 
 
 /* ---- Ends --------------------------------------------------------------------------------- */
 
-void as_sync_drop_ready(anonset_sync *sync)
-{
-    free(sync->ready.parked);
-    sync->ready = (as_ready){.set = false};
-}
-
 static void end(anonset_sync *sync, anonset_outcome outcome)
 {
     as_flight_ignore(&sync->flight);
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     sync->result.outcome = outcome;
     sync->phase = AS_PHASE_END;
 }
@@ -323,7 +317,7 @@ void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t h
 void as_sync_replan(anonset_sync *sync)
 {
     as_flight_ignore(&sync->flight);
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     sync->phase = AS_PHASE_META;
     if (sync->options.ask_genesis && !sync->genesis_answered) {
         anonset_request request = {.kind = ANONSET_REQUEST_GENESIS};
@@ -347,7 +341,7 @@ void anonset_sync_reconnect(anonset_sync *sync, bool timed_out)
         return;
     bool newest = sync->phase == AS_PHASE_NEWEST;
     as_flight_void(&sync->flight);
-    as_sync_drop_ready(sync);
+    as_fetch_drop(sync);
     sync->waiting = false;
     sync->genesis_answered = sync->genesis_told;
     if (timed_out)

@@ -61,6 +61,8 @@ typedef enum as_reply {
 #define AS_DISCARDS_MOST 8u  /* so is one that makes us drop what we hold this often */
 #define AS_STALE_MOST    16u /* another process may be faster this often before we leave it to it */
 
+#define AS_SECTORS_ASKED 2u /* at once: one arrives, the next is asked for */
+
 #define AS_CANDIDATES                                                                              \
     24u /* checkpoints tried as floor: 0, 1, 2, 4, … back, so 2^22 are spanned                   \
          */
@@ -126,6 +128,7 @@ struct anonset_sync {
     uint32_t base, held, next; /* stored below held; asked for below next */
     uint8_t digest_held[ANONSET_HASH_BYTES];
     as_ready ready;
+    as_ready early; /* the sector above one that is still under way, which it overtook */
     as_reply old_pin, control;
     bool newest_same; /* of a server that is behind: its newest coin is ours at that position */
     bool compared;    /* what is held was compared: its block need not be accepted */
@@ -194,7 +197,6 @@ void as_sync_ask_meta(anonset_sync *sync, as_role role);
 /* Queues a request for the positions [lo, hi) of the target; with overlap also for lo - 1. */
 void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t hi, bool overlap);
 void as_sync_tell_progress(anonset_sync *sync);
-void as_sync_drop_ready(anonset_sync *sync);
 
 /* seam.c */
 /* Begins the download, with what the group before can give. */
@@ -206,6 +208,8 @@ bool as_copy_advance(anonset_sync *sync);
 anonset_code as_seam_of_stored(anonset_sync *sync, as_seam *seam, void *snapshot);
 
 /* fetch.c */
+/* Drops the coins that are ready, and those that came early. */
+void as_fetch_drop(anonset_sync *sync);
 /* Makes a copy of coins ready. NO_MEMORY. */
 anonset_code as_fetch_park(anonset_sync *sync, const anonset_coin *coins, uint32_t n);
 /* Begins the download at `held`, with the continuity check where something is held. */

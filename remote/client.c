@@ -25,6 +25,7 @@ typedef struct as_run {
     anonset_sync *sync;
     anonset_answer answer;  /* fed last; the sync may still look at its coins */
     bool commit_may_follow; /* coins were fed since the last wait */
+    size_t unsent;          /* requests that are queued for the next flush */
     unsigned notifications;
     unsigned failures; /* in a row without a commit */
     uint64_t commits;  /* as counted at the last failure */
@@ -121,7 +122,10 @@ static as_fate flush(as_run *run, anonset_detail *detail)
 {
     const anonset_request *outstanding;
     size_t n = anonset_sync_outstanding(run->sync, &outstanding);
-    return run->client->driver->flush(run->client->link, outstanding, n, detail);
+    as_fate fate = run->client->driver->flush(run->client->link, outstanding, n, detail);
+    if (fate == AS_FATE_OK)
+        run->unsent = 0;
+    return fate;
 }
 
 /*
@@ -131,7 +135,19 @@ static as_fate flush(as_run *run, anonset_detail *detail)
 static void flush_before_commit(as_run *run)
 {
     anonset_detail unheard;
-    (void)flush(run, &unheard);
+    if (pace_wait(run) == 0)
+        (void)flush(run, &unheard);
+}
+
+/* Sends what is queued, if need be after a wait. With an answer still to come it is received first:
+ * the server may not be left sitting on it for as long as its charges take to decay. */
+static as_fate flush_before_wait(as_run *run, size_t outstanding, anonset_detail *detail)
+{
+    if (outstanding == run->unsent)
+        wait_ms(run, pace_wait(run));
+    else if (pace_wait(run) > 0)
+        return AS_FATE_OK;
+    return anonset_sync_is_cancelled(run->sync) ? AS_FATE_CANCELLED : flush(run, detail);
 }
 
 static as_fate send_request(as_run *run, const anonset_request *request, anonset_detail *detail)
@@ -140,7 +156,9 @@ static as_fate send_request(as_run *run, const anonset_request *request, anonset
     as_fate fate = client->driver->open(client->link, detail);
     if (fate == AS_FATE_OK)
         fate = client->driver->queue(client->link, request, detail);
-    if (fate == AS_FATE_OK && run->commit_may_follow && pace_wait(run) == 0)
+    if (fate == AS_FATE_OK)
+        run->unsent++;
+    if (fate == AS_FATE_OK && run->commit_may_follow)
         flush_before_commit(run);
     return fate;
 }
@@ -191,7 +209,7 @@ static as_fate feed(as_run *run, anonset_detail *detail)
     anonset_code code = anonset_sync_feed(run->sync, answer, detail);
     if (code != ANONSET_OK)
         return code == ANONSET_NO_MEMORY ? AS_FATE_FATAL : AS_FATE_RETRY;
-    /* firod takes one request at a time: the next of the flight may go now. */
+    /* firod takes few requests at a time: the next of the flight may go now. */
     flush_before_commit(run);
     return AS_FATE_OK;
 }
@@ -213,15 +231,12 @@ static as_fate receive_answer(as_run *run, anonset_detail *detail)
     size_t len;
     anonset_answer_clear(&run->answer);
     run->commit_may_follow = false;
-    wait_ms(run, pace_wait(run));
-    if (anonset_sync_is_cancelled(run->sync))
-        return AS_FATE_CANCELLED;
     size_t n = anonset_sync_outstanding(run->sync, &outstanding);
     if (n == 0) {
         as_fail(detail, ANONSET_INTERNAL, 0, "the sync waits for an answer it did not ask for");
         return AS_FATE_FATAL;
     }
-    as_fate fate = flush(run, detail);
+    as_fate fate = flush_before_wait(run, n, detail);
     if (fate == AS_FATE_OK)
         fate = client->driver->receive(client->link, &text, &len, outstanding, n, detail);
     if (fate != AS_FATE_OK)
@@ -253,6 +268,7 @@ static void try_again(as_run *run, bool timed_out, const anonset_detail *why)
                                 as_jitter(&client->jitter));
     run->failures++;
     run->notifications = 0;
+    run->unsent = 0;
     anonset_sync_reconnect(run->sync, timed_out);
     wait_ms(run, ms);
 }

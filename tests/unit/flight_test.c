@@ -73,6 +73,54 @@ Test(flight, ignores_what_is_sent_and_drops_what_is_queued)
     cr_expect_eq(pop(), 3, "no id comes twice");
 }
 
+static void add_sector(uint32_t lo)
+{
+    cr_assert(as_flight_add(&flight, &(anonset_request){.group = 7},
+                            (as_asked){.role = AS_ASK_SECTOR, .lo = lo}));
+}
+
+Test(flight, counts_a_role_and_finds_its_lowest)
+{
+    cr_expect_eq(as_flight_lowest(&flight, AS_ASK_SECTOR), UINT32_MAX);
+    add_sector(20);
+    add(AS_ASK_META);
+    add_sector(10);
+    (void)pop();
+    cr_expect_eq(as_flight_count(&flight, AS_ASK_SECTOR), 2);
+    cr_expect_eq(as_flight_count(&flight, AS_ASK_FLOOR), 0);
+    cr_expect_eq(as_flight_lowest(&flight, AS_ASK_SECTOR), 10);
+}
+
+/* One below on the wire, two from there on, one of them queued, and a question behind them. */
+Test(flight, ignores_from_a_position_on)
+{
+    anonset_request request;
+    as_asked asked;
+    add_sector(0);
+    add_sector(10);
+    (void)pop();
+    (void)pop();
+    add_sector(20);
+    add(AS_ASK_CLOSE_CONTROL);
+    as_flight_ignore_from(&flight, AS_ASK_SECTOR, 10);
+    cr_expect_not(as_flight_pop(&flight, &request));
+    cr_expect_eq(flight.n, 2);
+    cr_expect(as_flight_take(&flight, &asked, 2));
+    cr_expect_eq(asked.role, AS_ASK_NOTHING);
+    cr_expect(as_flight_take(&flight, &asked, 1));
+    cr_expect_eq(asked.role, AS_ASK_SECTOR);
+    cr_expect_eq(flight.n, 0);
+}
+
+Test(flight, drops_what_is_queued_above_and_keeps_what_is_below)
+{
+    add_sector(10);
+    add_sector(0);
+    as_flight_ignore_from(&flight, AS_ASK_SECTOR, 10);
+    cr_expect_eq(pop(), 2);
+    cr_expect_eq(as_flight_lowest(&flight, AS_ASK_SECTOR), 0);
+}
+
 Test(flight, voids_all)
 {
     as_asked asked;

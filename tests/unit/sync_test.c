@@ -220,6 +220,78 @@ Test(sync, any_order_of_answers_will_do)
     rig_tear_down();
 }
 
+static size_t sectors_asked(void)
+{
+    const anonset_request *requests;
+    size_t n = anonset_sync_outstanding(r.sync, &requests), sectors = 0;
+    for (size_t i = 0; i < n; i++)
+        sectors +=
+            requests[i].kind == ANONSET_REQUEST_SECTOR &&
+            memcmp(requests[i].block_hash, r.chain->meta.block_hash, ANONSET_HASH_BYTES) == 0;
+    return sectors;
+}
+
+/* So that the line is never idle for a round trip; and no more, so that memory is bounded. */
+Test(sync, asks_for_one_sector_more_while_one_arrives)
+{
+    anonset_step step;
+    uint32_t waits[4] = {0};
+    rig_set_up();
+    while ((step = anonset_sync_step(r.sync, &r.last)) != ANONSET_STEP_DONE) {
+        if (step != ANONSET_STEP_WAIT)
+            continue;
+        cr_assert_leq(sectors_asked(), 2);
+        waits[sectors_asked()]++;
+        rig_feed_one();
+    }
+    rig_expect_whole();
+    cr_expect_eq(waits[1], 1, "only for the last one");
+    cr_expect_eq(waits[2] + 1, (r.chain->meta.size + SECTOR - 1) / SECTOR);
+    rig_tear_down();
+}
+
+/* A sector may overtake the one below it, and the closing questions both. What is kept of it is the
+ * sync's own: the rig overwrites what it fed before. */
+static void sync_in_every_order(uint32_t least)
+{
+    uint32_t orders = 0;
+    do {
+        rig_end();
+        cr_assert_eq(anonset_store_clear(r.store, 0, NULL), ANONSET_OK);
+        rig_begin();
+        rig_run();
+        rig_expect_whole();
+        cr_assert_eq(r.result.fetched, r.chain->meta.size);
+        cr_assert(r.lie || r.coins_sent <= r.chain->meta.size + 2);
+        orders++;
+    } while (next_order());
+    cr_assert_geq(orders, least, "only %u orders", orders);
+    memset(r.choice, 0, sizeof r.choice);
+}
+
+Test(sync, sectors_may_come_in_any_order, .timeout = 60)
+{
+    rig_set_up();
+    sync_in_every_order(64);
+    rig_tear_down();
+}
+
+static void too_large_above(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    if (request->kind == ANONSET_REQUEST_SECTOR && answer->n > rig->lies)
+        answer->kind = ANONSET_ANSWER_TOO_LARGE;
+}
+
+Test(sync, sectors_too_large_may_come_in_any_order, .timeout = 60)
+{
+    rig_set_up();
+    r.chain = tw_grow(&r.world, NULL, 4);
+    r.lie = too_large_above;
+    r.lies = 2;
+    sync_in_every_order(64);
+    rig_tear_down();
+}
+
 /* ---- Interruptions ------------------------------------------------------------------------ */
 
 /* Steps k times; false: the sync was done before. */
@@ -408,12 +480,6 @@ Test(sync, checks_the_network_for_later_groups_too)
 }
 
 /* ---- Sizes -------------------------------------------------------------------------------- */
-
-static void too_large_above(world_rig *rig, const anonset_request *request, anonset_answer *answer)
-{
-    if (request->kind == ANONSET_REQUEST_SECTOR && answer->n > rig->lies)
-        answer->kind = ANONSET_ANSWER_TOO_LARGE;
-}
 
 Test(sync, asks_for_less_when_told_too_large)
 {
