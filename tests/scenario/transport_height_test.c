@@ -61,9 +61,10 @@ static void expect_abort(const char *url, anonset_code code, const char *words)
 Test(transport_height, is_told_by_both)
 {
     expect_heights(server.tcp);
+    cr_assert_eq(ts_count(&server, "connections"), 1);
     expect_heights(server.http);
     cr_assert_eq(ts_count(&server, "heights"), 6);
-    cr_assert_eq(ts_count(&server, "connections"), 2);
+    cr_assert_leq(ts_count(&server, "connections"), 3); /* firod is asked ahead on a second one */
 }
 
 /* A transaction of 250 KB takes half a mebibyte. */

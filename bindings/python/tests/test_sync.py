@@ -135,8 +135,8 @@ class Failing(ServerCase):
     def test_cancel_from_another_thread(self) -> None:
         for server in (self.server.tcp, self.server.http):
             self.store.clear(0)
-            self.server.tell("hold 2")
-            with anonset.Sync(self.store, sector_size=500) as sync:
+            self.server.tell("hold 4")
+            with anonset.Sync(self.store, sector_size=300) as sync:
 
                 def cancel(sync: anonset.Sync = sync) -> None:
                     self.server.tell("wait held 1")
@@ -151,7 +151,7 @@ class Failing(ServerCase):
             self.assertGreater(result.state.pending.count, 0)
 
     def test_an_interrupt_ends_a_sync_that_waits_for_its_server(self) -> None:
-        self.server.tell("hold 2")
+        self.server.tell("hold 4")
 
         def interrupt() -> None:
             self.server.tell("wait held 1")
@@ -160,7 +160,7 @@ class Failing(ServerCase):
         interrupter = threading.Thread(target=interrupt)
         interrupter.start()
         with self.assertRaises(KeyboardInterrupt):
-            self.store.sync(self.server.tcp, sector_size=500)
+            self.store.sync(self.server.tcp, sector_size=300)
         interrupter.join()
         self.server.tell("release")
         self.assertGreater(self.store.state(1).pending.count, 0)
