@@ -179,7 +179,7 @@ static anonset_code write_store(FILE *out, const struct request *request,
     anonset_code code = as_random(options.salt, sizeof options.salt);
 
     if (code != ANONSET_OK)
-        return as_fail(detail, code, 0, "the crypto library has no random numbers");
+        return as_fail(detail, code, 0, "the system has no random numbers");
     code = request->backend->open(&store, place->store, &options, detail);
     if (code != ANONSET_OK)
         return code;

@@ -1,20 +1,33 @@
+/*
+ * libcrypto's plain SHA-256, which it calls deprecated in favour of EVP. EVP allocates for every
+ * hash, and before the first one sets up all of the library; where memory runs out in there it
+ * takes the process with it (3.0), or has no SHA-256 for the rest of its life. These three calls
+ * allocate nothing and need nothing to be set up.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include "config.h"
+
 #include "core/digest.h"
 
 #include "core/bytes.h"
 #include "core/detail.h"
 
-#include <limits.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef HAVE_GETENTROPY
+#include <sys/random.h>
+#else
+#include <limits.h>
+#include <openssl/rand.h>
+#endif
 
 /* Nearly every coin fits: one call into the crypto library instead of five. */
 #define ONE_UPDATE_BYTES 1024u
 
 struct as_digest {
-    EVP_MD *sha256;
-    EVP_MD_CTX *context;
+    SHA256_CTX sha256;
 };
 
 anonset_code as_digest_new(as_digest **digest, anonset_detail *detail)
@@ -22,38 +35,28 @@ anonset_code as_digest_new(as_digest **digest, anonset_detail *detail)
     as_digest *made = calloc(1, sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a digest");
-    made->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    made->context = EVP_MD_CTX_new();
-    if (!made->sha256 || !made->context) {
-        as_digest_free(made);
-        return as_fail(detail, ANONSET_INTERNAL, 0, "the crypto library offers no SHA-256");
-    }
     *digest = made;
     return ANONSET_OK;
 }
 
 void as_digest_free(as_digest *digest)
 {
-    if (!digest)
-        return;
-    EVP_MD_CTX_free(digest->context);
-    EVP_MD_free(digest->sha256);
     free(digest);
 }
 
 static bool start(as_digest *digest)
 {
-    return EVP_DigestInit_ex2(digest->context, digest->sha256, NULL) == 1;
+    return SHA256_Init(&digest->sha256) == 1;
 }
 
 static bool add(as_digest *digest, const uint8_t *bytes, size_t len)
 {
-    return len == 0 || EVP_DigestUpdate(digest->context, bytes, len) == 1;
+    return len == 0 || SHA256_Update(&digest->sha256, bytes, len) == 1;
 }
 
 static bool end(as_digest *digest, uint8_t *out)
 {
-    return EVP_DigestFinal_ex(digest->context, out, NULL) == 1;
+    return SHA256_Final(out, &digest->sha256) == 1;
 }
 
 static uint8_t *append(uint8_t *at, const uint8_t *bytes, uint32_t len)
@@ -117,7 +120,12 @@ anonset_code as_digest_end_twice(as_digest *digest, uint8_t *out)
     return ok ? ANONSET_OK : ANONSET_INTERNAL;
 }
 
+/* libcrypto's generator is one of the things that it sets up. */
 anonset_code as_random(uint8_t *out, size_t len)
 {
+#ifdef HAVE_GETENTROPY
+    return getentropy(out, len) == 0 ? ANONSET_OK : ANONSET_INTERNAL;
+#else
     return len <= INT_MAX && RAND_bytes(out, (int)len) == 1 ? ANONSET_OK : ANONSET_INTERNAL;
+#endif
 }

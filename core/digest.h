@@ -4,8 +4,7 @@
 
 #include <anonset/anonset.h>
 
-/* A SHA-256 context that is fetched once and used again for every coin (measured: 1.7 times as fast
- * as a fetch a coin). One thread at a time. */
+/* A SHA-256 under way. One thread at a time. */
 typedef struct as_digest as_digest;
 
 anonset_code as_digest_new(as_digest **digest, anonset_detail *detail);
@@ -26,7 +25,7 @@ anonset_code as_digest_start(as_digest *digest);
 anonset_code as_digest_add(as_digest *digest, const uint8_t *bytes, size_t len);
 anonset_code as_digest_end_twice(as_digest *digest, uint8_t *out);
 
-/* Random bytes from the crypto library's generator. INTERNAL if it has none. */
+/* At most 256 random bytes, from the system's generator. INTERNAL if it has none. */
 anonset_code as_random(uint8_t *out, size_t len);
 
 #endif

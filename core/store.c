@@ -84,7 +84,7 @@ static anonset_code backend_options(anonset_backend_options *out,
                                      .log = options->log,
                                      .log_context = options->log_context};
     if (as_random(out->salt, sizeof out->salt) != ANONSET_OK)
-        return as_fail(detail, ANONSET_INTERNAL, 0, "the crypto library has no random numbers");
+        return as_fail(detail, ANONSET_INTERNAL, 0, "the system has no random numbers");
     return ANONSET_OK;
 }
 
