@@ -156,8 +156,8 @@ void as_sync_end(anonset_sync *sync, anonset_outcome outcome, anonset_code code,
 
 void as_sync_end_store(anonset_sync *sync, anonset_code code)
 {
-    sync->result.error.code = code;
-    if (sync->result.error.text[0] == '\0')
+    /* A text of another code is of a failure before, which was got over. */
+    if (sync->result.error.code != code || sync->result.error.text[0] == '\0')
         (void)as_fail(&sync->result.error, code, 0, "%s", anonset_strerror(code));
     switch (code) {
     case ANONSET_BUSY:

@@ -853,6 +853,28 @@ Test(sync, follows_a_reorg_and_tells_what_was_replaced)
     rig_tear_down();
 }
 
+/* On the way it asked for one checkpoint too many, and was told that there are no more. */
+Test(sync, tells_no_text_of_a_failure_that_it_got_over)
+{
+    faulty = as_backend_memory;
+    faulty.append_sector = append;
+    fault = ANONSET_NO_MEMORY;
+    calls_before_fault = UINT32_MAX;
+    rig_set_up_with(&faulty);
+    rig_run();
+    rig_end();
+    r.chain = fork_of(r.chain);
+    calls_before_fault = 0;
+    rig_begin();
+    rig_run();
+    cr_assert_eq(r.result.outcome, ANONSET_STORE_ERROR);
+    cr_assert_eq(r.result.error.code, ANONSET_NO_MEMORY);
+    cr_assert_str_eq(r.result.error.text, anonset_strerror(ANONSET_NO_MEMORY));
+    calls_before_fault = UINT32_MAX;
+    rig_expect_next_finishes();
+    rig_tear_down();
+}
+
 /* Another process follows another fork, between any two steps. */
 Test(sync, does_not_mix_two_forks_followed_at_once)
 {
