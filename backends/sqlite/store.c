@@ -166,7 +166,11 @@ static anonset_code open_writer(as_sqlite *store, anonset_detail *detail)
 static anonset_code commit(as_sqlite *store, anonset_detail *detail)
 {
     anonset_detail inner;
-    anonset_code code = as_db_run(store->writer, AS_SQL_COMMIT, 0, NULL, &inner);
+    sqlite3_stmt *statement;
+    anonset_code code = as_db_prepare(store->writer, &statement, AS_SQL_COMMIT, 0, NULL, detail);
+    if (code != ANONSET_OK)
+        return code; /* nothing has begun */
+    code = as_db_finish(store->writer, statement, &inner);
     /* A full disk or a lock refuses the commit before its last frame is written; of any other
      * failure nobody knows. */
     if (code == ANONSET_OK || code == ANONSET_BUSY ||

@@ -7,6 +7,7 @@
 #include "tests/support/coins.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,19 @@ ANONSET_API ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
 ANONSET_API ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     return pwrite64(fd, bytes, len, at);
+}
+
+static const char *no_memory_for; /* statements that begin so cannot be prepared; NULL: none */
+
+ANONSET_API int sqlite3_prepare_v3(sqlite3 *db, const char *sql, int len, unsigned flags,
+                                   sqlite3_stmt **statement, const char **rest)
+{
+    static int (*real)(sqlite3 *, const char *, int, unsigned, sqlite3_stmt **, const char **);
+    if (no_memory_for && strncmp(sql, no_memory_for, strlen(no_memory_for)) == 0)
+        return SQLITE_NOMEM;
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "sqlite3_prepare_v3");
+    return real(db, sql, len, flags, statement, rest);
 }
 
 ANONSET_API int statvfs(const char *path, struct statvfs *out)
@@ -523,6 +537,22 @@ Test(sqlite, a_write_that_was_rolled_back_spoils_no_other)
     ts_chain_free(chain);
     ts_chain_free(wrong);
     free(bytes);
+}
+
+/* A commit that never began is no UNKNOWN: the handle goes on. */
+Test(sqlite, a_commit_that_there_is_no_memory_for_changes_nothing)
+{
+    ts_chain *chain = ts_chain_new(1, 2 * LARGE);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    no_memory_for = "COMMIT";
+    cr_assert_eq(append(handle, chain, chain->n, 0, 0, LARGE), ANONSET_NO_MEMORY);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, 0);
+    no_memory_for = NULL;
+    ok(append(handle, chain, chain->n, 0, 0, LARGE));
+    ok(append(handle, chain, chain->n, 0, LARGE, LARGE));
+    view_is(handle, ANONSET_VIEW_NEXT, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
 }
 
 Test(sqlite, discarded_space_is_used_again)
