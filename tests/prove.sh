@@ -14,6 +14,7 @@ rows()
 {
     cat <<'END'
 crash-states | tests/crash/crash --states 100000 | tests/crash/crash --states 5000000
+allocations | tests/faults/alloc | tests/faults/alloc
 END
 }
 

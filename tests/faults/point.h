@@ -1,0 +1,68 @@
+/*
+ * Every allocation of a course fails in turn. A course is what is done with memory running out, and
+ * what must hold then; a point is one course with one allocation that fails, alone ("once") or with
+ * all after it ("for good"), in a process of its own. A point is bad if
+ *
+ *  - it ends by a signal, or not at all;
+ *  - it answers another code than NO_MEMORY, and did not do what was asked (what an engine gets
+ * over is done; the course says where another code is right, and why);
+ *  - the store shows anything but a state between two writes of the course without faults;
+ *  - with memory there again the same handle, or then a new one, cannot go on to the right set;
+ *  - more blocks are allocated in the end than without a fault.
+ */
+#ifndef TF_POINT_H
+#define TF_POINT_H
+
+#include "tests/shims/nomem.h"
+
+#include <anonset/anonset.h>
+
+#define TF_WHY    400
+#define TF_IMAGES 64 /* states of a store between the writes of a course */
+
+/* What a point tells, in memory that its process shares. */
+typedef struct tf_report {
+    nomem_plan plan;
+    bool ended; /* the course came to its end */
+    anonset_code code;
+    long live; /* blocks, in the end */
+    bool bad;
+    char why[TF_WHY];
+    unsigned n_images;
+    uint64_t images[TF_IMAGES]; /* taken where `records` is set, else looked for */
+    bool records;
+} tf_report;
+
+typedef struct tf_course {
+    char name[64];
+    /* Plays the course by report->plan, looks what came of it, and tells by tf_is_bad. In a process
+     * of its own. */
+    void (*play)(const struct tf_course *course, tf_report *report);
+    const void *context; /* of play */
+    bool counts_blocks;  /* whether report->live means something */
+} tf_course;
+
+/* Notes that the point is bad, and why; the first reason stays. */
+void tf_is_bad(tf_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+typedef struct tf_options {
+    unsigned long every; /* 1: every point; else one in so many, from one by chance on */
+    uint64_t seed;
+    const char *only; /* courses whose name holds this; NULL: all */
+    unsigned long at; /* this point alone, traced on stderr; 0: all */
+    bool for_good;
+} tf_options;
+
+typedef struct tf_figures {
+    unsigned long courses, allocations, points;
+    unsigned long done;    /* the course was finished in spite of the fault */
+    unsigned long refused; /* NO_MEMORY */
+    unsigned long other;   /* another code that is right there */
+    unsigned long bad;
+} tf_figures;
+
+void tf_print_head(void);
+/* Plays points of a course and adds to `sum`; bad ones are told on standard output. */
+void tf_run(tf_figures *sum, const tf_course *course, const tf_options *options);
+
+#endif
