@@ -95,7 +95,7 @@ static anonset_code open_table(as_env *env, anonset_detail *detail)
     MDB_stat stat;
     MDB_val val = {0, NULL};
     anonset_store_info info;
-    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+    int rc = as_file_read(&txn, env->mdb);
     if (rc != 0)
         return as_lmdb_fail(detail, rc, "open", env->path);
     rc = mdb_dbi_open(txn, NULL, 0, &env->table);

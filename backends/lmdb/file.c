@@ -151,6 +151,17 @@ int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, u
     return rc;
 }
 
+int as_file_read(MDB_txn **txn, MDB_env *env)
+{
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, txn);
+    while (rc == MDB_MAP_RESIZED) {
+        rc = mdb_env_set_mapsize(env, 0);
+        if (rc == 0)
+            rc = mdb_txn_begin(env, NULL, MDB_RDONLY, txn);
+    }
+    return rc;
+}
+
 static anonset_code probe_info(MDB_env *env, const char *path, anonset_detail *detail)
 {
     MDB_txn *txn;
@@ -159,7 +170,7 @@ static anonset_code probe_info(MDB_env *env, const char *path, anonset_detail *d
     anonset_store_info info;
     uint8_t name[AS_KEY_BYTES];
     MDB_val key = as_key_encode(name, (as_key){.kind = AS_KIND_INFO});
-    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    int rc = as_file_read(&txn, env);
     if (rc != 0)
         return as_lmdb_fail(detail, rc, "look", path);
     rc = mdb_dbi_open(txn, NULL, 0, &table);

@@ -53,6 +53,10 @@ anonset_code as_file_reserve_lock(unsigned *readers, const char *path, anonset_d
 /* Opens an LMDB environment as all of ours are. */
 int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, unsigned flags);
 
+/* Begins to read in an environment that was just opened, and that nobody uses yet: since then
+ * another process may have made the file longer than the map. */
+int as_file_read(MDB_txn **txn, MDB_env *env);
+
 /* The mark of a commit whose outcome is open. Kept by a file, for the next process to see; it
  * need not survive power loss, after which the disk has told the outcome. */
 void as_file_set_unsure(const char *path);

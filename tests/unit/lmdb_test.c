@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -489,6 +490,22 @@ static void end(other *child, int number)
     close(child->told);
 }
 
+static other grower;
+static unsigned begins_until_growth;
+
+/* LMDB's, and before one call of it the file grows. */
+int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn)
+{
+    int (*real)(MDB_env *, MDB_txn *, unsigned, MDB_txn **);
+    *(void **)&real = dlsym(RTLD_NEXT, "mdb_txn_begin");
+    cr_assert(real);
+    if (begins_until_growth > 0 && --begins_until_growth == 0) {
+        tell(grower.told);
+        hear(grower.says);
+    }
+    return real(env, parent, flags, txn);
+}
+
 static void grow_when_told(int says, int told)
 {
     hear(told);
@@ -511,6 +528,34 @@ Test(lmdb, a_map_grown_by_another_process_is_followed)
     GIVES(ANONSET_STALE, try_append(handle, COINS, COINS, 0, COINS));
     end(&child, 0);
     lmdb->close(handle);
+}
+
+/* It grows between LMDB's opening of the file and the first transaction in it, of which opening a
+ * store has two: what lies behind the map that was chosen cannot be read. */
+static void file_grows_before(unsigned transaction)
+{
+    void *handle = open_store();
+    lmdb->close(handle);
+    other child = start(grow_when_told);
+    as_env_first_map = 64 << 10;
+    grower = child;
+    begins_until_growth = transaction;
+    GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_READ_ONLY, 5000));
+    cr_assert_eq(begins_until_growth, 0, "no transaction was begun");
+    cr_assert_eq(state_of(handle).finalized.size, COINS);
+    check_coins(handle, ANONSET_VIEW_FINALIZED);
+    end(&child, 0);
+    lmdb->close(handle);
+}
+
+Test(lmdb, a_file_that_grows_while_it_is_looked_at_is_opened)
+{
+    file_grows_before(1);
+}
+
+Test(lmdb, a_file_that_grows_while_it_is_opened_is_opened)
+{
+    file_grows_before(2);
 }
 
 static void hold_lock(int says, int told)
