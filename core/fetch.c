@@ -340,7 +340,8 @@ bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
                              .base = sync->base,
                              .start = sync->held,
                              .n = n,
-                             .coins = coins};
+                             .coins = coins,
+                             .upon = &sync->local.finalized};
     if (!is_worth_a_commit(sync, n))
         return true;
     if (make_room(sync, n))

@@ -189,6 +189,9 @@ static anonset_code check_base(const anonset_state *s, const anonset_append *a,
         return as_fail(detail, ANONSET_STALE, 0,
                        "group %u: a pending set cannot begin at %u, past the %u finalized coins",
                        a->group, a->base, finalized_size(s));
+    if (!s->has_pending && a->upon && !as_meta_equal(a->upon, &s->finalized))
+        return as_fail(detail, ANONSET_STALE, 0,
+                       "group %u: another set was finalized since it was looked at", a->group);
     return ANONSET_OK;
 }
 

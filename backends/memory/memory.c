@@ -437,6 +437,8 @@ static anonset_code check_append(const anonset_state *s, const anonset_append *a
         return stale(detail, "this target is finalized already");
     if (s->has_pending ? a->base != s->base : a->base > s->finalized.size)
         return stale(detail, "the pending set begins elsewhere");
+    if (!s->has_pending && a->upon && !meta_equal(&s->finalized, a->upon))
+        return stale(detail, "another set is finalized");
     if (a->start != a->base + s->count) /* without a pending set count is 0 */
         return stale(detail, "the sector does not begin where the pending set ends");
     if (digest && !hash_equal(digest, a->digest_before))

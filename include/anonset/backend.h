@@ -61,6 +61,8 @@ typedef struct anonset_append {
     const uint8_t (*digests)[ANONSET_HASH_BYTES]; /* log digest after each coin */
     uint8_t digest_before[ANONSET_HASH_BYTES];    /* log digest at `start` */
     uint8_t digest_after[ANONSET_HASH_BYTES];     /* at start + n; == digest_before if n is 0 */
+    const anonset_meta *upon; /* the finalized set by which base was chosen, all zero: none; NULL:
+                                 whichever there is */
 } anonset_append;
 
 typedef struct anonset_complete {
@@ -124,7 +126,8 @@ typedef struct anonset_backend {
      * the finalized size; start != base + count; digest_before is not the digest known for that
      * position (the pending one; without a pending set the finalized one at the finalized size, 32
      * zero bytes at 0; elsewhere none is known and this is not checked); the target equals the
-     * finalized meta and that set is at a gate level above NONE; start + n is past target.size.
+     * finalized meta and that set is at a gate level above NONE; start + n is past target.size;
+     * without a pending set the finalized one is not a->upon.
      */
     anonset_code (*append_sector)(void *handle, const anonset_append *append,
                                   anonset_detail *detail);

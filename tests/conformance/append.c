@@ -151,6 +151,34 @@ CASE(a_base_past_the_finalized_size_is_stale)
     REFUSED(ANONSET_STALE, 1, kit_append(s, 1, chain, &meta, 41, 41, 5));
 }
 
+CASE(a_base_chosen_by_another_finalized_set_is_stale)
+{
+    ts_chain *chain = kit_chain(s, 9, 90);
+    anonset_meta none = {0}, old = ts_chain_meta(chain, 40), now = ts_chain_meta(chain, 60);
+    anonset_meta next = ts_chain_meta(chain, 90);
+    kit_finalize(s, 1, chain, 0, 40);
+    kit_finalize(s, 1, chain, 40, 60);
+    for (uint32_t base = 0; base <= 60; base += 20) {
+        anonset_append a = kit_sector(1, chain, &next, base, base, 10);
+        a.upon = &none;
+        REFUSED(ANONSET_STALE, 1, append_with(s, a));
+        a.upon = &old;
+        REFUSED(ANONSET_STALE, 1, append_with(s, a));
+        a.upon = &now;
+        GIVES(ANONSET_OK, append_with(s, a));
+        a = kit_sector(1, chain, &next, base, base + 10, 10);
+        a.upon = &old; /* the pending set tells the same by itself */
+        GIVES(ANONSET_OK, append_with(s, a));
+        GIVES(ANONSET_OK, s->backend->discard_incomplete(s->handle, 1, NULL));
+    }
+    GIVES(ANONSET_OK, s->backend->clear(s->handle, 1, NULL));
+    anonset_append a = kit_sector(1, chain, &next, 0, 0, 10);
+    a.upon = &now;
+    REFUSED(ANONSET_STALE, 1, append_with(s, a));
+    a.upon = &none;
+    GIVES(ANONSET_OK, append_with(s, a));
+}
+
 CASE(a_wrong_digest_before_is_stale)
 {
     ts_chain *chain = kit_chain(s, 10, 90);

@@ -24,6 +24,7 @@
     X(a_replayed_sector_is_stale)                                                                  \
     X(a_gap_or_an_overlap_is_stale)                                                                \
     X(another_base_is_stale)                                                                       \
+    X(a_base_chosen_by_another_finalized_set_is_stale)                                             \
     X(a_base_past_the_finalized_size_is_stale)                                                     \
     X(a_wrong_digest_before_is_stale)                                                              \
     X(a_digest_that_is_not_known_is_not_checked)                                                   \

@@ -78,6 +78,7 @@ struct world {
     struct hold holds[HELD];
     ts_chain *pool;
     uint8_t digests[SECTOR_MAX + 1][ANONSET_HASH_BYTES]; /* of the sector that is made up now */
+    anonset_meta upon;
     uint64_t seed, random;
     unsigned step;
     unsigned done[KINDS], refused[KINDS];
@@ -146,7 +147,7 @@ static void add_coins(struct world *w, anonset_append *a, uint32_t n)
 /* One thing is not as it should be; it may happen to fit all the same. */
 static void bend_append(struct world *w, anonset_append *a, const anonset_state *state)
 {
-    switch (pick(w, 6)) {
+    switch (pick(w, 7)) {
     case 0:
         a->start++;
         break;
@@ -164,6 +165,9 @@ static void bend_append(struct world *w, anonset_append *a, const anonset_state 
     case 4:
         a->target.size = pick(w, a->target.size + 1);
         break;
+    case 5:
+        w->upon.size++;
+        break;
     default: /* a replay, or a gap */
         a->base = pick(w, SIZE_MAX_);
         a->start = a->base + pick(w, 50);
@@ -174,6 +178,8 @@ static void bend_append(struct world *w, anonset_append *a, const anonset_state 
 static void make_append(struct world *w, anonset_append *a, const anonset_state *state)
 {
     *a = (anonset_append){0};
+    w->upon = state->finalized;
+    a->upon = chance(w, 50) ? &w->upon : NULL;
     a->base = state->has_pending ? state->base : make_base(w, state);
     a->start = a->base + state->count;
     if (state->has_pending && chance(w, 75)) {

@@ -154,6 +154,22 @@ Test(ledger, append)
     }
 }
 
+Test(ledger, append_is_upon_the_finalized_set_that_was_looked_at)
+{
+    append_row row = {
+        .block = 2, .target_size = 200, .base = 60, .start = 60, .n = 1, .before = 11};
+    as_ledger now = ledger_of(100, COUNT, NO, 0), next;
+    anonset_append a = append_of(&row);
+    anonset_meta other = now.state.finalized;
+    anonset_detail detail = {.code = OK};
+    a.upon = &now.state.finalized;
+    cr_expect_eq(as_ledger_append(&next, &now, &a, NULL), OK);
+    other.block_hash[31] ^= 1;
+    a.upon = &other;
+    cr_expect_eq(as_ledger_append(&next, &now, &a, &detail), STALE);
+    cr_expect(strstr(detail.text, "another set was finalized"), "%s", detail.text);
+}
+
 Test(ledger, append_stops_at_the_last_epoch)
 {
     as_ledger now = ledger_of(100, COUNT, NO, 0), next;

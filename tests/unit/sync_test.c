@@ -911,3 +911,43 @@ Test(sync, does_not_mix_two_forks_followed_at_once)
         }
     }
 }
+
+/* Ours was told of one fork when another process followed a newer one. */
+static void sync_behind_another(uint32_t step)
+{
+    world_rig ours = r;
+    r.reply = &rig_other_reply;
+    r.chain = fork_of(r.chain);
+    rig_begin();
+    rig_run();
+    rig_expect_whole();
+    rig_end();
+    r.sync = ours.sync;
+    r.reply = ours.reply;
+    r.results = r.progresses = 0;
+    rig_run();
+    cr_assert(as_meta_equal(&r.result.state.finalized, &r.chain->meta), "step %u: %s", step,
+              anonset_outcome_name(r.result.outcome));
+}
+
+/* Between any two steps: what the newer sync finalized stays. */
+Test(sync, does_not_go_back_behind_another_process)
+{
+    for (uint32_t seed = 0; seed < 20; seed++) {
+        bool more = true;
+        for (uint32_t k = 0; more; k++) {
+            rig_set_up();
+            rig_run();
+            rig_end();
+            r.world.rng.state += seed;
+            r.chain = fork_of(r.chain);
+            r.options.sector_size = TW_COINS_MAX;
+            rig_begin();
+            more = step_times(k);
+            if (more)
+                sync_behind_another(k);
+            expect_one_chain(k);
+            rig_tear_down();
+        }
+    }
+}
