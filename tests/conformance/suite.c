@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef ANONSET_SANITIZED
+#ifdef ANONSET_LEAKS_TOLD
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -48,7 +48,7 @@ static _Noreturn void run_body(const anonset_conformance *suite, size_t number, 
     for (size_t i = 0; i < s.n_chains; i++)
         ts_chain_free(s.chains[i]);
     fflush(kit_out);
-#ifdef ANONSET_SANITIZED
+#ifdef ANONSET_LEAKS_TOLD
     __lsan_do_leak_check(); /* _exit would pass it over */
 #endif
     _exit(0);
