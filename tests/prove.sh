@@ -15,6 +15,7 @@ rows()
     cat <<'END'
 crash-states | tests/crash/crash --states 100000 | tests/crash/crash --states 5000000
 allocations | tests/faults/alloc | tests/faults/alloc
+readers | tests/readers/readers | tests/readers/readers --times 100
 END
 }
 
