@@ -130,7 +130,7 @@ void set_check(set *s)
                                 &detail),
          &detail);
     need(as_unique_check(&repeat, backend, snapshot, &s->tagger, seen.base, seen.base + seen.count,
-                         &detail),
+                         (size_t)SECTOR * 1024, &detail),
          &detail);
     backend->snapshot_close(snapshot);
     if (repeat.found)

@@ -266,13 +266,20 @@ anonset_code as_gate_open(anonset_sync *sync, void **snapshot)
     return open_next(sync, snapshot, &state);
 }
 
+/* No sector is held any more: what it took may be used. A coin takes half a KiB as text, and more
+ * than that once it is read. */
+static size_t room_of(anonset_sync *sync)
+{
+    return (size_t)as_sector_size(&sync->sector) * 1024;
+}
+
 static anonset_code look(anonset_sync *sync, as_findings *found, void *snapshot,
                          const anonset_state *state)
 {
     anonset_code code = check_joint(sync, &found->joined, snapshot, state);
     if (code == ANONSET_OK && found->joined)
         code = as_unique_check(&found->repeat, sync->store->backend, snapshot, &sync->tagger,
-                               sync->base, sync->held, &sync->result.error);
+                               sync->base, sync->held, room_of(sync), &sync->result.error);
     if (code == ANONSET_OK && found->joined)
         code = as_trusted_set(sync, &found->distrusted, snapshot);
     if (code != ANONSET_OK || !found->joined || found->repeat.found || found->distrusted > 0)

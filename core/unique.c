@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_MOST    4096u  /* coins of a run, by backend.h */
-#define SLOTS       32768u /* 128 KiB */
-#define SLOTS_USED  24576u /* past this a table of good tags cannot be: 16,384 are expected */
-#define SLICE       16384u /* new coins a slice is meant for */
-#define HITS_KEPT   1024u  /* more are not gathered before they are looked at */
+#define RUN_MOST    4096u /* coins of a run, by backend.h */
+#define BITS_LEAST  12u   /* of the number of slots */
+#define BITS_SMALL  15u   /* 64 KiB, whatever the caller says */
+#define BITS_MOST   19u   /* 1 MiB */
+#define HITS_KEPT   4096u /* more are not gathered before they are looked at */
 #define HITS_MOST   (HITS_KEPT + RUN_MOST)
 #define PAIRS_LEAST 1000u /* compared in a set of any size before its tags are doubted */
 
@@ -30,9 +30,10 @@ struct check {
     as_repeat *repeat;
     uint32_t base, size;
     uint32_t slice, slices; /* of the tag space */
-    uint32_t *table;        /* tags of this slice, open addressing; 0: free */
-    uint32_t used;
-    struct hit *hits; /* positions whose tag was in the table already */
+    uint16_t *table;        /* marks of this slice's tags, open addressing; 0: free */
+    uint32_t bits;          /* of the number of its slots */
+    uint32_t used, used_most;
+    struct hit *hits; /* positions whose mark was in the table already */
     uint32_t hit_count;
     uint64_t pairs; /* coins compared so far */
     uint64_t pairs_most;
@@ -70,8 +71,7 @@ static anonset_code read_tags(struct check *c, anonset_run *run, uint32_t positi
 
 static uint32_t tag_at(const anonset_run *run, uint32_t i)
 {
-    uint32_t tag = as_get32(run->tags + (size_t)i * 4);
-    return tag ? tag : 1; /* 0 marks a free slot */
+    return as_get32(run->tags + (size_t)i * 4);
 }
 
 /* ---- Hits confirmed ----------------------------------------------------------------------- */
@@ -162,12 +162,18 @@ static anonset_code resolve(struct check *c)
 
 /* ---- Slices ------------------------------------------------------------------------------- */
 
-/* The slot of this tag, or the free one where it belongs. */
-static uint32_t *slot_of(const struct check *c, uint32_t tag)
+/*
+ * The slot that holds this tag's mark, or the free one where it belongs. A mark is half of a tag:
+ * equal tags have equal ones and meet, so that no repeat is missed; others meet once in thousands
+ * of times, and are told apart when hits are resolved. So a table of twice as many tags will do.
+ */
+static uint16_t *slot_of(const struct check *c, uint32_t tag, uint16_t *mark)
 {
-    uint32_t i = tag * 2654435761u >> 17; /* Knuth's multiplier: a slice holds neighbours */
-    while (c->table[i] != 0 && c->table[i] != tag)
-        i = (i + 1) % SLOTS;
+    uint32_t mixed = tag * 2654435761u; /* Knuth's multiplier: a slice holds neighbours */
+    uint32_t i = mixed >> (32 - c->bits);
+    *mark = (uint16_t)mixed ? (uint16_t)mixed : 1;
+    while (c->table[i] != 0 && c->table[i] != *mark)
+        i = (i + 1) & ((UINT32_C(1) << c->bits) - 1);
     return &c->table[i];
 }
 
@@ -190,11 +196,12 @@ static void look_at(struct check *c, const anonset_run *run, bool insert)
     uint32_t n = pick(c, run);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t tag = tag_at(run, c->picked[i]);
-        uint32_t *slot = slot_of(c, tag);
-        if (*slot == tag) {
+        uint16_t mark;
+        uint16_t *slot = slot_of(c, tag, &mark);
+        if (*slot == mark) {
             c->hits[c->hit_count++] = (struct hit){tag, run->start + c->picked[i]};
-        } else if (insert && c->used < SLOTS_USED) {
-            *slot = tag;
+        } else if (insert && c->used < c->used_most) {
+            *slot = mark;
             c->used++;
         }
     }
@@ -220,10 +227,10 @@ static anonset_code scan(struct check *c, uint32_t from, uint32_t to, bool inser
 static anonset_code check_slice(struct check *c)
 {
     anonset_code code;
-    memset(c->table, 0, SLOTS * sizeof *c->table);
+    memset(c->table, 0, sizeof *c->table << c->bits);
     c->used = 0;
     code = scan(c, c->base, c->size, true);
-    if (code == ANONSET_OK && c->used == SLOTS_USED)
+    if (code == ANONSET_OK && c->used == c->used_most)
         return as_fail(c->detail, ANONSET_CORRUPT, 0,
                        "the stored tags are not spread evenly; clear the group and sync it again");
     if (code == ANONSET_OK && !c->repeat->found)
@@ -231,8 +238,21 @@ static anonset_code check_slice(struct check *c)
     return code;
 }
 
+/* As many slots as `coins` want, or as there is room for, and as many slices as fill them to five
+ * eighths. Good tags never fill one to three quarters. */
+static void choose_table(struct check *c, uint32_t coins, size_t room)
+{
+    c->bits = BITS_LEAST;
+    while (c->bits < BITS_MOST && (UINT64_C(5) << c->bits) < UINT64_C(8) * coins &&
+           (c->bits < BITS_SMALL || sizeof *c->table << (c->bits + 1) <= room))
+        c->bits++;
+    uint32_t slots = UINT32_C(1) << c->bits;
+    c->slices = coins / (slots / 8 * 5) + 1;
+    c->used_most = slots / 4 * 3;
+}
+
 anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, void *snapshot,
-                             const as_tagger *tagger, uint32_t base, uint32_t size,
+                             const as_tagger *tagger, uint32_t base, uint32_t size, size_t room,
                              anonset_detail *detail)
 {
     anonset_code code = ANONSET_NO_MEMORY;
@@ -252,8 +272,8 @@ anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, 
     /* By chance at most new x all / 2^31 share a tag (core/tag.c), each compared twice: four times
      * that is no chance. */
     c->pairs_most = PAIRS_LEAST + ((uint64_t)(size - base) * size >> 28);
-    c->slices = (size - base) / SLICE + 1;
-    c->table = malloc(SLOTS * sizeof *c->table);
+    choose_table(c, size - base, room);
+    c->table = malloc(sizeof *c->table << c->bits);
     c->hits = malloc(HITS_MOST * sizeof *c->hits);
     if (!backend->read_tags)
         c->computed = malloc(RUN_MOST * 4);

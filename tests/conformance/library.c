@@ -148,7 +148,7 @@ static as_repeat repeat_of(const subject *s, uint32_t base, uint32_t size)
     as_tagger_init(&tagger, ts_salt);
     GIVES(ANONSET_OK,
           s->backend->snapshot_open(s->handle, &snapshot, &state, 1, ANONSET_VIEW_NEXT, NULL));
-    GIVES(ANONSET_OK, as_unique_check(&repeat, s->backend, snapshot, &tagger, base, size, NULL));
+    GIVES(ANONSET_OK, as_unique_check(&repeat, s->backend, snapshot, &tagger, base, size, 0, NULL));
     s->backend->snapshot_close(snapshot);
     return repeat;
 }

@@ -16,6 +16,7 @@ typedef struct fake {
     uint32_t n, run;  /* coins a run holds */
     uint32_t fail_at; /* reading this position fails */
     uint32_t reads, tag_reads;
+    size_t room; /* for the check */
     uint8_t bytes[4096][4];
     uint8_t tag_bytes[4096 * 4 + 1];
     anonset_coin coins[4096];
@@ -111,7 +112,7 @@ static anonset_code check(as_repeat *repeat, fake *f, uint32_t base, bool stored
     as_tagger tagger;
     anonset_detail detail = {.code = ANONSET_OK};
     as_tagger_init(&tagger, ts_salt);
-    anonset_code code = as_unique_check(repeat, &backend, f, &tagger, base, f->n, &detail);
+    anonset_code code = as_unique_check(repeat, &backend, f, &tagger, base, f->n, f->room, &detail);
     cr_expect_eq(detail.code, code);
     return code;
 }
@@ -174,7 +175,7 @@ Test(unique, pairs_below_base_are_not_looked_for)
     fake_free(f);
 }
 
-/* Four slices of the tag space. */
+/* Six slices of the tag space. */
 Test(unique, a_pair_in_any_slice_is_found)
 {
     fake *f = fake_new(120000);
@@ -187,6 +188,44 @@ Test(unique, a_pair_in_any_slice_is_found)
         f->tags[100000] = tag;
     }
     expect_none(f, 0, "all differ again");
+    fake_free(f);
+}
+
+/* The more room, the fewer scans of all tags. */
+Test(unique, room_saves_scans)
+{
+    static const struct {
+        size_t room;
+        uint32_t scans;
+    } rows[] = {{0, 20}, {128u << 10, 10}, {256u << 10, 5}, {(512u << 10) - 1, 5}, {SIZE_MAX, 2}};
+    fake *f = fake_new(400000);
+    f->run = 4000;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        as_repeat repeat;
+        f->room = rows[i].room;
+        f->tag_reads = 0;
+        cr_expect_eq(check(&repeat, f, 0, true), ANONSET_OK);
+        cr_expect_not(repeat.found);
+        uint32_t scans = f->tag_reads / (f->n / f->run);
+        /* and one more for tags, or marks of them, that are equal by chance */
+        cr_expect(scans == rows[i].scans || scans == rows[i].scans + 1, "room %zu: %u scans",
+                  rows[i].room, scans);
+    }
+    fake_free(f);
+}
+
+Test(unique, each_pair_is_found_in_a_large_table)
+{
+    fake *f = fake_new(400000);
+    f->run = 4096;
+    f->room = SIZE_MAX;
+    for (uint32_t first = 0; first < 12; first++) {
+        uint32_t id = f->ids[399990], tag = f->tags[399990];
+        repeat_coin(f, first * 30000, 399990);
+        expect_pair(f, first % 2 ? 390000 : 0, first * 30000, 399990);
+        f->ids[399990] = id;
+        f->tags[399990] = tag;
+    }
     fake_free(f);
 }
 
