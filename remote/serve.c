@@ -13,13 +13,24 @@
 
 #define ID_MOST     64u
 #define PARAMS_MOST 4
+#define PINS        8u
+#define PIN_BUDGET  (1u << 20) /* above what a client spends on proofs: see find_pin */
+#define PIN_TRIES   8u
 #define WORD_MOST   64u        /* longest parameter that makes sense: a hash in base64 has 44 */
 #define OUT_MOST    (1u << 20) /* a piece and its last coin, of any length that a sync accepts */
 
-/* The rest of a sector that is being written: indices [at, end) of the set at the block `pin`. */
+/* A block that is on the chain of a newer one: true for ever. */
+typedef struct as_pin {
+    uint32_t group, size;
+    uint8_t block[ANONSET_HASH_BYTES];
+    uint8_t newest[ANONSET_HASH_BYTES];
+} as_pin;
+
+/* The rest of a sector that is being written: indices [at, end) of the set at the block of `pin`.
+ */
 typedef struct as_rest {
-    uint32_t group, at, end;
-    uint8_t pin[ANONSET_HASH_BYTES];
+    uint32_t at, end;
+    as_pin pin;
     bool some; /* a coin was written before */
     bool under_way;
 } as_rest;
@@ -34,6 +45,8 @@ struct as_session {
     bool last;
     char id[ID_MOST + 1]; /* of the request, as it stood there */
     as_rest rest;
+    as_pin pins[PINS]; /* found lately: looking for them reads coins */
+    unsigned next_pin;
     anonset_detail trouble;
     bool troubled;
 };
@@ -271,17 +284,78 @@ static anonset_code write_coins(as_session *s, anonset_snapshot *set, uint32_t s
     return code;
 }
 
+static const as_pin *known_pin(const as_session *s, uint32_t group, const uint8_t *block,
+                               const uint8_t *newest)
+{
+    for (size_t i = 0; i < PINS; i++) {
+        const as_pin *pin = &s->pins[i];
+        if (pin->group == group && memcmp(pin->block, block, sizeof pin->block) == 0 &&
+            memcmp(pin->newest, newest, sizeof pin->newest) == 0)
+            return pin;
+    }
+    return NULL;
+}
+
+/*
+ * Sets *pin to a block on the chain of the newest one of `set`. NOT_FOUND: it is not. A client
+ * proves its set from the blocks we accept, and gives a set up that it can refute: so the search
+ * that finds a block off the chain must not give up before the client's does.
+ */
+static anonset_code find_pin(as_session *s, as_pin *pin, anonset_snapshot *set, uint32_t group,
+                             const uint8_t *block, anonset_detail *detail)
+{
+    const uint8_t *newest = anonset_snapshot_state(set)->finalized.block_hash;
+    const as_pin *known = known_pin(s, group, block, newest);
+    anonset_meta ancestor, seen;
+    anonset_code code;
+    if (known) {
+        *pin = *known;
+        return ANONSET_OK;
+    }
+    code = anonset_store_ancestor(s->store, &ancestor, &seen, group, block, PIN_BUDGET, detail);
+    if (code != ANONSET_OK)
+        return code;
+    *pin = (as_pin){.group = group, .size = ancestor.size};
+    memcpy(pin->block, block, sizeof pin->block);
+    memcpy(pin->newest, seen.block_hash, sizeof pin->newest);
+    s->pins[s->next_pin++ % PINS] = *pin;
+    /* A sync may have ended in between: then the block is on the chain of a newer state. */
+    return memcmp(seen.block_hash, newest, ANONSET_HASH_BYTES) == 0 ? ANONSET_OK : ANONSET_STALE;
+}
+
+/* Opens the newest state of a group at whose chain the block is. STALE: there are too many syncs.
+ */
+static anonset_code open_at(as_session *s, anonset_snapshot **set, as_pin *pin, uint32_t group,
+                            const uint8_t *block, bool *group_is_there, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_STALE;
+    *set = NULL;
+    for (unsigned tries = 0; code == ANONSET_STALE && tries < PIN_TRIES; tries++) {
+        anonset_snapshot_close(*set);
+        *set = NULL;
+        code = open_set(s, set, group, detail);
+        *group_is_there = code == ANONSET_OK;
+        if (code == ANONSET_OK)
+            code = find_pin(s, pin, *set, group, block, detail);
+    }
+    if (code == ANONSET_OK)
+        return code;
+    anonset_snapshot_close(*set);
+    *set = NULL;
+    return code;
+}
+
 /* The next piece of a sector, from a snapshot of its own. */
 static anonset_code write_piece(as_session *s, anonset_detail *detail)
 {
     as_rest *rest = &s->rest;
-    anonset_snapshot *set = NULL;
-    uint32_t size;
-    anonset_code code = open_set(s, &set, rest->group, detail);
+    anonset_snapshot *set;
+    as_pin now;
+    bool there;
+    anonset_code code = open_at(s, &set, &now, rest->pin.group, rest->pin.block, &there, detail);
     if (code == ANONSET_OK)
-        code = anonset_snapshot_find(set, &size, rest->pin, detail);
-    if (code == ANONSET_OK)
-        code = rest->end <= size ? write_coins(s, set, size, detail) : ANONSET_NOT_FOUND;
+        code =
+            now.size == rest->pin.size ? write_coins(s, set, now.size, detail) : ANONSET_NOT_FOUND;
     anonset_snapshot_close(set);
     if (code == ANONSET_OK && rest->at == rest->end) {
         put(s, "]}");
@@ -291,23 +365,21 @@ static anonset_code write_piece(as_session *s, anonset_detail *detail)
     return code;
 }
 
-/* Whether the sector can be answered; then *size is that of the set at the block. */
-static bool find_block(as_session *s, const as_call *call, uint32_t group, const uint8_t *pin,
-                       uint32_t *size)
+/* Whether the sector can be answered. */
+static bool find_block(as_session *s, as_pin *pin, const as_call *call, uint32_t group,
+                       const uint8_t *block)
 {
-    anonset_snapshot *set = NULL;
+    anonset_snapshot *set;
     anonset_detail why = {0};
-    anonset_code code = open_set(s, &set, group, &why);
-    bool known = code == ANONSET_OK;
-    if (known)
-        code = anonset_snapshot_find(set, size, pin, &why);
+    bool known;
+    anonset_code code = open_at(s, &set, pin, group, block, &known, &why);
     anonset_snapshot_close(set);
     if (code == ANONSET_OK)
         return true;
     if (code != ANONSET_NOT_FOUND)
         put_trouble(s, &why);
     else if (known)
-        put_refused_block(s, pin);
+        put_refused_block(s, block);
     else
         put_no_group(s, call->words[0]);
     return false;
@@ -321,23 +393,23 @@ static bool read_number(const char *word, uint32_t *number)
 
 static void answer_sector(as_session *s, const as_call *call, uint32_t group)
 {
-    uint8_t pin[WORD_MOST];
-    uint32_t from, to, size = 0;
+    uint8_t block[WORD_MOST];
+    as_pin pin;
+    uint32_t from, to;
     size_t n = 0;
     if (!read_number(call->words[2], &from) || !read_number(call->words[3], &to)) {
         put_node_error(s, "An exception occurred while parsing parameters: stol");
-    } else if (!as_base64_decode(pin, &n, call->words[1], strlen(call->words[1])) ||
+    } else if (!as_base64_decode(block, &n, call->words[1], strlen(call->words[1])) ||
                n != ANONSET_HASH_BYTES) {
         put_node_error(s, "Provided blockHash data is not correct.");
-    } else if (find_block(s, call, group, pin, &size)) {
-        to = to < size ? to : size;
+    } else if (find_block(s, &pin, call, group, block)) {
+        to = to < pin.size ? to : pin.size;
         from = from < to ? from : to;
         if (to - from > AS_SERVE_COINS) {
             put_error(s, -32600, "response too large (over 65,536 coins)");
             return;
         }
-        s->rest = (as_rest){.group = group, .at = from, .end = to, .under_way = true};
-        memcpy(s->rest.pin, pin, sizeof s->rest.pin);
+        s->rest = (as_rest){.at = from, .end = to, .pin = pin, .under_way = true};
         begin_result(s);
         put(s, "{\"coins\":[");
     }

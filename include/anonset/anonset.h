@@ -205,6 +205,20 @@ ANONSET_API anonset_code anonset_store_state(anonset_store *store, anonset_state
 ANONSET_API anonset_code anonset_store_genesis(anonset_store *store, uint8_t *genesis,
                                                anonset_detail *detail);
 
+/*
+ * For those who serve a set on: sets *ancestor to the meta that `group` had when `block_hash`
+ * (ANONSET_HASH_BYTES bytes) was its newest block, and *newest to the one it has now, both of one
+ * state of the store. Unlike anonset_snapshot_find, NOT_FOUND also if the coins show that the block
+ * is no more on the chain, though they stayed: the same coins were cut into other blocks since.
+ * That is looked for with at most `budget` hash calls between any two checkpoints (see
+ * proof_budget); what it does not settle counts as on the chain. Takes longer the older the block
+ * is. NOT_FOUND, IO, CORRUPT, NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_store_ancestor(anonset_store *store, anonset_meta *ancestor,
+                                                anonset_meta *newest, uint32_t group,
+                                                const uint8_t *block_hash, uint32_t budget,
+                                                anonset_detail *detail);
+
 /* Removes all of `group` (0: of every group and the remembered network) in one atomic step, and
  * frees its space. Open snapshots go on reading what they saw. BUSY, IO, FULL, UNKNOWN. */
 ANONSET_API anonset_code anonset_store_clear(anonset_store *store, uint32_t group,

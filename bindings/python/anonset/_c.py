@@ -210,6 +210,18 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "anonset_store_next_group": (c_int, [_store, POINTER(c_uint32), c_uint32, _detail]),
     "anonset_store_state": (c_int, [_store, POINTER(anonset_state), c_uint32, _detail]),
     "anonset_store_genesis": (c_int, [_store, POINTER(c_uint8), _detail]),
+    "anonset_store_ancestor": (
+        c_int,
+        [
+            _store,
+            POINTER(anonset_meta),
+            POINTER(anonset_meta),
+            c_uint32,
+            POINTER(c_uint8),
+            c_uint32,
+            _detail,
+        ],
+    ),
     "anonset_store_clear": (c_int, [_store, c_uint32, _detail]),
     "anonset_store_disk_bytes": (c_int, [_store, POINTER(c_uint64), _detail]),
     "anonset_store_verify": (c_int, [_store, POINTER(anonset_verdict), c_uint32, _detail]),

@@ -463,6 +463,13 @@ class Anonset {
       Pointer<Uint8>, Pointer<anonset_detail>), int Function(Pointer<anonset_store>, Pointer<Uint8>,
       Pointer<anonset_detail>)>('anonset_store_genesis');
 
+  late final int Function(Pointer<anonset_store>, Pointer<anonset_meta>, Pointer<anonset_meta>, int,
+      Pointer<Uint8>, int, Pointer<anonset_detail>) anonset_store_ancestor =
+      _library.lookupFunction<UnsignedInt Function(Pointer<anonset_store>, Pointer<anonset_meta>,
+      Pointer<anonset_meta>, Uint32, Pointer<Uint8>, Uint32, Pointer<anonset_detail>), int
+      Function(Pointer<anonset_store>, Pointer<anonset_meta>, Pointer<anonset_meta>, int,
+      Pointer<Uint8>, int, Pointer<anonset_detail>)>('anonset_store_ancestor');
+
   late final int Function(Pointer<anonset_store>, int, Pointer<anonset_detail>) anonset_store_clear
       = _library.lookupFunction<UnsignedInt Function(Pointer<anonset_store>, Uint32,
       Pointer<anonset_detail>), int Function(Pointer<anonset_store>, int,

@@ -1,0 +1,375 @@
+/* What remote/serve.c answers: to a sync that hangs on a store which itself follows a chain through
+ * every kind of history, and to whatever else a client may send. */
+#include "core/store.h"
+#include "remote/json.h"
+#include "remote/serve.h"
+#include "tests/support/world.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HISTORIES    400u
+#define ROUNDS       10u
+#define STEPS_MOST   5000u
+#define SPOILT_LINES 20000u
+#define ANSWER_MOST  (1u << 20)
+
+extern const anonset_backend as_backend_memory;
+
+typedef struct relay {
+    tw_world world;
+    const tw_chain *chain;
+    anonset_store *desktop; /* follows the chain */
+    anonset_store *phone;   /* follows the desktop */
+    as_session *session;
+    uint32_t moves; /* of the chain */
+    anonset_result result;
+} relay;
+
+static uint64_t first_seed(void)
+{
+    const char *given = getenv("ANONSET_SEED");
+    return given ? strtoull(given, NULL, 10) : 1;
+}
+
+static void keep_result(void *context, const anonset_result *result)
+{
+    *(anonset_result *)context = *result;
+}
+
+static anonset_store *open_store(const char *name, uint64_t seed)
+{
+    anonset_store_options options;
+    anonset_store *store = NULL;
+    char path[64];
+    snprintf(path, sizeof path, "%s-%llu", name, (unsigned long long)seed);
+    anonset_store_options_init(&options);
+    options.backend = &as_backend_memory;
+    cr_assert_eq(anonset_store_open(&store, path, &options, NULL), ANONSET_OK);
+    return store;
+}
+
+static void open_session(relay *t)
+{
+    char hello[] = "{\"id\":0,\"method\":\"server.version\",\"params\":[\"test\",\"1.4\"]}";
+    const char *text;
+    size_t len;
+    as_session_free(t->session);
+    t->session = as_session_new(t->desktop, ANONSET_GATE_COUNT);
+    cr_assert(t->session);
+    as_session_take(t->session, hello, strlen(hello));
+    cr_assert_eq(as_session_output(t->session, &text, &len, NULL), ANONSET_OK);
+    as_session_sent(t->session, len);
+    cr_assert(as_session_is_open(t->session));
+}
+
+static void set_up(relay *t, uint64_t seed)
+{
+    *t = (relay){.chain = NULL};
+    tw_world_init(&t->world, seed);
+    t->desktop = open_store("desktop", seed);
+    t->phone = open_store("phone", seed);
+    open_session(t);
+}
+
+static void tear_down(relay *t)
+{
+    as_session_free(t->session);
+    anonset_store_close(t->desktop);
+    anonset_store_close(t->phone);
+    tw_world_free(&t->world);
+}
+
+static anonset_sync *begin(relay *t, anonset_store *store)
+{
+    anonset_sync_options options;
+    anonset_sync *sync = NULL;
+    anonset_sync_options_init(&options);
+    options.sector_size = tw_between(&t->world.rng, 1, 9);
+    options.ask_genesis = false;
+    options.on_result = keep_result;
+    options.context = &t->result;
+    cr_assert_eq(anonset_sync_new(&sync, store, &options, NULL), ANONSET_OK);
+    return sync;
+}
+
+/* The desktop's own sync, with the chain itself. */
+static void sync_desktop(relay *t)
+{
+    static tw_reply reply;
+    anonset_sync *sync = begin(t, t->desktop);
+    const anonset_request *requests;
+    anonset_request request;
+    anonset_step step;
+    while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE) {
+        if (step != ANONSET_STEP_WAIT)
+            continue;
+        cr_assert_gt(anonset_sync_outstanding(sync, &requests), 0);
+        request = requests[0];
+        tw_answer(&reply, t->chain, &request);
+        cr_assert_eq(anonset_sync_feed(sync, &reply.answer, NULL), ANONSET_OK);
+    }
+    anonset_sync_free(sync);
+}
+
+static void move_chain(relay *t)
+{
+    t->chain = tw_mutate(&t->world, t->chain);
+    t->moves++;
+    sync_desktop(t);
+}
+
+/* The whole answer of the session, by pieces; the chain may move between two. False: cut. */
+static bool take_answer(relay *t, char *text, size_t *len, double move)
+{
+    anonset_detail why = {0};
+    *len = 0;
+    for (;;) {
+        const char *piece;
+        size_t n;
+        anonset_code code = as_session_output(t->session, &piece, &n, &why);
+        if (code != ANONSET_OK) {
+            cr_assert_eq(code, ANONSET_NOT_FOUND, "%s", why.text);
+            return false;
+        }
+        if (n == 0)
+            return true;
+        cr_assert_lt(*len + n, ANSWER_MOST);
+        memcpy(text + *len, piece, n);
+        *len += n;
+        as_session_sent(t->session, n);
+        if (tw_chance(&t->world.rng, move))
+            move_chain(t);
+    }
+}
+
+static void answer_phone(relay *t, anonset_sync *sync, anonset_answer *answer, double move)
+{
+    static char text[ANSWER_MOST];
+    char line[ANONSET_REQUEST_TEXT];
+    const anonset_request *requests;
+    size_t n = anonset_sync_outstanding(sync, &requests), len;
+    anonset_detail why = {0};
+    cr_assert_gt(n, 0);
+    size_t written = anonset_request_write(line, &requests[0], ANONSET_ELECTRUMX);
+    as_session_take(t->session, line, written - 1);
+    if (!take_answer(t, text, &len, move)) {
+        open_session(t);
+        anonset_sync_reconnect(sync, false);
+        return;
+    }
+    cr_assert_eq(text[len - 1], '\n');
+    anonset_answer_clear(answer);
+    cr_assert_eq(anonset_answer_read(answer, text, len, requests, n, ANONSET_ELECTRUMX, &why),
+                 ANONSET_OK, "%s", why.text);
+    cr_assert_neq(answer->kind, ANONSET_ANSWER_ERROR, "%s", answer->text);
+    cr_assert_eq(anonset_sync_feed(sync, answer, NULL), ANONSET_OK);
+}
+
+static void sync_phone(relay *t, double move)
+{
+    anonset_answer answer = {.kind = ANONSET_ANSWER_NONE};
+    anonset_sync *sync = begin(t, t->phone);
+    anonset_request request;
+    anonset_step step;
+    unsigned steps = 0;
+    while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE) {
+        cr_assert_lt(steps++, STEPS_MOST, "the sync does not end");
+        if (step == ANONSET_STEP_WAIT)
+            answer_phone(t, sync, &answer, move);
+    }
+    anonset_answer_clear(&answer);
+    anonset_sync_free(sync);
+}
+
+static bool same_set(const anonset_state *a, const anonset_state *b)
+{
+    return a->has_finalized == b->has_finalized &&
+           (!a->has_finalized ||
+            (memcmp(a->digest, b->digest, sizeof a->digest) == 0 &&
+             memcmp(a->finalized.block_hash, b->finalized.block_hash, ANONSET_HASH_BYTES) == 0 &&
+             memcmp(a->finalized.set_hash, b->finalized.set_hash, ANONSET_HASH_BYTES) == 0 &&
+             a->finalized.size == b->finalized.size));
+}
+
+static void play_history(uint64_t seed)
+{
+    relay t;
+    set_up(&t, seed);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        anonset_state desktop, phone;
+        move_chain(&t);
+        sync_phone(&t, tw_chance(&t.world.rng, 0.5) ? 0.1 : 0); /* however it ends */
+        sync_phone(&t, 0);
+        cr_assert_eq(anonset_store_state(t.desktop, &desktop, 1, NULL), ANONSET_OK);
+        cr_assert_eq(anonset_store_state(t.phone, &phone, 1, NULL), ANONSET_OK);
+        cr_assert(same_set(&desktop, &phone), "ANONSET_SEED=%llu, round %u: %s: %s",
+                  (unsigned long long)seed, round, anonset_outcome_name(t.result.outcome),
+                  t.result.error.text);
+    }
+    tear_down(&t);
+}
+
+/* ANONSET_SEED begins elsewhere. */
+Test(serve, a_phone_has_what_the_desktop_has_after_any_history, .timeout = 120)
+{
+    for (uint64_t i = 0; i < HISTORIES; i++)
+        play_history(first_seed() + i);
+}
+
+/* ---- Lines nobody vouches for */
+
+static const char *const good_lines[] = {
+    "{\"id\":1,\"method\":\"server.version\",\"params\":[\"x\",\"1.4\"]}",
+    "{\"id\":\"a\",\"method\":\"server.features\",\"params\":[]}",
+    "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"spark.getsparklatestcoinid\",\"params\":[]}",
+    "{\"id\":4,\"method\":\"spark.getsparkanonymitysetmeta\",\"params\":[\"1\"]}",
+    "{\"id\":5,\"method\":\"spark.getsparkanonymitysetsector\",\"params\":[\"1\","
+    "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"0\",\"10\"]}",
+    "{\"id\":null,\"method\":\"server.ping\"}",
+};
+
+/* Changes a few characters, or cuts, or doubles a part. */
+static size_t spoil(tw_rng *rng, char *line, size_t len, size_t room)
+{
+    static const char odd[] = "\"\\[]{},:\0\x01\x80\xff-0129eE.ntu ";
+    for (uint32_t n = tw_between(rng, 1, 4); n > 0; n--)
+        line[tw_between(rng, 0, (uint32_t)len - 1)] = odd[tw_between(rng, 0, sizeof odd - 2)];
+    if (tw_chance(rng, 0.2))
+        return tw_between(rng, 1, (uint32_t)len);
+    if (tw_chance(rng, 0.2)) {
+        size_t from = tw_between(rng, 0, (uint32_t)len - 1), n = len - from;
+        n = n < room - len ? n : room - len;
+        memmove(line + len, line + from, n);
+        return len + n;
+    }
+    return len;
+}
+
+/* Every answer is one line of strict JSON with an id. */
+static void expect_json_lines(relay *t)
+{
+    static const char *const names[] = {"jsonrpc", "id", "result", "error"};
+    static char text[ANSWER_MOST];
+    as_span values[4];
+    size_t len;
+    cr_assert(take_answer(t, text, &len, 0));
+    if (len == 0)
+        return;
+    cr_assert_eq(memchr(text, '\n', len), text + len - 1, "%s", text);
+    cr_assert(as_json_members((as_span){text, len}, names, values, 4), "%.*s", (int)len, text);
+    cr_assert(values[0].at && values[1].at && !values[2].at != !values[3].at, "%.*s", (int)len,
+              text);
+}
+
+Test(serve, whatever_a_client_sends_is_answered_in_one_line_or_not_at_all, .timeout = 120)
+{
+    relay t;
+    unsigned last = 0;
+    set_up(&t, first_seed());
+    t.chain = tw_grow(&t.world, NULL, 5);
+    sync_desktop(&t);
+    for (unsigned i = 0; i < SPOILT_LINES; i++) {
+        char line[1024];
+        const char *good = good_lines[i % (sizeof good_lines / sizeof *good_lines)];
+        size_t len = strlen(good);
+        memcpy(line, good, len);
+        len = spoil(&t.world.rng, line, len, sizeof line);
+        char *exact = malloc(len); /* so that the sanitizers see a byte too far */
+        cr_assert(exact);
+        memcpy(exact, line, len);
+        as_session_take(t.session, exact, len);
+        free(exact);
+        expect_json_lines(&t);
+        if (as_session_is_last(t.session)) {
+            last++;
+            open_session(&t);
+        }
+    }
+    cr_assert_eq(last, 0); /* a known client's nonsense is answered, and it may go on */
+    tear_down(&t);
+}
+
+static void expect_answer(relay *t, const char *request, const char *part)
+{
+    char line[512], *text = malloc(ANSWER_MOST);
+    size_t len;
+    cr_assert(text);
+    snprintf(line, sizeof line, "%s", request);
+    as_session_take(t->session, line, strlen(line));
+    cr_assert(take_answer(t, text, &len, 0));
+    text[len] = '\0';
+    cr_assert(strstr(text, part), "%s\nis answered by\n%s", request, text);
+    free(text);
+}
+
+#define ZEROES "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define SECTOR(group, block, from, to)                                                             \
+    "{\"id\":9,\"method\":\"spark.getsparkanonymitysetsector\",\"params\":[" group ",\"" block     \
+    "\",\"" from "\",\"" to "\"]}"
+
+Test(serve, errors_read_as_a_nodes_through_electrumx)
+{
+    relay t;
+    set_up(&t, 1);
+    expect_answer(&t, "{\"id\":2,\"method\":\"spark.getsparklatestcoinid\",\"params\":[]}",
+                  "\"result\":0,\"id\":2}\n");
+    t.chain = tw_grow(&t.world, NULL, 5);
+    sync_desktop(&t);
+    expect_answer(&t, "{\"id\":2,\"method\":\"spark.getsparklatestcoinid\",\"params\":[]}",
+                  "\"result\":1,\"id\":2}\n");
+    expect_answer(&t, SECTOR("\"1\"", ZEROES, "0", "5"),
+                  "\"error\":{\"code\":2,\"message\":\"daemon error: DaemonError({'code': -1, "
+                  "'message': 'Unable to get anonymity set by provided parameters: Incorrect "
+                  "blockHash provided: 000000");
+    expect_answer(&t, SECTOR("\"99\"", ZEROES, "0", "5"),
+                  "There is no anonymity set with this id: 99'})\"},\"id\":9}\n");
+    expect_answer(&t, SECTOR("\"1\"", "AAAA", "0", "5"), "Provided blockHash data is not correct.");
+    expect_answer(&t, SECTOR("1", ZEROES, "0", "5"), "JSON value is not a string as expected");
+    expect_answer(&t, SECTOR("\"x\"", ZEROES, "0", "5"), "stol");
+    expect_answer(&t, SECTOR("\"1\"", ZEROES, "0", "-5"), "stol");
+    expect_answer(&t, "{\"id\":2,\"method\":\"spark.getsparkanonymitysetmeta\",\"params\":[\"7\"]}",
+                  "\"result\":{\"blockHash\":\"" ZEROES
+                  "\",\"setHash\":\"\",\"size\":0},\"id\":2}\n");
+    expect_answer(&t, "{\"id\":2,\"method\":\"spark.getsparkanonymitysetmeta\",\"params\":[]}",
+                  "\"code\":-32602,");
+    expect_answer(&t, "{\"id\":2,\"method\":\"blockchain.transaction.get\",\"params\":[]}",
+                  "\"error\":{\"code\":-32601,\"message\":\"unknown method\"},\"id\":2}\n");
+    expect_answer(&t, "[{\"id\":2,\"method\":\"server.ping\"}]", "\"code\":-32700,");
+    cr_assert(!as_session_is_last(t.session));
+    as_session_refuse_line(t.session);
+    cr_assert(as_session_is_last(t.session));
+    tear_down(&t);
+}
+
+Test(serve, a_session_opens_with_server_version)
+{
+    relay t;
+    set_up(&t, 1);
+    as_session_free(t.session);
+    t.session = as_session_new(t.desktop, ANONSET_GATE_COUNT);
+    expect_answer(&t, "{\"id\":2,\"method\":\"server.ping\"}",
+                  "\"message\":\"use server.version to identify client\"");
+    cr_assert(as_session_is_last(t.session));
+    tear_down(&t);
+}
+
+Test(serve, sets_below_the_level_asked_for_are_not_there)
+{
+    relay t;
+    anonset_state state;
+    set_up(&t, 1);
+    t.chain = tw_grow(&t.world, NULL, 1); /* a set of one block has no set hash to prove */
+    sync_desktop(&t);
+    cr_assert_eq(anonset_store_state(t.desktop, &state, 1, NULL), ANONSET_OK);
+    as_session_free(t.session);
+    cr_assert_eq(state.gate, ANONSET_GATE_COUNT);
+    t.session = as_session_new(t.desktop, ANONSET_GATE_SET_HASH);
+    expect_answer(&t, good_lines[0], "anonset ");
+    expect_answer(&t, good_lines[2], "\"result\":0,");
+    expect_answer(&t, good_lines[3], "\"blockHash\":\"" ZEROES "\"");
+    expect_answer(&t, good_lines[4], "There is no anonymity set with this id: 1");
+    tear_down(&t);
+}
