@@ -1,0 +1,312 @@
+/*
+ * Every call into the library below a backend fails, once and for good, each on every way that
+ * leads to it: in opening, syncing, following reorganizations, reading, verifying, clearing.
+ * Whatever failed, the store then opens, shows a whole set that some server told or none, and the
+ * next sync finishes on it. The same with every call of a backend, and of the hash function.
+ */
+#include "backends/backends.h"
+#include "core/store.h"
+#include "tests/shims/calls.h"
+#include "tests/shims/failing.h"
+#include "tests/shims/wraps.h"
+#include "tests/support/play.h"
+#include "tests/support/support.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GROUP  1u
+#define CHAINS 6u
+#define SECTOR 16u
+#define SEED   7u /* one whose chains grow, lose their tail, and are mined again */
+
+static struct {
+    const anonset_backend *backend;
+    tw_world world;
+    const tw_chain *chain[CHAINS];
+    tw_reply reply;
+    ts_dir dir;
+    unsigned runs; /* each has a store of its own */
+    char path[400];
+} now;
+
+/* With what a call fails: of SQLite, of LMDB, of a backend. */
+typedef struct fault {
+    int sqlite, lmdb;
+    anonset_code backend;
+} fault;
+
+/* ---- What is done --------------------------------------------------------------------------- */
+
+static anonset_code open_store(anonset_store **store, unsigned flags, anonset_detail *detail)
+{
+    anonset_store_options options;
+    anonset_store_options_init(&options);
+    options.backend = now.backend;
+    options.flags = flags;
+    options.busy_ms = 50;
+    return anonset_store_open(store, now.path, &options, detail);
+}
+
+static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, uint32_t answers,
+                                 anonset_code *code, anonset_detail *why)
+{
+    anonset_sync_options options;
+    anonset_result result;
+    anonset_sync_options_init(&options);
+    options.group = GROUP;
+    options.sector_size = SECTOR;
+    options.prove = true;
+    *code = tp_sync(&result, store, chain, &options, answers, &now.reply);
+    *why = result.error;
+    return result.outcome;
+}
+
+/* Reads all coins, newest first, from the block of `chain` on. */
+static anonset_code read_since(anonset_store *store, const tw_chain *chain, anonset_detail *detail)
+{
+    anonset_snapshot *snapshot = NULL;
+    anonset_coin coin;
+    uint32_t from;
+    anonset_code code = anonset_snapshot_open(&snapshot, store, GROUP, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = anonset_snapshot_find(snapshot, &from, chain->meta.block_hash, detail);
+    if (code == ANONSET_NOT_FOUND)
+        from = 0;
+    else if (code != ANONSET_OK)
+        goto out;
+    code = anonset_snapshot_seek(snapshot, from, anonset_snapshot_state(snapshot)->finalized.size,
+                                 ANONSET_NEWEST_FIRST, detail);
+    while (code == ANONSET_OK)
+        code = anonset_snapshot_next(snapshot, &coin, detail);
+out:
+    anonset_snapshot_close(snapshot);
+    return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
+}
+
+/* A call that fails has told why, in words. */
+static void has_words(anonset_code code, const anonset_detail *detail, const char *doing)
+{
+    cr_assert(code == ANONSET_OK || detail->text[0], "%s failed by %s, without a word (%s)", doing,
+              calls_name(), anonset_strerror(code));
+}
+
+static void look_at(anonset_store *store)
+{
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_verdict verdict;
+    anonset_state state;
+    uint64_t bytes;
+    uint32_t group;
+    anonset_code code = read_since(store, now.chain[0], &why);
+    has_words(code, &why, "reading");
+    code = anonset_store_verify(store, &verdict, GROUP, &why);
+    if (code != ANONSET_NOT_FOUND)
+        has_words(code, &why, "verifying");
+    code = anonset_store_next_group(store, &group, 0, &why);
+    if (code != ANONSET_NOT_FOUND)
+        has_words(code, &why, "listing");
+    has_words(anonset_store_state(store, &state, GROUP, &why), &why, "the state");
+    has_words(anonset_store_disk_bytes(store, &bytes, &why), &why, "the size");
+}
+
+static void sync_all_chains(anonset_store *store)
+{
+    anonset_detail why;
+    anonset_code code;
+    for (uint32_t i = 0; i < CHAINS; i++) {
+        anonset_outcome outcome;
+        if (i == 1) { /* given up half way, and resumed */
+            (void)sync_with(store, now.chain[i], 3, &code, &why);
+        }
+        outcome = sync_with(store, now.chain[i], TP_ALL, &code, &why);
+        cr_assert(outcome == ANONSET_OUTCOME_COUNT || outcome <= ANONSET_UP_TO_DATE || why.text[0],
+                  "%s by %s, without a word", anonset_outcome_name(outcome), calls_name());
+    }
+}
+
+static void work(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_code code = open_store(&store, ANONSET_STORE_CREATE, &why);
+    has_words(code, &why, "making the store");
+    if (code != ANONSET_OK)
+        return;
+    sync_all_chains(store);
+    look_at(store);
+    anonset_store_close(store);
+    code = open_store(&store, ANONSET_STORE_READ_ONLY, &why);
+    has_words(code, &why, "opening to read");
+    if (code == ANONSET_OK) {
+        look_at(store);
+        anonset_store_close(store);
+    }
+    code = open_store(&store, ANONSET_STORE_CREATE, &why);
+    has_words(code, &why, "opening again");
+    if (code != ANONSET_OK)
+        return;
+    has_words(anonset_store_clear(store, now.runs % 2 ? GROUP : 0, &why), &why, "clearing");
+    sync_all_chains(store);
+    anonset_store_close(store);
+}
+
+/* ---- What must be so behind it -------------------------------------------------------------- */
+
+static void expect_known_set(anonset_store *store)
+{
+    anonset_state state;
+    anonset_detail detail = {.code = ANONSET_OK};
+    char why[400] = "";
+    const tw_chain *chain;
+    cr_assert_eq(anonset_store_state(store, &state, GROUP, &detail), ANONSET_OK, "behind %s: %s",
+                 calls_name(), detail.text);
+    if (!state.has_finalized)
+        return;
+    chain = tw_find(&now.world, &state.finalized);
+    cr_assert(chain, "behind %s: a set that no server told", calls_name());
+    cr_assert(tp_is_whole(store, GROUP, chain, why, sizeof why), "behind %s: %s", calls_name(),
+              why);
+}
+
+static void expect_sound(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail detail = {.code = ANONSET_OK};
+    anonset_code code = open_store(&store, ANONSET_STORE_CREATE, &detail);
+    const tw_chain *last = now.chain[CHAINS - 1];
+    char why[400] = "";
+    cr_assert_eq(code, ANONSET_OK, "behind %s: %s", calls_name(), detail.text);
+    expect_known_set(store);
+    anonset_outcome outcome = sync_with(store, last, TP_ALL, &code, &detail);
+    cr_assert(code == ANONSET_OK && outcome <= ANONSET_UP_TO_DATE, "behind %s: %s: %s",
+              calls_name(), anonset_outcome_name(outcome), detail.text);
+    cr_assert(tp_is_whole(store, GROUP, last, why, sizeof why), "behind %s: %s", calls_name(), why);
+    anonset_store_close(store);
+}
+
+/* ---- Runs ----------------------------------------------------------------------------------- */
+
+static void begin(const anonset_backend *backend)
+{
+    now.backend = backend;
+    now.runs = 0;
+    if (access("/dev/shm", W_OK) == 0) /* no power is lost here: syncs may cost nothing */
+        cr_assert_eq(setenv("TMPDIR", "/dev/shm", 0), 0);
+    ts_dir_make(&now.dir);
+    tw_world_init(&now.world, SEED);
+    now.chain[0] = tw_grow(&now.world, NULL, 6);
+    for (uint32_t i = 1; i < CHAINS; i++)
+        now.chain[i] = tw_mutate(&now.world, now.chain[i - 1]);
+    calls_forget();
+}
+
+static void end(void)
+{
+    ts_dir_remove(&now.dir);
+    tw_world_free(&now.world);
+}
+
+static void new_path(void)
+{
+    (void)snprintf(now.path, sizeof now.path, "%s/store-%u", now.dir.path, now.runs++);
+}
+
+typedef enum lasting {
+    ONCE,
+    FOR_GOOD,
+    BY_TURNS, /* every other run */
+} lasting;
+
+/* Every way fails once, in a run of its own, with one code after another. */
+static void fail_ways(const anonset_backend *backend, const fault *faults, size_t n, lasting how)
+{
+    begin(backend);
+    do {
+        new_path();
+        const fault *fault_now = &faults[now.runs % n];
+        wraps_fail_with(fault_now->sqlite, fault_now->lmdb);
+        failing_with(fault_now->backend);
+        calls_arm(how == FOR_GOOD || (how == BY_TURNS && now.runs % 2 == 1));
+        work();
+        calls_disarm();
+        expect_sound();
+    } while (calls_struck());
+    cr_log_info("%s: %u ways failed", backend->name, calls_ways());
+    cr_expect_gt(calls_ways(), 100);
+    end();
+}
+
+/* The slice for every check; with ANONSET_EVERY_CODE set every way fails with every code. */
+static void fail_all(const anonset_backend *backend, const fault *faults, size_t n)
+{
+    if (!getenv("ANONSET_EVERY_CODE")) {
+        fail_ways(backend, faults, n, BY_TURNS);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        fail_ways(backend, &faults[i], 1, ONCE);
+        fail_ways(backend, &faults[i], 1, FOR_GOOD);
+    }
+}
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+Test(calls, sqlite, .timeout = 1200)
+{
+    static const fault faults[] = {{.sqlite = SQLITE_IOERR_READ}, {.sqlite = SQLITE_BUSY},
+                                   {.sqlite = SQLITE_CORRUPT},    {.sqlite = SQLITE_NOMEM},
+                                   {.sqlite = SQLITE_FULL},       {.sqlite = SQLITE_READONLY},
+                                   {.sqlite = SQLITE_MISUSE}};
+    fail_all(&as_backend_sqlite, faults, COUNT(faults));
+}
+
+Test(calls, lmdb, .timeout = 1200)
+{
+    static const fault faults[] = {{.lmdb = EIO},
+                                   {.lmdb = ENOSPC},
+                                   {.lmdb = ENOMEM},
+                                   {.lmdb = MDB_CORRUPTED},
+                                   {.lmdb = MDB_MAP_FULL},
+                                   {.lmdb = MDB_PANIC},
+                                   {.lmdb = MDB_BAD_TXN},
+                                   {.lmdb = EACCES},
+                                   {.lmdb = MDB_TLS_FULL},
+                                   {.lmdb = MDB_MAP_RESIZED},
+                                   {.lmdb = MDB_READERS_FULL}};
+    fail_all(&as_backend_lmdb, faults, COUNT(faults));
+}
+
+/* ---- Calls of a backend --------------------------------------------------------------------- */
+
+static const fault backend_faults[] = {{.backend = ANONSET_IO},      {.backend = ANONSET_NO_MEMORY},
+                                       {.backend = ANONSET_CORRUPT}, {.backend = ANONSET_BUSY},
+                                       {.backend = ANONSET_STALE},   {.backend = ANONSET_FULL}};
+
+Test(calls, backend, .timeout = 1200)
+{
+    const anonset_backend failing = failing_backend(&as_backend_memory);
+    fail_all(&failing, backend_faults, COUNT(backend_faults));
+}
+
+/* Tags are then computed from the coins. */
+Test(calls, backend_without_tags, .timeout = 1200)
+{
+    anonset_backend failing = failing_backend(&as_backend_memory);
+    failing.read_tags = NULL;
+    fail_all(&failing, backend_faults, COUNT(backend_faults));
+}
+
+/* The hash function and the random numbers fail, and nothing below. */
+Test(calls, crypto, .timeout = 1200)
+{
+    static const fault none;
+    fail_all(&as_backend_memory, &none, 1);
+}

@@ -1,0 +1,85 @@
+#include "tests/shims/calls.h"
+
+#include <execinfo.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FRAMES_MOST 32
+#define SLOTS       65536u /* a power of two, and more than twice the ways of any test */
+
+static uint64_t failed[SLOTS]; /* a hash table of ways; 0: free */
+static unsigned ways;
+static bool armed, lasting, struck;
+static const char *name_struck = "";
+
+void calls_forget(void)
+{
+    memset(failed, 0, sizeof failed);
+    ways = 0;
+}
+
+void calls_arm(bool for_good)
+{
+    armed = true;
+    lasting = for_good;
+    struck = false;
+    name_struck = "";
+}
+
+void calls_disarm(void)
+{
+    armed = false;
+}
+
+bool calls_struck(void)
+{
+    return struck;
+}
+
+const char *calls_name(void)
+{
+    return name_struck;
+}
+
+unsigned calls_ways(void)
+{
+    return ways;
+}
+
+/* The way to the caller of the wrap, by the addresses it leads through. Never 0. */
+static uint64_t way_here(const char *name)
+{
+    void *frames[FRAMES_MOST];
+    int n = backtrace(frames, FRAMES_MOST);
+    uint64_t hash = 0xcbf29ce484222325u ^ (uint64_t)(uintptr_t)name;
+    for (int i = 0; i < n; i++)
+        hash = (hash ^ (uint64_t)(uintptr_t)frames[i]) * 0x100000001b3u;
+    return hash | 1;
+}
+
+/* Notes the way; false: it has failed before. */
+static bool is_new(uint64_t way)
+{
+    size_t slot = (size_t)(way >> 32) % SLOTS;
+    while (failed[slot] != 0 && failed[slot] != way)
+        slot = (slot + 1) % SLOTS;
+    if (failed[slot] == way)
+        return false;
+    if (++ways > SLOTS / 2)
+        abort();
+    failed[slot] = way;
+    return true;
+}
+
+bool calls_fail(const char *name)
+{
+    if (!armed || (struck && !lasting))
+        return false;
+    if (struck)
+        return true;
+    struck = is_new(way_here(name));
+    if (struck)
+        name_struck = name;
+    return struck;
+}
