@@ -154,7 +154,7 @@ static void reap(tr_round *round, const process *p, bool killed)
 /* Kills any of them, at any moment, and starts it again. */
 static void kill_some(tr_round *round, process *processes, size_t n)
 {
-    tw_rng rng = {round->seed + 1};
+    tw_rng rng = {.state = round->seed + 1};
     for (uint64_t i = 0; !atomic_load(&round->board->over); i++) {
         struct timespec pause = {.tv_nsec = tw_between(&rng, 200, 10000) * 1000L};
         process *p = &processes[tw_between(&rng, 0, (uint32_t)n - 1)];
