@@ -2,6 +2,8 @@
  * Calls of libcurl, libcrypto, SQLite and LMDB, each failing when calls.h says so, as if the
  * library had done nothing. Those that free or tell of an error never fail.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED /* as core/digest.c */
+
 #include "config.h"
 
 #include "tests/shims/wraps.h"
@@ -9,11 +11,11 @@
 #include "tests/shims/calls.h"
 
 #include <lmdb.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/random.h>
 
 static int sqlite_code = SQLITE_IOERR, lmdb_code = MDB_CORRUPTED;
 static bool sqlite_failed; /* our own failure is the newest that SQLite would tell of */
@@ -35,16 +37,11 @@ void wraps_fail_with(int for_sqlite, int for_lmdb)
 
 /* ---- libcrypto ------------------------------------------------------------------------------ */
 
-WRAP(EVP_MD *, EVP_MD_fetch, (OSSL_LIB_CTX * library, const char *name, const char *properties),
-     (library, name, properties), NULL)
-WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, (void), (), NULL)
-WRAP(int, EVP_DigestInit_ex2, (EVP_MD_CTX * context, const EVP_MD *type, const OSSL_PARAM *more),
-     (context, type, more), 0)
-WRAP(int, EVP_DigestUpdate, (EVP_MD_CTX * context, const void *bytes, size_t len),
+WRAP(int, SHA256_Init, (SHA256_CTX * context), (context), 0)
+WRAP(int, SHA256_Update, (SHA256_CTX * context, const void *bytes, size_t len),
      (context, bytes, len), 0)
-WRAP(int, EVP_DigestFinal_ex, (EVP_MD_CTX * context, unsigned char *out, unsigned *len),
-     (context, out, len), 0)
-WRAP(int, RAND_bytes, (unsigned char *out, int len), (out, len), 0)
+WRAP(int, SHA256_Final, (unsigned char *out, SHA256_CTX *context), (out, context), 0)
+WRAP(int, getentropy, (void *out, size_t len), (out, len), -1)
 
 /* ---- SQLite --------------------------------------------------------------------------------- */
 
