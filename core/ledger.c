@@ -5,13 +5,14 @@
 
 #include <string.h>
 
-#define LAYOUT 1u
+#define LAYOUT 2u
 
 /* Flags of an encoded ledger and of an encoded checkpoint. */
 #define HAS_FINALIZED     1u
 #define HAS_PENDING       2u
 #define FINALIZED_HAS_SET 4u
 #define TARGET_HAS_SET    8u
+#define HAS_HOLE          16u
 #define META_HAS_SET      1u
 #define IS_ALIAS          2u
 
@@ -29,6 +30,11 @@ enum {
     BASE_AT = TARGET_AT + META_BYTES,
     COUNT_AT = BASE_AT + 4,
     PENDING_DIGEST_AT = COUNT_AT + 4,
+    HOLE_AT = PENDING_DIGEST_AT + ANONSET_HASH_BYTES, /* from | to | filled */
+    HOLE_BEFORE_AT = HOLE_AT + 12,
+    HOLE_DIGEST_AT = HOLE_BEFORE_AT + ANONSET_HASH_BYTES,
+    HOLE_AFTER_AT = HOLE_DIGEST_AT + ANONSET_HASH_BYTES,
+    GROUP_AT = HOLE_AFTER_AT + ANONSET_HASH_BYTES,
     SUM_AT = AS_LEDGER_BYTES - 4,
 
     CP_FLAGS_AT = 0,
@@ -66,12 +72,35 @@ static void get_meta(anonset_meta *meta, const uint8_t *in, bool has_set_hash)
     meta->has_set_hash = has_set_hash;
 }
 
-void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger)
+static void put_hole(uint8_t *out, const anonset_state *s)
+{
+    out[FLAGS_AT] |= HAS_HOLE;
+    as_put32(out + HOLE_AT, s->hole_from);
+    as_put32(out + HOLE_AT + 4, s->hole_to);
+    as_put32(out + HOLE_AT + 8, s->hole_filled);
+    memcpy(out + HOLE_BEFORE_AT, s->hole_before, ANONSET_HASH_BYTES);
+    memcpy(out + HOLE_DIGEST_AT, s->hole_digest, ANONSET_HASH_BYTES);
+    memcpy(out + HOLE_AFTER_AT, s->hole_after, ANONSET_HASH_BYTES);
+}
+
+static void get_hole(anonset_state *s, const uint8_t *in)
+{
+    s->has_hole = true;
+    s->hole_from = as_get32(in + HOLE_AT);
+    s->hole_to = as_get32(in + HOLE_AT + 4);
+    s->hole_filled = as_get32(in + HOLE_AT + 8);
+    memcpy(s->hole_before, in + HOLE_BEFORE_AT, ANONSET_HASH_BYTES);
+    memcpy(s->hole_digest, in + HOLE_DIGEST_AT, ANONSET_HASH_BYTES);
+    memcpy(s->hole_after, in + HOLE_AFTER_AT, ANONSET_HASH_BYTES);
+}
+
+void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger, uint32_t group)
 {
     const anonset_state *s = &ledger->state;
     memset(out, 0, AS_LEDGER_BYTES);
     out[LAYOUT_AT] = LAYOUT;
     as_put32(out + EPOCH_AT, ledger->epoch);
+    as_put32(out + GROUP_AT, group);
     if (s->has_finalized) {
         out[FLAGS_AT] |= HAS_FINALIZED | (s->finalized.has_set_hash ? FINALIZED_HAS_SET : 0);
         out[GATE_AT] = (uint8_t)s->gate;
@@ -85,6 +114,8 @@ void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger)
         as_put32(out + COUNT_AT, s->count);
         memcpy(out + PENDING_DIGEST_AT, s->pending_digest, ANONSET_HASH_BYTES);
     }
+    if (s->has_hole)
+        put_hole(out, s);
     as_put32(out + SUM_AT, checksum(out, SUM_AT));
 }
 
@@ -98,11 +129,14 @@ static bool is_possible(const as_ledger *ledger)
     const anonset_state *s = &ledger->state;
     if (s->gate > ANONSET_GATE_SET_HASH)
         return false;
+    if (s->has_hole && (s->hole_from >= s->hole_to || s->hole_to > finalized_size(s) ||
+                        s->hole_filled >= s->hole_to - s->hole_from))
+        return false;
     return !s->has_pending || (ledger->epoch > 0 && s->base <= finalized_size(s) &&
                                (uint64_t)s->base + s->count <= s->target.size);
 }
 
-anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t len,
+anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t len, uint32_t group,
                               anonset_detail *detail)
 {
     if (len != AS_LEDGER_BYTES || bytes[LAYOUT_AT] != LAYOUT)
@@ -110,6 +144,9 @@ anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t le
                        len ? bytes[LAYOUT_AT] : 0u);
     if (as_get32(bytes + SUM_AT) != checksum(bytes, SUM_AT))
         return as_fail(detail, ANONSET_CORRUPT, 0, "a group's record does not fit its checksum");
+    if (as_get32(bytes + GROUP_AT) != group)
+        return as_fail(detail, ANONSET_CORRUPT, 0, "the record of group %u stands as that of %u",
+                       as_get32(bytes + GROUP_AT), group);
     as_ledger found;
     memset(&found, 0, sizeof found);
     anonset_state *s = &found.state;
@@ -128,6 +165,8 @@ anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t le
         s->count = as_get32(bytes + COUNT_AT);
         memcpy(s->pending_digest, bytes + PENDING_DIGEST_AT, ANONSET_HASH_BYTES);
     }
+    if (flags & HAS_HOLE)
+        get_hole(s, bytes);
     if (!is_possible(&found))
         return as_fail(detail, ANONSET_CORRUPT, 0, "a group's record contradicts itself");
     *ledger = found;
@@ -249,6 +288,15 @@ void as_ledger_discard(as_ledger *next, const as_ledger *now)
     *next = after;
 }
 
+static void drop_hole(anonset_state *s)
+{
+    s->has_hole = false;
+    s->hole_from = s->hole_to = s->hole_filled = 0;
+    memset(s->hole_before, 0, ANONSET_HASH_BYTES);
+    memset(s->hole_digest, 0, ANONSET_HASH_BYTES);
+    memset(s->hole_after, 0, ANONSET_HASH_BYTES);
+}
+
 static anonset_code check_complete(const anonset_state *s, const anonset_complete *c,
                                    anonset_detail *detail)
 {
@@ -267,6 +315,9 @@ static anonset_code check_complete(const anonset_state *s, const anonset_complet
     if (!hash_equal(s->pending_digest, c->digest))
         return as_fail(detail, ANONSET_STALE, 0, "group %u: the pending coins have another digest",
                        c->group);
+    if (s->has_hole && s->base > s->hole_from)
+        return as_fail(detail, ANONSET_STALE, 0, "group %u: coins from %u on are missing", c->group,
+                       s->hole_from);
     return ANONSET_OK;
 }
 
@@ -282,9 +333,9 @@ static void fill_checkpoint(anonset_checkpoint *checkpoint, const anonset_state 
 static anonset_code complete_again(as_ledger *next, as_effect *effect, const as_ledger *now,
                                    const anonset_complete *c, anonset_detail *detail)
 {
-    if (!hash_equal(now->state.digest, c->digest))
-        return as_fail(detail, ANONSET_STALE, 0, "group %u: the finalized set has another digest",
-                       c->group);
+    if (!hash_equal(now->state.digest, c->digest) || now->state.has_hole)
+        return as_fail(detail, ANONSET_STALE, 0,
+                       "group %u: the finalized set has another digest, or misses coins", c->group);
     as_ledger after = *now;
     if (c->gate > now->state.gate) {
         after.state.gate = c->gate;
@@ -310,6 +361,7 @@ anonset_code as_ledger_complete(as_ledger *next, as_effect *effect, const as_led
 
     as_ledger after;
     as_ledger_discard(&after, now);
+    drop_hole(&after.state);
     after.state.has_finalized = true;
     after.state.finalized = complete->target;
     memcpy(after.state.digest, complete->digest, ANONSET_HASH_BYTES);
@@ -323,6 +375,68 @@ anonset_code as_ledger_complete(as_ledger *next, as_effect *effect, const as_led
     *next = after;
     return ANONSET_OK;
 }
+
+/* ---- Damage ------------------------------------------------------------------------------- */
+
+/* The range is in the set that the damage was found in, and leaves nothing of it unsaid. */
+static bool fits(const anonset_state *s, const anonset_damage *d)
+{
+    if (d->from >= d->to)
+        return false;
+    if (d->pending)
+        return s->has_pending && hash_equal(s->pending_digest, d->digest) && d->from >= s->base &&
+               d->to == s->base + s->count;
+    return s->has_finalized && hash_equal(s->digest, d->digest) && d->to <= s->finalized.size &&
+           (!s->has_hole || (d->from <= s->hole_from && d->to >= s->hole_to));
+}
+
+anonset_code as_ledger_drop(as_ledger *next, const as_ledger *now, const anonset_damage *damage,
+                            anonset_detail *detail)
+{
+    if (!fits(&now->state, damage))
+        return as_fail(detail, ANONSET_STALE, 0,
+                       "group %u: the set whose coins %u to %u are damaged is not there any more",
+                       damage->group, damage->from, damage->to);
+    as_ledger after = *now;
+    anonset_state *s = &after.state;
+    if (damage->pending) {
+        s->count = damage->from - s->base;
+        memcpy(s->pending_digest, damage->before, ANONSET_HASH_BYTES);
+    } else {
+        s->has_hole = true;
+        s->hole_from = damage->from;
+        s->hole_to = damage->to;
+        s->hole_filled = 0;
+        memcpy(s->hole_before, damage->before, ANONSET_HASH_BYTES);
+        memcpy(s->hole_digest, damage->before, ANONSET_HASH_BYTES);
+        memcpy(s->hole_after, damage->after, ANONSET_HASH_BYTES);
+    }
+    *next = after;
+    return ANONSET_OK;
+}
+
+anonset_code as_ledger_mend(as_ledger *next, const as_ledger *now, const anonset_append *append,
+                            anonset_detail *detail)
+{
+    as_ledger after = *now;
+    anonset_state *s = &after.state;
+    uint32_t at = s->hole_from + s->hole_filled;
+    bool follows = s->has_hole && append->base == s->hole_from && append->start == at &&
+                   append->n > 0 && append->n <= s->hole_to - at &&
+                   hash_equal(append->digest_before, s->hole_digest);
+    bool closes = follows && append->n == s->hole_to - at;
+    if (!follows || (closes && !hash_equal(append->digest_after, s->hole_after)))
+        return as_fail(detail, ANONSET_STALE, 0, "group %u: %u coins from %u on mend nothing",
+                       append->group, append->n, append->start);
+    s->hole_filled += append->n;
+    memcpy(s->hole_digest, append->digest_after, ANONSET_HASH_BYTES);
+    if (closes)
+        drop_hole(s);
+    *next = after;
+    return ANONSET_OK;
+}
+
+/* ---- Rows --------------------------------------------------------------------------------- */
 
 static bool is_pending_row(const as_ledger *ledger, uint32_t row_epoch)
 {
@@ -351,7 +465,11 @@ uint32_t as_ledger_view_size(const as_ledger *ledger, anonset_view view)
 uint32_t as_ledger_row_end(const as_ledger *ledger, anonset_view view, uint32_t row_start,
                            uint32_t n, uint32_t next_start)
 {
+    const anonset_state *s = &ledger->state;
     uint32_t end = as_ledger_view_size(ledger, view);
+    bool pending = view == ANONSET_VIEW_NEXT && s->has_pending && row_start >= s->base;
+    if (s->has_hole && !pending && row_start < s->hole_from && s->hole_from < end)
+        end = s->hole_from;
     if (next_start < end)
         end = next_start;
     return (uint64_t)row_start + n < end ? row_start + n : end;

@@ -8,7 +8,7 @@
  * before it in its group; rows of the pending set's epoch are pending, all others finalized, so
  * that finalizing rewrites no coin: the record just stops naming a pending epoch. Replacing a tail
  * leaves finalized rows that begin below `base` and end above it; a reader cuts a row where the
- * next row of its view begins (as_ledger_row_end).
+ * next row of its view begins, and where a hole does (as_ledger_row_end).
  */
 #ifndef AS_LEDGER_H
 #define AS_LEDGER_H
@@ -22,12 +22,12 @@ typedef struct as_ledger {
     uint32_t epoch; /* of the pending set; without one, the newest ever used in this group */
 } as_ledger;
 
-#define AS_LEDGER_BYTES     256u /* encoded; fixed, so that a record is updated in place */
+#define AS_LEDGER_BYTES     336u /* encoded; fixed, so that a record is updated in place */
 #define AS_CHECKPOINT_BYTES 108u /* encoded */
 
-void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger);
-/* CORRUPT: the bytes contradict themselves. */
-anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t len,
+void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger, uint32_t group);
+/* CORRUPT: the bytes contradict themselves, or are of another group. */
+anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t len, uint32_t group,
                               anonset_detail *detail);
 
 void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint);
@@ -57,6 +57,16 @@ anonset_code as_ledger_complete(as_ledger *next, as_effect *effect, const as_led
 
 /* discard_incomplete: the caller deletes the rows of now->epoch if now->state.has_pending. */
 void as_ledger_discard(as_ledger *next, const as_ledger *now);
+
+/* drop: the caller deletes the rows that begin in [from, to), those of now->epoch if
+ * damage->pending, else all others. */
+anonset_code as_ledger_drop(as_ledger *next, const as_ledger *now, const anonset_damage *damage,
+                            anonset_detail *detail);
+
+/* mend: the caller stores the coins as rows of AS_EPOCH_MENDED, which no pending set has. */
+#define AS_EPOCH_MENDED 0u
+anonset_code as_ledger_mend(as_ledger *next, const as_ledger *now, const anonset_append *append,
+                            anonset_detail *detail);
 
 /* Whether a row belongs to `view`: position of its first coin and its epoch decide. */
 bool as_ledger_row_in_view(const as_ledger *ledger, anonset_view view, uint32_t row_start,

@@ -175,8 +175,8 @@ static bool is_same(const anonset_state *a, const anonset_state *b)
 {
     uint8_t x[AS_LEDGER_BYTES];
     uint8_t y[AS_LEDGER_BYTES];
-    as_ledger_encode(x, &(as_ledger){.state = *a});
-    as_ledger_encode(y, &(as_ledger){.state = *b});
+    as_ledger_encode(x, &(as_ledger){.state = *a}, 0);
+    as_ledger_encode(y, &(as_ledger){.state = *b}, 0);
     return memcmp(x, y, sizeof x) == 0;
 }
 

@@ -158,6 +158,16 @@ static anonset_code lmdb_clear(void *opened, uint32_t group, anonset_detail *det
     return run(opened, as_work_clear, &group, detail);
 }
 
+static anonset_code lmdb_drop(void *opened, const anonset_damage *damage, anonset_detail *detail)
+{
+    return run(opened, as_work_drop, damage, detail);
+}
+
+static anonset_code lmdb_mend(void *opened, const anonset_append *append, anonset_detail *detail)
+{
+    return run(opened, as_work_mend, append, detail);
+}
+
 /* ---- Snapshots ---------------------------------------------------------------------------- */
 
 static anonset_code lmdb_snapshot_open(void *opened, void **snapshot, anonset_state *state,
@@ -190,4 +200,6 @@ const anonset_backend as_backend_lmdb = {
     .read = as_view_read,
     .checkpoint = as_view_checkpoint,
     .read_tags = as_view_tags,
+    .drop = lmdb_drop,
+    .mend = lmdb_mend,
 };

@@ -71,5 +71,5 @@ anonset_code as_load_ledger(as_ledger *ledger, MDB_txn *txn, uint32_t group, con
     }
     if (rc != 0)
         return as_lmdb_fail(detail, rc, "read", path);
-    return as_ledger_decode(ledger, val.mv_data, val.mv_size, detail);
+    return as_ledger_decode(ledger, val.mv_data, val.mv_size, group, detail);
 }

@@ -296,3 +296,20 @@ anonset_code as_rows_drop(as_write *write, uint32_t group, uint32_t from, uint32
     }
     return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
 }
+
+anonset_code as_rows_drop_range(as_write *write, const anonset_damage *damage, uint32_t epoch,
+                                bool has_pending, anonset_detail *detail)
+{
+    as_key key = {AS_KIND_PACK, damage->group, damage->from, 0};
+    MDB_val val;
+    int rc = as_cursor_at_least(write->cursor, &key, &val);
+    while (rc == 0 && key.at < damage->to) {
+        if ((has_pending && key.sub == epoch) == damage->pending) {
+            anonset_code code = as_write_delete(write, detail);
+            if (code != ANONSET_OK)
+                return code;
+        }
+        rc = as_cursor_move(write->cursor, MDB_NEXT, AS_KIND_PACK, damage->group, &key, &val);
+    }
+    return rc == 0 || rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
+}

@@ -27,4 +27,9 @@ anonset_code as_rows_join(as_write *write, uint32_t group, const as_effect *effe
 anonset_code as_rows_drop(as_write *write, uint32_t group, uint32_t from, uint32_t epoch, bool keep,
                           anonset_detail *detail);
 
+/* Deletes the rows that begin in the damaged range and are of the damaged set; `epoch` is that of
+ * the pending set, if there is one. */
+anonset_code as_rows_drop_range(as_write *write, const anonset_damage *damage, uint32_t epoch,
+                                bool has_pending, anonset_detail *detail);
+
 #endif

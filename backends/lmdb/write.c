@@ -19,7 +19,7 @@ static anonset_code store(as_write *write, uint32_t group, const as_ledger *next
                           anonset_detail *detail)
 {
     uint8_t bytes[AS_LEDGER_BYTES];
-    as_ledger_encode(bytes, next);
+    as_ledger_encode(bytes, next, group);
     return as_write_put(write, (as_key){.kind = AS_KIND_LEDGER, .group = group}, bytes,
                         sizeof bytes, detail);
 }
@@ -94,6 +94,32 @@ anonset_code as_work_discard(as_write *write, const void *in, anonset_detail *de
     if (!next.state.has_finalized) /* nothing is stored of the group any more */
         return delete_kind(write, AS_KIND_LEDGER, group, detail);
     return store(write, group, &next, detail);
+}
+
+/* ---- Damage ------------------------------------------------------------------------------- */
+
+anonset_code as_work_drop(as_write *write, const void *in, anonset_detail *detail)
+{
+    const anonset_damage *d = in;
+    as_ledger now, next;
+    anonset_code code = load(&now, write, d->group, detail);
+    if (code == ANONSET_OK)
+        code = as_ledger_drop(&next, &now, d, detail);
+    if (code == ANONSET_OK)
+        code = as_rows_drop_range(write, d, now.epoch, now.state.has_pending, detail);
+    return code == ANONSET_OK ? store(write, d->group, &next, detail) : code;
+}
+
+anonset_code as_work_mend(as_write *write, const void *in, anonset_detail *detail)
+{
+    const anonset_append *append = in;
+    as_ledger now, next;
+    anonset_code code = load(&now, write, append->group, detail);
+    if (code == ANONSET_OK)
+        code = as_ledger_mend(&next, &now, append, detail);
+    if (code == ANONSET_OK)
+        code = as_rows_append(write, append, AS_EPOCH_MENDED, now.state.hole_filled > 0, detail);
+    return code == ANONSET_OK ? store(write, append->group, &next, detail) : code;
 }
 
 /* ---- Info and clearing -------------------------------------------------------------------- */

@@ -10,6 +10,10 @@ anonset_code as_work_complete(as_write *write, const void *in,
                               anonset_detail *detail); /* anonset_complete */
 anonset_code as_work_discard(as_write *write, const void *in,
                              anonset_detail *detail); /* uint32_t group */
+anonset_code as_work_drop(as_write *write, const void *in,
+                          anonset_detail *detail); /* anonset_damage */
+anonset_code as_work_mend(as_write *write, const void *in,
+                          anonset_detail *detail); /* anonset_append */
 anonset_code as_work_clear(as_write *write, const void *in,
                            anonset_detail *detail); /* uint32_t group */
 anonset_code as_work_genesis(as_write *write, const void *in,

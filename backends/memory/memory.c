@@ -178,15 +178,24 @@ static struct version *version_new(const struct version *from, uint32_t group, s
     return version;
 }
 
-/* Takes over the finalized slices below `end`, the last one cut there. */
-static void keep_finalized(struct version *version, const struct version *from, uint32_t end)
+/* Takes over the finalized slices that begin in [begin, end), the last one cut there. */
+static void keep_range(struct version *version, const struct version *from, uint32_t begin,
+                       uint32_t end)
 {
     for (size_t i = 0; i < from->finalized && from->slices[i].start < end; i++) {
         struct slice slice = from->slices[i];
+        if (slice.start < begin)
+            continue;
         if (slice.n > end - slice.start)
             slice.n = end - slice.start;
         add_slice(version, slice);
     }
+}
+
+/* Takes over the finalized slices below `end`, the last one cut there. */
+static void keep_finalized(struct version *version, const struct version *from, uint32_t end)
+{
+    keep_range(version, from, 0, end);
     version->finalized = version->n_slices;
 }
 
@@ -202,6 +211,15 @@ static void keep_checkpoints(struct version *version, const struct version *from
     for (size_t i = 0; i < from->n_checkpoints; i++)
         if (from->checkpoints[i].meta.size <= size)
             version->checkpoints[version->n_checkpoints++] = from->checkpoints[i];
+}
+
+static void drop_hole(anonset_state *state)
+{
+    state->has_hole = false;
+    state->hole_from = state->hole_to = state->hole_filled = 0;
+    memset(state->hole_before, 0, sizeof state->hole_before);
+    memset(state->hole_digest, 0, sizeof state->hole_digest);
+    memset(state->hole_after, 0, sizeof state->hole_after);
 }
 
 static void drop_pending(anonset_state *state)
@@ -507,6 +525,8 @@ static anonset_code check_complete(const anonset_state *s, const anonset_complet
         return stale(detail, "the pending set is not whole");
     if (!hash_equal(s->pending_digest, c->digest))
         return stale(detail, "the pending set has another digest");
+    if (s->has_hole && s->base > s->hole_from)
+        return stale(detail, "the finalized set misses coins");
     return ANONSET_OK;
 }
 
@@ -537,6 +557,7 @@ static anonset_code finalize(struct store *store, const anonset_complete *c, ano
     next->state.gate = c->gate;
     memcpy(next->state.digest, c->digest, sizeof c->digest);
     drop_pending(&next->state);
+    drop_hole(&next->state);
     keep_checkpoints(next, now, now->state.base);
     add_checkpoint(next);
     return install(store, next) ? ANONSET_OK
@@ -548,8 +569,8 @@ static anonset_code raise_gate(struct store *store, const anonset_complete *c,
                                anonset_detail *detail)
 {
     const struct version *now = current(store, c->group);
-    if (!hash_equal(now->state.digest, c->digest))
-        return stale(detail, "the finalized set has another digest");
+    if (!hash_equal(now->state.digest, c->digest) || now->state.has_hole)
+        return stale(detail, "the finalized set has another digest, or misses coins");
     if (c->gate <= now->state.gate)
         return ANONSET_OK;
     struct version *next = version_new(now, c->group, 0);
@@ -575,6 +596,107 @@ static anonset_code memory_mark_complete(void *handle, const anonset_complete *c
                      !(s->has_pending && meta_equal(&s->target, &c->target));
         code = again ? raise_gate(h->store, c, detail) : finalize(h->store, c, detail);
     }
+    return end_write(code);
+}
+
+/* ---- drop and mend ------------------------------------------------------------------------ */
+
+static bool is_there(const anonset_state *s, const anonset_damage *d)
+{
+    if (d->from >= d->to)
+        return false;
+    if (d->pending)
+        return s->has_pending && hash_equal(s->pending_digest, d->digest) && d->from >= s->base &&
+               d->to == s->base + s->count;
+    return s->has_finalized && hash_equal(s->digest, d->digest) && d->to <= s->finalized.size &&
+           (!s->has_hole || (d->from <= s->hole_from && d->to >= s->hole_to));
+}
+
+static void make_hole(anonset_state *s, const anonset_damage *d)
+{
+    s->has_hole = true;
+    s->hole_from = d->from;
+    s->hole_to = d->to;
+    s->hole_filled = 0;
+    memcpy(s->hole_before, d->before, sizeof s->hole_before);
+    memcpy(s->hole_digest, d->before, sizeof s->hole_digest);
+    memcpy(s->hole_after, d->after, sizeof s->hole_after);
+}
+
+static anonset_code drop(struct store *store, const anonset_damage *d, anonset_detail *detail)
+{
+    const struct version *now = current(store, d->group);
+    if (!is_there(&now->state, d))
+        return stale(detail, "the set that is damaged is not there");
+    struct version *next = version_new(now, d->group, 0);
+    if (!next)
+        return no_memory(detail);
+    keep_range(next, now, 0, d->pending ? UINT32_MAX : d->from);
+    if (!d->pending)
+        keep_range(next, now, d->to, UINT32_MAX);
+    next->finalized = next->n_slices;
+    for (size_t i = now->finalized; i < now->n_slices; i++)
+        if (!d->pending || now->slices[i].start < d->from)
+            add_slice(next, now->slices[i]);
+    keep_checkpoints(next, now, UINT32_MAX);
+    if (d->pending) {
+        next->state.count = d->from - next->state.base;
+        memcpy(next->state.pending_digest, d->before, sizeof d->before);
+    } else {
+        make_hole(&next->state, d);
+    }
+    return install(store, next) ? ANONSET_OK
+                                : no_memory(detail); /* cannot fail: the group exists */
+}
+
+static anonset_code memory_drop(void *handle, const anonset_damage *damage, anonset_detail *detail)
+{
+    const struct handle *h = handle;
+    anonset_code code = begin_write(h, detail);
+    if (code == ANONSET_OK)
+        code = drop(h->store, damage, detail);
+    return end_write(code);
+}
+
+static bool is_mending(const anonset_state *s, const anonset_append *a)
+{
+    uint32_t at = s->hole_from + s->hole_filled;
+    if (!s->has_hole || a->base != s->hole_from || a->start != at || a->n == 0 ||
+        a->n > s->hole_to - at || !hash_equal(a->digest_before, s->hole_digest))
+        return false;
+    return at + a->n < s->hole_to || hash_equal(a->digest_after, s->hole_after);
+}
+
+static anonset_code mend(struct store *store, const anonset_append *a, anonset_detail *detail)
+{
+    const struct version *now = current(store, a->group);
+    if (!is_mending(&now->state, a))
+        return stale(detail, "there is no hole that these coins mend");
+    struct version *next = version_new(now, a->group, a->n / PIECE_COINS + 1);
+    if (!next)
+        return no_memory(detail);
+    keep_range(next, now, 0, a->start);
+    bool added = add_coins(next, a);
+    keep_range(next, now, now->state.hole_to, UINT32_MAX);
+    next->finalized = next->n_slices;
+    keep_pending(next, now);
+    keep_checkpoints(next, now, UINT32_MAX);
+    next->state.hole_filled += a->n;
+    memcpy(next->state.hole_digest, a->digest_after, sizeof a->digest_after);
+    if (a->start + a->n == now->state.hole_to)
+        drop_hole(&next->state);
+    if (added && install(store, next))
+        return ANONSET_OK;
+    version_release(next);
+    return no_memory(detail);
+}
+
+static anonset_code memory_mend(void *handle, const anonset_append *append, anonset_detail *detail)
+{
+    const struct handle *h = handle;
+    anonset_code code = begin_write(h, detail);
+    if (code == ANONSET_OK)
+        code = mend(h->store, append, detail);
     return end_write(code);
 }
 
@@ -677,8 +799,11 @@ static anonset_code find_slice(struct slice *out, const struct snapshot *s, uint
         else
             low = middle + 1;
     }
-    if (low == end)
+    bool missing = v->state.has_hole && !pending;
+    if (low == end && !missing)
         return as_fail(detail, ANONSET_INTERNAL, 0, "position %u is outside the view", position);
+    if (low == end || position < v->slices[low].start)
+        return as_fail(detail, ANONSET_CORRUPT, 0, "the coin at position %u is missing", position);
     *out = v->slices[low];
     if (next && !pending && out->n > v->state.base - out->start)
         out->n = v->state.base - out->start;
@@ -748,4 +873,6 @@ const anonset_backend as_backend_memory = {
     .read = memory_read,
     .checkpoint = memory_checkpoint,
     .read_tags = memory_read_tags,
+    .drop = memory_drop,
+    .mend = memory_mend,
 };

@@ -207,6 +207,16 @@ static anonset_code sqlite_clear(void *handle, uint32_t group, anonset_detail *d
     return code;
 }
 
+static anonset_code sqlite_drop(void *handle, const anonset_damage *damage, anonset_detail *detail)
+{
+    return as_sqlite_write(handle, as_sqlite_work_drop, damage, detail);
+}
+
+static anonset_code sqlite_mend(void *handle, const anonset_append *append, anonset_detail *detail)
+{
+    return as_sqlite_write(handle, as_sqlite_work_mend, append, detail);
+}
+
 const anonset_backend as_backend_sqlite = {
     .size = sizeof(anonset_backend),
     .name = "sqlite",
@@ -226,4 +236,6 @@ const anonset_backend as_backend_sqlite = {
     .read = as_sqlite_read,
     .checkpoint = as_sqlite_checkpoint,
     .read_tags = as_sqlite_read_tags,
+    .drop = sqlite_drop,
+    .mend = sqlite_mend,
 };

@@ -75,7 +75,8 @@ void as_sqlite_reader_give(as_sqlite *store, as_db *db)
         as_db_close(db);
 }
 
-static anonset_code decode_group(as_sqlite_group *out, sqlite3_stmt *row, anonset_detail *detail)
+static anonset_code decode_group(as_sqlite_group *out, sqlite3_stmt *row, uint32_t group,
+                                 anonset_detail *detail)
 {
     out->slot = sqlite3_column_int64(row, 0);
     const void *record = sqlite3_column_blob(row, 1);
@@ -83,7 +84,7 @@ static anonset_code decode_group(as_sqlite_group *out, sqlite3_stmt *row, anonse
     if (out->slot < 1 || out->slot > AS_SLOT_MOST || record == NULL)
         return as_fail(detail, ANONSET_CORRUPT, 0,
                        "a group's row is damaged: clear and sync again");
-    return as_ledger_decode(&out->ledger, record, len, detail);
+    return as_ledger_decode(&out->ledger, record, len, group, detail);
 }
 
 anonset_code as_sqlite_group_load(as_sqlite_group *out, as_db *db, uint32_t group,
@@ -98,7 +99,7 @@ anonset_code as_sqlite_group_load(as_sqlite_group *out, as_db *db, uint32_t grou
         code = as_db_step(db, row, &found, detail);
     if (code != ANONSET_OK || !found)
         return code;
-    code = decode_group(out, row, detail);
+    code = decode_group(out, row, group, detail);
     sqlite3_reset(row);
     return code;
 }

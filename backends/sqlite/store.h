@@ -63,11 +63,14 @@ void as_sqlite_settle(as_sqlite *store);
  * it is only logged. */
 void as_sqlite_shrink(as_sqlite *store);
 
-/* write.c: the works. `in` is an anonset_append, an anonset_complete, a group or a genesis. */
+/* write.c: the works. `in` is an anonset_append, an anonset_complete, an anonset_damage, a group or
+ * a genesis. */
 anonset_code as_sqlite_work_append(as_db *db, const void *in, anonset_detail *detail);
 anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *detail);
 anonset_code as_sqlite_work_discard(as_db *db, const void *in, anonset_detail *detail);
 anonset_code as_sqlite_work_clear(as_db *db, const void *in, anonset_detail *detail);
+anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *detail);
+anonset_code as_sqlite_work_mend(as_db *db, const void *in, anonset_detail *detail);
 anonset_code as_sqlite_work_genesis(as_db *db, const void *in, anonset_detail *detail);
 
 /* read.c */

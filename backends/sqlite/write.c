@@ -31,7 +31,7 @@ static anonset_code put_ledger(as_db *db, uint32_t group, sqlite3_int64 slot,
 {
     uint8_t record[AS_LEDGER_BYTES];
     sqlite3_stmt *statement;
-    as_ledger_encode(record, ledger);
+    as_ledger_encode(record, ledger, group);
     anonset_code code =
         as_db_prepare(db, &statement, AS_SQL_LEDGER_PUT, 2, (sqlite3_int64[]){group, slot}, detail);
     if (code != ANONSET_OK)
@@ -164,6 +164,39 @@ anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *
     if (code == ANONSET_OK)
         code = put_ledger(db, c->group, now.slot, &next, detail);
     return code;
+}
+
+/* ---- drop and mend ------------------------------------------------------------------------ */
+
+anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *detail)
+{
+    const anonset_damage *d = in;
+    as_sqlite_group now;
+    as_ledger next;
+    anonset_code code = as_sqlite_group_load(&now, db, d->group, detail);
+    if (code == ANONSET_OK)
+        code = as_ledger_drop(&next, &now.ledger, d, detail);
+    if (code != ANONSET_OK)
+        return code;
+    sqlite3_int64 rows[] = {as_pack_id(now.slot, d->from, false),
+                            as_pack_id(now.slot, d->to - 1, true),
+                            now.ledger.state.has_pending ? (sqlite3_int64)now.ledger.epoch : -1};
+    code = as_db_run(db, d->pending ? AS_SQL_PACK_DELETE_PENDING : AS_SQL_PACK_DELETE_OTHERS, 3,
+                     rows, detail);
+    return code == ANONSET_OK ? put_ledger(db, d->group, now.slot, &next, detail) : code;
+}
+
+anonset_code as_sqlite_work_mend(as_db *db, const void *in, anonset_detail *detail)
+{
+    const anonset_append *a = in;
+    as_sqlite_group now;
+    as_ledger next;
+    anonset_code code = as_sqlite_group_load(&now, db, a->group, detail);
+    if (code == ANONSET_OK)
+        code = as_ledger_mend(&next, &now.ledger, a, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_rows_append(db, now.slot, AS_EPOCH_MENDED, a, detail);
+    return code == ANONSET_OK ? put_ledger(db, a->group, now.slot, &next, detail) : code;
 }
 
 /* ---- discard, clear, genesis -------------------------------------------------------------- */

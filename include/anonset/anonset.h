@@ -130,6 +130,16 @@ typedef struct anonset_state {
     uint32_t base;                              /* first position of the pending set */
     uint32_t count;                             /* coins it holds so far */
     uint8_t pending_digest[ANONSET_HASH_BYTES]; /* log digest at position base + count */
+
+    /* A repair dropped damaged coins of the finalized set: the positions [hole_from, hole_to), of
+     * which a sync fetched hole_filled again so far. Until all are, the set is not whole, and no
+     * snapshot shows it. The digests tell the right coins from all others. */
+    bool has_hole;
+    uint32_t hole_from, hole_to;
+    uint32_t hole_filled;
+    uint8_t hole_before[ANONSET_HASH_BYTES]; /* log digest at hole_from */
+    uint8_t hole_digest[ANONSET_HASH_BYTES]; /* at hole_from + hole_filled */
+    uint8_t hole_after[ANONSET_HASH_BYTES];  /* at hole_to */
 } anonset_state;
 
 /* One finalized state in the history of a group. */

@@ -73,6 +73,16 @@ typedef struct anonset_complete {
     anonset_gate gate;
 } anonset_complete;
 
+/* Stored coins that were found damaged. Both ends lie where a run of the view begins or ends. */
+typedef struct anonset_damage {
+    uint32_t group;
+    bool pending;      /* of the pending set, from `from` to its end; else of the finalized one */
+    uint32_t from, to; /* positions [from, to) */
+    uint8_t digest[ANONSET_HASH_BYTES]; /* of that set, as it is recorded */
+    uint8_t before[ANONSET_HASH_BYTES]; /* log digest at `from` */
+    uint8_t after[ANONSET_HASH_BYTES];  /* at `to` */
+} anonset_damage;
+
 /* Which coins a snapshot shows. */
 typedef enum anonset_view {
     ANONSET_VIEW_FINALIZED, /* [0, finalized.size) of the finalized set */
@@ -174,6 +184,27 @@ typedef struct anonset_backend {
      * much cheaper than reading the coins. */
     anonset_code (*read_tags)(void *snapshot, anonset_run *run, uint32_t position,
                               anonset_detail *detail);
+
+    /*
+     * may, the two together; if absent, a repair clears the damaged group.
+     *
+     * drop: deletes the coins [d->from, d->to). Of the pending set: it ends at `from` then. Of the
+     * finalized set: its state tells the hole, nothing of it filled; a hole that it has already is
+     * widened, and begun anew. Meta, digest, gate, checkpoints and the other set stay. STALE,
+     * nothing written, unless the set is there and its digest is d->digest, and the range lies in
+     * it and (finalized) covers the hole that there is or (pending) goes to its end.
+     *
+     * mend: appends a->n (1 or more) coins to what is filled of the hole: a->base is hole_from,
+     * a->start hole_from + hole_filled, a->digest_before hole_digest; a->target is not looked at.
+     * Coins that reach hole_to close it at once, if a->digest_after is hole_after. STALE, nothing
+     * written, if anything of this does not hold.
+     *
+     * While a set has a hole: read says CORRUPT at positions of it that are not filled, and
+     * mark_complete is STALE for a pending set that begins above hole_from. One that begins at or
+     * below it takes the hole away.
+     */
+    anonset_code (*drop)(void *handle, const anonset_damage *damage, anonset_detail *detail);
+    anonset_code (*mend)(void *handle, const anonset_append *append, anonset_detail *detail);
 } anonset_backend;
 
 #ifdef __cplusplus

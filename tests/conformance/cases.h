@@ -54,6 +54,11 @@
     X(discarding_the_only_set_leaves_nothing)                                                      \
     X(a_discarded_replacement_leaves_the_old_tail)                                                 \
     X(the_same_coins_in_the_finalized_set_and_in_its_replacement)                                  \
+    X(dropping_damaged_coins_leaves_a_hole_that_is_mended)                                         \
+    X(only_the_coins_that_were_there_close_a_hole)                                                 \
+    X(a_hole_is_widened_and_begun_anew)                                                            \
+    X(a_replacement_takes_a_hole_away)                                                             \
+    X(a_damaged_pending_set_is_cut_back)                                                           \
     X(clearing_one_group)                                                                          \
     X(clearing_everything)                                                                         \
     X(next_group_goes_through_all_by_number)                                                       \

@@ -196,7 +196,10 @@ bool kit_state_equal(const anonset_state *a, const anonset_state *b)
            hash_equal(a->digest, b->digest) && a->gate == b->gate &&
            a->has_pending == b->has_pending && kit_meta_equal(&a->target, &b->target) &&
            a->base == b->base && a->count == b->count &&
-           hash_equal(a->pending_digest, b->pending_digest);
+           hash_equal(a->pending_digest, b->pending_digest) && a->has_hole == b->has_hole &&
+           a->hole_from == b->hole_from && a->hole_to == b->hole_to &&
+           a->hole_filled == b->hole_filled && hash_equal(a->hole_before, b->hole_before) &&
+           hash_equal(a->hole_digest, b->hole_digest) && hash_equal(a->hole_after, b->hole_after);
 }
 
 anonset_state kit_finalized(const ts_chain *chain, const anonset_meta *meta, anonset_gate gate)
@@ -314,12 +317,26 @@ static void mix_state(uint64_t *sum, const anonset_state *state)
     mix_meta(sum, &state->target);
     mix_number(sum, (uint64_t)state->base << 32 | state->count);
     mix(sum, state->pending_digest, sizeof state->pending_digest);
+    mix_number(sum, (uint64_t)state->hole_from << 32 | state->hole_to);
+    mix_number(sum, (uint64_t)state->hole_filled << 1 | state->has_hole);
+    mix(sum, state->hole_before, sizeof state->hole_before);
+    mix(sum, state->hole_digest, sizeof state->hole_digest);
+    mix(sum, state->hole_after, sizeof state->hole_after);
 }
 
-static void mix_coins(uint64_t *sum, const anonset_backend *backend, void *snapshot, uint32_t size)
+/* The next position from `at` on that is not missing. */
+static uint32_t past_hole(const anonset_state *state, uint32_t at)
+{
+    bool missing =
+        state->has_hole && at >= state->hole_from + state->hole_filled && at < state->hole_to;
+    return missing ? state->hole_to : at;
+}
+
+static void mix_coins(uint64_t *sum, const anonset_backend *backend, void *snapshot,
+                      const anonset_state *state, uint32_t size)
 {
     anonset_run run;
-    for (uint32_t at = 0; at < size; at = run.start + run.n) {
+    for (uint32_t at = past_hole(state, 0); at < size; at = past_hole(state, run.start + run.n)) {
         ENSURE(backend->read(snapshot, &run, at, NULL) == ANONSET_OK, "%s: read %u", backend->name,
                at);
         for (uint32_t i = at - run.start; i < run.n; i++) {
@@ -330,10 +347,11 @@ static void mix_coins(uint64_t *sum, const anonset_backend *backend, void *snaps
     }
 }
 
-static void mix_tags(uint64_t *sum, const anonset_backend *backend, void *snapshot, uint32_t size)
+static void mix_tags(uint64_t *sum, const anonset_backend *backend, void *snapshot,
+                     const anonset_state *state, uint32_t size)
 {
     anonset_run run;
-    for (uint32_t at = 0; at < size; at = run.start + run.n) {
+    for (uint32_t at = past_hole(state, 0); at < size; at = past_hole(state, run.start + run.n)) {
         ENSURE(backend->read_tags(snapshot, &run, at, NULL) == ANONSET_OK, "%s: tags %u",
                backend->name, at);
         for (uint32_t i = at - run.start; i < run.n; i++)
@@ -362,9 +380,9 @@ uint64_t kit_snapshot_image(const anonset_backend *backend, void *snapshot,
     bool next = view == ANONSET_VIEW_NEXT && state->has_pending;
     uint32_t size = next ? state->base + state->count : state->finalized.size;
     mix_state(&sum, state);
-    mix_coins(&sum, backend, snapshot, size);
+    mix_coins(&sum, backend, snapshot, state, size);
     if (tags)
-        mix_tags(&sum, backend, snapshot, size);
+        mix_tags(&sum, backend, snapshot, state, size);
     mix_checkpoints(&sum, backend, snapshot);
     return sum;
 }

@@ -47,8 +47,8 @@ static as_ledger ledger_of(uint32_t size, anonset_gate gate, uint32_t base, uint
 static void expect_same(const as_ledger *a, const as_ledger *b, const char *what)
 {
     uint8_t x[AS_LEDGER_BYTES], y[AS_LEDGER_BYTES];
-    as_ledger_encode(x, a);
-    as_ledger_encode(y, b);
+    as_ledger_encode(x, a, 1);
+    as_ledger_encode(y, b, 1);
     cr_expect_arr_eq(x, y, sizeof x, "%s", what);
 }
 
@@ -353,13 +353,13 @@ Test(ledger, record_comes_back_and_every_flipped_bit_is_found)
     for (size_t i = 0; i < n; i++) {
         uint8_t bytes[AS_LEDGER_BYTES];
         as_ledger back;
-        as_ledger_encode(bytes, &all[i]);
-        cr_assert_eq(as_ledger_decode(&back, bytes, sizeof bytes, NULL), OK);
+        as_ledger_encode(bytes, &all[i], 1);
+        cr_assert_eq(as_ledger_decode(&back, bytes, sizeof bytes, 1, NULL), OK);
         cr_expect_eq(back.epoch, all[i].epoch);
         expect_state(&back.state, &all[i].state, i);
         for (size_t bit = 0; bit < sizeof bytes * 8; bit++) {
             bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            cr_expect_eq(as_ledger_decode(&back, bytes, sizeof bytes, NULL), ANONSET_CORRUPT,
+            cr_expect_eq(as_ledger_decode(&back, bytes, sizeof bytes, 1, NULL), ANONSET_CORRUPT,
                          "ledger %zu, bit %zu", i, bit);
             bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
@@ -370,10 +370,10 @@ Test(ledger, record_of_another_length_is_corrupt)
 {
     uint8_t bytes[AS_LEDGER_BYTES + 1] = {0};
     as_ledger now = ledger_of(100, COUNT, 60, 30), back;
-    as_ledger_encode(bytes, &now);
-    cr_expect_eq(as_ledger_decode(&back, bytes, 0, NULL), ANONSET_CORRUPT);
-    cr_expect_eq(as_ledger_decode(&back, bytes, AS_LEDGER_BYTES - 1, NULL), ANONSET_CORRUPT);
-    cr_expect_eq(as_ledger_decode(&back, bytes, AS_LEDGER_BYTES + 1, NULL), ANONSET_CORRUPT);
+    as_ledger_encode(bytes, &now, 1);
+    cr_expect_eq(as_ledger_decode(&back, bytes, 0, 1, NULL), ANONSET_CORRUPT);
+    cr_expect_eq(as_ledger_decode(&back, bytes, AS_LEDGER_BYTES - 1, 1, NULL), ANONSET_CORRUPT);
+    cr_expect_eq(as_ledger_decode(&back, bytes, AS_LEDGER_BYTES + 1, 1, NULL), ANONSET_CORRUPT);
 }
 
 /* Well-formed bytes with a right checksum that no write of ours can have stored. */
@@ -389,8 +389,9 @@ Test(ledger, record_that_contradicts_itself_is_corrupt)
     impossible[4].state.has_finalized = false;
     for (size_t i = 0; i < 5; i++) {
         uint8_t bytes[AS_LEDGER_BYTES];
-        as_ledger_encode(bytes, &impossible[i]);
-        cr_expect_eq(as_ledger_decode(&back, bytes, sizeof bytes, NULL), ANONSET_CORRUPT, "%zu", i);
+        as_ledger_encode(bytes, &impossible[i], 1);
+        cr_expect_eq(as_ledger_decode(&back, bytes, sizeof bytes, 1, NULL), ANONSET_CORRUPT, "%zu",
+                     i);
     }
 }
 
