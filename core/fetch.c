@@ -89,7 +89,8 @@ void as_fetch_drop(anonset_sync *sync)
 void as_fetch_too_large(anonset_sync *sync, const as_asked *asked)
 {
     uint32_t n = asked->hi - asked->lo;
-    if ((asked->role != AS_ASK_SECTOR && asked->role != AS_ASK_COMPARE) ||
+    if ((asked->role != AS_ASK_SECTOR && asked->role != AS_ASK_COMPARE &&
+         asked->role != AS_ASK_MEND) ||
         !as_sector_bad(&sync->sector, n)) {
         as_sync_end(sync, ANONSET_NETWORK_ERROR, ANONSET_SERVER,
                     "the server finds an answer of one coin too large; ask another server");
@@ -321,6 +322,26 @@ static bool is_worth_a_commit(const anonset_sync *sync, uint32_t n)
     return n > 0 || !local->has_pending || !as_meta_equal(&local->target, &sync->target);
 }
 
+anonset_code as_fetch_make(anonset_sync *sync, anonset_append *append, const anonset_coin *coins,
+                           uint32_t n)
+{
+    *append = (anonset_append){.group = sync->result.group,
+                               .target = sync->target,
+                               .base = sync->base,
+                               .start = sync->held,
+                               .n = n,
+                               .coins = coins};
+    if (!make_room(sync, n))
+        return as_fail(&sync->result.error, ANONSET_NO_MEMORY, 0, "out of memory for a sector");
+    anonset_code code = hash_coins(sync, coins, n);
+    append->tags = sync->tags;
+    append->digests = (const uint8_t(*)[ANONSET_HASH_BYTES])sync->digests;
+    memcpy(append->digest_before, sync->digest_held, ANONSET_HASH_BYTES);
+    memcpy(append->digest_after, n > 0 ? sync->digests[n - 1] : sync->digest_held,
+           ANONSET_HASH_BYTES);
+    return code;
+}
+
 /* What contradicts a trusted checkpoint need not be downloaded to its end. */
 static bool is_distrusted(anonset_sync *sync, uint32_t n)
 {
@@ -334,28 +355,15 @@ static bool is_distrusted(anonset_sync *sync, uint32_t n)
 bool as_fetch_commit(anonset_sync *sync, const anonset_coin *coins, uint32_t n)
 {
     anonset_store *store = sync->store;
-    anonset_code code = ANONSET_NO_MEMORY;
-    anonset_append append = {.group = sync->result.group,
-                             .target = sync->target,
-                             .base = sync->base,
-                             .start = sync->held,
-                             .n = n,
-                             .coins = coins,
-                             .upon = &sync->local.finalized};
+    anonset_append append;
     if (!is_worth_a_commit(sync, n))
         return true;
-    if (make_room(sync, n))
-        code = hash_coins(sync, coins, n);
+    anonset_code code = as_fetch_make(sync, &append, coins, n);
     if (code == ANONSET_OK && is_distrusted(sync, n))
         return false;
-    if (code == ANONSET_OK) {
-        append.tags = sync->tags;
-        append.digests = (const uint8_t(*)[ANONSET_HASH_BYTES])sync->digests;
-        memcpy(append.digest_before, sync->digest_held, ANONSET_HASH_BYTES);
-        memcpy(append.digest_after, n > 0 ? sync->digests[n - 1] : sync->digest_held,
-               ANONSET_HASH_BYTES);
+    append.upon = &sync->local.finalized;
+    if (code == ANONSET_OK)
         code = store->backend->append_sector(store->handle, &append, &sync->result.error);
-    }
     if (code == ANONSET_OK)
         committed(sync, &append);
     else

@@ -15,6 +15,7 @@ typedef enum as_role {
     AS_ASK_SECTOR,        /* new coins, positions [lo, hi), and the one below with `overlap` */
     AS_ASK_FLOOR,         /* is the checkpoint `lo` of the candidates on the target's chain? */
     AS_ASK_COMPARE,       /* coins we hold, positions [lo, hi) */
+    AS_ASK_MEND,          /* finalized coins that are missing, positions [lo, hi) */
     AS_ASK_PROBE,         /* one coin we hold, at position lo: does it differ? */
     AS_ASK_HEIGHT,        /* of a transaction of the part `lo` */
     AS_ASK_CLOSE_META,    /* behind the last sector: is the meta still the target? */

@@ -67,12 +67,24 @@ static as_plan resume_or_begin(const anonset_state *local, const anonset_meta *r
         .action = unprovable ? AS_COMPARE : AS_START, .discard = local->has_pending, .base = base};
 }
 
+/* A pending set that begins at or below the hole replaces all that is there. */
+static as_plan mend(const anonset_state *local, const anonset_meta *remote)
+{
+    if (can_resume(local, remote) && local->base <= local->hole_from)
+        return (as_plan){.action = AS_RESUME};
+    if (remote->size < local->hole_to)
+        return stop(ANONSET_REMOTE_BEHIND, false);
+    return (as_plan){.action = AS_MEND};
+}
+
 as_plan as_plan_next(const anonset_state *local, const anonset_meta *remote)
 {
     bool sound = has_sound_set(local);
     bool same_target = local->has_pending && as_meta_equal(&local->target, remote);
     if (is_zero_block(remote) || (remote->size == 0 && sound_size(local) == 0))
         return stop(ANONSET_NO_SUCH_GROUP, false);
+    if (sound && local->has_hole)
+        return mend(local, remote);
     if (same_target && can_resume(local, remote))
         return (as_plan){.action = AS_RESUME};
     if (sound && as_meta_equal(&local->finalized, remote))

@@ -9,6 +9,7 @@
 
 typedef enum as_action {
     AS_STOP,    /* end with `outcome` */
+    AS_MEND,    /* fetch the finalized coins that are missing, then plan again */
     AS_RESUME,  /* keep the pending coins, after the continuity check; re-pin in the next append */
     AS_START,   /* begin a pending set at `base`, after the continuity check where base > 0 */
     AS_COMPARE, /* compare the finalized set with the target's coins; only if all are equal, go on

@@ -20,7 +20,8 @@ static anonset_code open_old(anonset_sync *sync, void **snapshot, anonset_state 
         as_sync_open(sync, snapshot, state, sync->result.group - 1, ANONSET_VIEW_FINALIZED);
     if (code != ANONSET_OK)
         return code;
-    if (state->has_finalized && state->gate > ANONSET_GATE_NONE && state->finalized.has_set_hash)
+    if (state->has_finalized && state->gate > ANONSET_GATE_NONE && state->finalized.has_set_hash &&
+        !state->has_hole)
         return ANONSET_OK;
     sync->store->backend->snapshot_close(*snapshot);
     return ANONSET_NOT_FOUND;

@@ -1,4 +1,5 @@
 /* The reader: one finalized state, in either order. */
+#include "core/checked.h"
 #include "core/detail.h"
 #include "core/run.h"
 #include "core/store.h"
@@ -11,8 +12,9 @@ struct anonset_snapshot {
     void *handle;
     anonset_state state;
     anonset_order order;
-    uint32_t from, to; /* positions not handed out yet */
-    anonset_run run;   /* n == 0: none read */
+    uint32_t from, to;  /* positions not handed out yet */
+    anonset_run run;    /* n == 0: none read */
+    as_checked checked; /* .digest NULL: coins are handed out as they are stored */
 };
 
 static anonset_code check_level(const anonset_state *state, uint32_t group, anonset_gate least,
@@ -21,6 +23,10 @@ static anonset_code check_level(const anonset_state *state, uint32_t group, anon
     if (!state->has_finalized)
         return as_fail(detail, ANONSET_NOT_FOUND, 0, "group %u has no finalized set: sync it first",
                        (unsigned)group);
+    if (state->has_hole)
+        return as_fail(detail, ANONSET_CORRUPT, 0,
+                       "group %u: coins %u to %u were damaged, and dropped by a repair: sync it",
+                       (unsigned)group, (unsigned)state->hole_from, (unsigned)state->hole_to - 1);
     if (state->gate < least)
         return as_fail(detail, ANONSET_UNPROVEN, 0,
                        "group %u: the set is at gate level %u, and %u was asked for: sync with "
@@ -54,6 +60,10 @@ anonset_code anonset_snapshot_open_gated(anonset_snapshot **snapshot, anonset_st
         return code;
     }
     code = check_level(&made->state, group, least, detail);
+    made->checked =
+        (as_checked){.backend = made->backend, .snapshot = made->handle, .state = &made->state};
+    if (code == ANONSET_OK && store->verify_reads)
+        code = as_digest_new(&made->checked.digest, detail);
     if (code != ANONSET_OK) {
         anonset_snapshot_close(made);
         return code;
@@ -72,6 +82,7 @@ void anonset_snapshot_close(anonset_snapshot *snapshot)
     if (!snapshot)
         return;
     snapshot->backend->snapshot_close(snapshot->handle);
+    as_digest_free(snapshot->checked.digest);
     free(snapshot);
 }
 
@@ -127,7 +138,10 @@ anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anonset_coin *coi
     position = snapshot->order == ANONSET_OLDEST_FIRST ? snapshot->from : snapshot->to - 1;
     run = &snapshot->run;
     if (!as_run_holds(run, position)) {
-        anonset_code code = as_run_read(run, snapshot->backend, snapshot->handle, position, detail);
+        anonset_code code =
+            snapshot->checked.digest
+                ? as_checked_read(&snapshot->checked, run, position, detail)
+                : as_run_read(run, snapshot->backend, snapshot->handle, position, detail);
         if (code != ANONSET_OK) {
             run->n = 0;
             return code;

@@ -50,6 +50,8 @@ static const char *missing_method(const anonset_backend *b)
     for (size_t i = 0; i < sizeof musts / sizeof *musts; i++)
         if (!musts[i].present)
             return musts[i].name;
+    if (!b->drop != !b->mend)
+        return b->drop ? "mend" : "drop";
     return NULL;
 }
 
@@ -72,14 +74,15 @@ static anonset_code take_vtable(anonset_store *store, const anonset_backend *bac
 static anonset_code backend_options(anonset_backend_options *out,
                                     const anonset_store_options *options, anonset_detail *detail)
 {
-    const unsigned known = ANONSET_STORE_CREATE | ANONSET_STORE_READ_ONLY;
+    const unsigned exclusive = ANONSET_STORE_CREATE | ANONSET_STORE_READ_ONLY;
+    const unsigned known = exclusive | ANONSET_STORE_VERIFY_READS;
     if (options->size != sizeof *options)
         return as_fail(detail, ANONSET_INVALID, 0,
                        "store options: set by anonset_store_options_init of another version");
-    if ((options->flags & ~known) != 0 || options->flags == known)
+    if ((options->flags & ~known) != 0 || (options->flags & exclusive) == exclusive)
         return as_fail(detail, ANONSET_INVALID, 0, "store flags 0x%x make no sense",
                        options->flags);
-    *out = (anonset_backend_options){.flags = options->flags,
+    *out = (anonset_backend_options){.flags = options->flags & exclusive,
                                      .busy_ms = options->busy_ms ? options->busy_ms : BUSY_MS,
                                      .log = options->log,
                                      .log_context = options->log_context};
@@ -117,6 +120,7 @@ anonset_code anonset_store_open(anonset_store **store, const char *path,
         made->backend->close(made->handle);
         goto out;
     }
+    made->verify_reads = (options->flags & ANONSET_STORE_VERIFY_READS) != 0;
     *store = made;
     made = NULL;
 out:

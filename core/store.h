@@ -9,6 +9,7 @@ struct anonset_store {
     anonset_backend vtable;         /* copied by its size: methods it does not know are NULL */
     void *handle;
     anonset_store_info info; /* as at open */
+    bool verify_reads;
 };
 
 /* The backend built in; backends/backends.c. */

@@ -51,6 +51,7 @@ static void begin_group(anonset_sync *sync, uint32_t group)
     sync->restarted = false;
     sync->shown = (anonset_progress){.group = group};
     sync->moved = sync->moves = sync->stale = sync->discards = 0;
+    sync->unmendable = sync->mended = false;
 }
 
 anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
@@ -137,6 +138,9 @@ static void end(anonset_sync *sync, anonset_outcome outcome)
 {
     as_flight_ignore(&sync->flight);
     as_fetch_drop(sync);
+    /* A set that nobody could read is whole again. */
+    if (outcome == ANONSET_UP_TO_DATE && sync->mended)
+        outcome = ANONSET_FINALIZED;
     sync->result.outcome = outcome;
     sync->phase = AS_PHASE_END;
 }
@@ -406,7 +410,14 @@ static void stop(anonset_sync *sync, anonset_outcome outcome)
                     (unsigned)sync->result.group);
         break;
     case ANONSET_REMOTE_BEHIND:
-        as_behind_begin(sync);
+        if (!sync->local.has_hole)
+            as_behind_begin(sync);
+        else
+            as_sync_end(sync, outcome, ANONSET_OK,
+                        "the server has %u coins, and those from %u to %u are missing in the set: "
+                        "sync again later, or ask another server",
+                        (unsigned)sync->told.size, (unsigned)sync->local.hole_from,
+                        (unsigned)sync->local.hole_to - 1);
         break;
     case ANONSET_ANOMALY:
         as_sync_end(sync, outcome, ANONSET_SERVER,
@@ -419,7 +430,7 @@ static void stop(anonset_sync *sync, anonset_outcome outcome)
     }
 }
 
-static void begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uint8_t *digest)
+void as_sync_begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uint8_t *digest)
 {
     static const uint8_t zero[ANONSET_HASH_BYTES];
     sync->base = sync->covered = base;
@@ -492,7 +503,7 @@ bool as_sync_follow(anonset_sync *sync, uint32_t base)
     }
     sync->resuming = false;
     sync->started = false;
-    begin_at(sync, base, base, digest);
+    as_sync_begin_at(sync, base, base, digest);
     if (floor.size <= base) {
         sync->floor = floor;
         sync->floor_from = floor_from;
@@ -514,7 +525,7 @@ static bool is_to_be_looked_at(const anonset_sync *sync)
 static void look_again(anonset_sync *sync)
 {
     const anonset_state *local = &sync->local;
-    begin_at(sync, local->finalized.size, local->finalized.size, local->digest);
+    as_sync_begin_at(sync, local->finalized.size, local->finalized.size, local->digest);
     sync->covered = 0;
     sync->floor = (as_candidate){.size = 0};
     as_finish_look_again(sync);
@@ -535,12 +546,18 @@ static void carry_out(anonset_sync *sync, const as_plan *plan)
         else
             stop(sync, plan->outcome);
         return;
+    case AS_MEND:
+        if (sync->unmendable)
+            as_mend_replace(sync);
+        else
+            as_mend_begin(sync);
+        return;
     case AS_RESUME:
-        begin_at(sync, local->base, local->base + local->count, local->pending_digest);
+        as_sync_begin_at(sync, local->base, local->base + local->count, local->pending_digest);
         break;
     case AS_START:
     case AS_COMPARE:
-        begin_at(sync, plan->base, plan->base, local->digest);
+        as_sync_begin_at(sync, plan->base, plan->base, local->digest);
         break;
     }
     as_sync_tell_progress(sync);
@@ -601,6 +618,8 @@ static bool advance(anonset_sync *sync)
         return meta_advance(sync);
     case AS_PHASE_BEHIND:
         return as_behind_advance(sync);
+    case AS_PHASE_MEND:
+        return as_mend_advance(sync);
     case AS_PHASE_SEAM:
         return as_seam_advance(sync);
     case AS_PHASE_COPY:

@@ -4,6 +4,7 @@
  *     sync.c    the interface, the groups, the meta, and carrying out the plan
  *     feed.c    taking answers
  *     seam.c    a new group's oldest coins, copied from the group before
+ *     mend.c    a hole that a repair left in the finalized set
  *     fetch.c   continuity check, download, commits
  *     prove.c   that the finalized coins below `base` are on the target's chain
  *     guess.c   where the histories part, if a set hash can prove the guess
@@ -37,6 +38,7 @@ typedef enum as_phase {
     AS_PHASE_NEWEST,
     AS_PHASE_META,
     AS_PHASE_BEHIND,
+    AS_PHASE_MEND,
     AS_PHASE_SEAM,
     AS_PHASE_COPY,
     AS_PHASE_CONTINUITY,
@@ -116,6 +118,8 @@ struct anonset_sync {
     anonset_meta told;      /* by the server, last */
     anonset_meta target;    /* what is being synced to */
     anonset_state local;    /* of the store, followed through our own writes */
+    bool unmendable;        /* the server's coins do not fit into the hole */
+    bool mended;            /* a hole was closed in this run */
     bool resuming;          /* pending coins of an earlier run are under the continuity check */
     bool restarted;         /* to be told with the next progress */
     bool started;           /* result.resumed_from is set */
@@ -179,6 +183,8 @@ void as_sync_decide(anonset_sync *sync);
 bool as_sync_follow(anonset_sync *sync, uint32_t base);
 /* Drops the pending set. False: the store failed, and the group is ended. */
 bool as_sync_discard(anonset_sync *sync);
+/* Sets out from coins stored below `held`, of which those below `base` are finalized. */
+void as_sync_begin_at(anonset_sync *sync, uint32_t base, uint32_t held, const uint8_t *digest);
 /* Opens a view of a group; the caller closes the snapshot. What the store's snapshot_open returns.
  */
 anonset_code as_sync_open(anonset_sync *sync, void **snapshot, anonset_state *state, uint32_t group,
@@ -207,9 +213,19 @@ bool as_copy_advance(anonset_sync *sync);
  * the group before is not held, or shares nothing with it. */
 anonset_code as_seam_of_stored(anonset_sync *sync, as_seam *seam, void *snapshot);
 
+/* mend.c */
+/* Fetches what is missing of the finalized set. */
+void as_mend_begin(anonset_sync *sync);
+bool as_mend_advance(anonset_sync *sync);
+/* The server has other coins there: downloads the set anew from there on, or ends the group. */
+void as_mend_replace(anonset_sync *sync);
+
 /* fetch.c */
 /* Drops the coins that are ready, and those that came early. */
 void as_fetch_drop(anonset_sync *sync);
+/* Makes an append of n coins behind those held. NO_MEMORY, INTERNAL. */
+anonset_code as_fetch_make(anonset_sync *sync, anonset_append *append, const anonset_coin *coins,
+                           uint32_t n);
 /* Makes a copy of coins ready. NO_MEMORY. */
 anonset_code as_fetch_park(anonset_sync *sync, const anonset_coin *coins, uint32_t n);
 /* Begins the download at `held`, with the continuity check where something is held. */

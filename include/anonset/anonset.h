@@ -157,6 +157,9 @@ struct anonset_backend;
 
 #define ANONSET_STORE_CREATE    1u /* make the store if there is none */
 #define ANONSET_STORE_READ_ONLY 2u /* never write; a store that is missing is NOT_FOUND */
+/* Hash the coins that snapshots read against the stored digests, before they are handed out. Costs
+ * a second reading and a SHA-256 a coin; without it coins are as sound as the disk. */
+#define ANONSET_STORE_VERIFY_READS 4u
 
 typedef struct anonset_store_options {
     size_t size;                           /* sizeof(anonset_store_options) */
@@ -243,8 +246,11 @@ typedef struct anonset_verdict {
     uint32_t group;
     uint32_t coins;                     /* coins whose stored bytes were read and hashed */
     bool sound;                         /* everything agrees */
-    uint32_t damaged_from, damaged_to;  /* if not sound: the damage lies in these positions,
-                                           [from, to); to == from: in the records, not the coins */
+    uint32_t damaged_from, damaged_to;  /* if not sound: all damaged coins lie in these positions,
+                                           [from, to), and what was dropped by a repair and not
+                                           fetched again does; to == from: the records are damaged,
+                                           not the coins */
+    bool damaged_pending;               /* it is the pending set's coins that are */
     uint8_t digest[ANONSET_HASH_BYTES]; /* as recomputed from the finalized coins; without a
                                            finalized set from the pending ones */
     uint32_t proven;    /* coins below the newest state at gate level SET_HASH; 0: none is */
@@ -253,14 +259,38 @@ typedef struct anonset_verdict {
 } anonset_verdict;
 
 /*
- * Reads every stored coin of `group`, finalized and pending, and recomputes the log digest at each
- * checkpoint and at the end, and the chain of set hashes where it was proven, all of one state of
- * the store (BUSY: commits come too fast for that).
+ * Reads every stored coin of `group`, finalized and pending, and recomputes its tag, the log digest
+ * at each checkpoint and at the end, and the chain of set hashes where it was proven, all of one
+ * state of the store (BUSY: commits come too fast for that).
  * Memory does not grow with the set.
- * OK with verdict->sound set either way; the detail says what disagrees when it is not sound.
+ * OK with verdict->sound set either way; the detail says what disagrees when it is not sound. Then
+ * anonset_store_repair drops what is damaged, and a sync fetches it again.
  * NOT_FOUND: nothing is stored of the group. IO, NO_MEMORY.
  */
 ANONSET_API anonset_code anonset_store_verify(anonset_store *store, anonset_verdict *verdict,
+                                              uint32_t group, anonset_detail *detail);
+
+/* What anonset_store_repair did to one group. */
+typedef struct anonset_repair {
+    anonset_verdict found; /* as verify found it before */
+    uint32_t dropped;      /* finalized coins dropped now, or missing already: sync fetches them */
+    uint32_t pending_dropped; /* coins of the pending set */
+    bool cleared;             /* nothing of the group could be kept */
+} anonset_repair;
+
+/*
+ * Verifies `group` and drops what is damaged of it, in one atomic step for each of its two sets.
+ * What is sound is kept: of the finalized set all but the positions [found.damaged_from,
+ * found.damaged_to), of the pending set what lies below its damage. The finalized set is not whole
+ * then, and snapshots of it are refused, until the next sync has fetched the missing coins, which
+ * prove themselves by the log digests around them; a sync fetches no others.
+ *
+ * OK: the group is sound now, or waits for a sync; *repair says which. A sound group is not
+ * touched. CORRUPT: its records are damaged, or what the engine keeps around them: call
+ * anonset_store_rebuild. NOT_FOUND: nothing is stored of it. BUSY, IO, FULL, UNKNOWN, NO_MEMORY.
+ * Other handles may go on using the store. Thread-safe, as every function of a store.
+ */
+ANONSET_API anonset_code anonset_store_repair(anonset_store *store, anonset_repair *repair,
                                               uint32_t group, anonset_detail *detail);
 
 /* ---- Reading ------------------------------------------------------------------------------ */
@@ -279,7 +309,8 @@ typedef enum anonset_order {
 /*
  * Opens the newest finalized state of `group`. The caller owns *snapshot and ends it with
  * anonset_snapshot_close, before closing the store. Never waits for a sync.
- * NOT_FOUND: the group has no finalized set (a pending set does not count). IO, CORRUPT, NO_MEMORY.
+ * NOT_FOUND: the group has no finalized set (a pending set does not count). CORRUPT: coins of it
+ * are missing since a repair: sync the group. IO, NO_MEMORY.
  */
 ANONSET_API anonset_code anonset_snapshot_open(anonset_snapshot **snapshot, anonset_store *store,
                                                uint32_t group, anonset_detail *detail);
@@ -320,8 +351,8 @@ ANONSET_API anonset_code anonset_snapshot_seek(anonset_snapshot *snapshot, uint3
 
 /*
  * Sets *coin to the next coin. Its bytes live until the next call on this snapshot.
- * NOT_FOUND: the range is at its end. IO, CORRUPT (the stored bytes cannot be read; run verify),
- * NO_MEMORY.
+ * NOT_FOUND: the range is at its end. CORRUPT: the stored bytes cannot be read, or (VERIFY_READS)
+ * differ from their digests; repair the store and sync. IO, NO_MEMORY.
  */
 ANONSET_API anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anonset_coin *coin,
                                                anonset_detail *detail);

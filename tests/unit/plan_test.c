@@ -50,6 +50,10 @@ struct row {
     {                                                                                              \
         .action = AS_START, .base = b, .discard = d                                                \
     }
+#define MEND                                                                                       \
+    {                                                                                              \
+        .action = AS_MEND                                                                          \
+    }
 #define COMPARE(b, d)                                                                              \
     {                                                                                              \
         .action = AS_COMPARE, .base = b, .discard = d                                              \
@@ -161,6 +165,21 @@ static const struct row rows[] = {
     {"legacy set, remote empty", {1, 1, 10, NONE}, {0}, {2, 2, 0}, STOP(NO_SUCH_GROUP, false)},
 };
 
+/* The same with the coins [3, 7) of the finalized set missing. */
+static const struct row rows_with_a_hole[] = {
+    {"a hole", {1, 1, 10, COUNT}, {0}, {1, 1, 10}, MEND},
+    {"larger remote", {1, 1, 10, COUNT}, {0}, {2, 2, 12}, MEND},
+    {"remote smaller, but with its coins", {1, 1, 10, COUNT}, {0}, {2, 2, 7}, MEND},
+    {"remote without its coins", {1, 1, 10, COUNT}, {0}, {2, 2, 6}, STOP(REMOTE_BEHIND, false)},
+    {"one block", {1, 0, 10, COUNT}, {0}, {2, 0, 12}, MEND},
+    {"no group", {1, 1, 10, COUNT}, {0}, {0, 0, 10}, STOP(NO_SUCH_GROUP, false)},
+    {"coins pending above it", {1, 1, 10, COUNT}, {2, 2, 15, 10, 3}, {2, 2, 15}, MEND},
+    {"another tail pending, inside it", {1, 1, 10, COUNT}, {2, 2, 15, 4, 3}, {2, 2, 15}, MEND},
+    {"what replaces it pending", {1, 1, 10, COUNT}, {2, 2, 15, 3, 3}, {2, 2, 15}, RESUME},
+    {"what would replace it does not fit", {1, 1, 10, COUNT}, {2, 2, 15, 2, 12}, {2, 2, 12}, MEND},
+    {"a legacy set that does not add up", {1, 1, 10, NONE}, {0}, {1, 1, 10}, START(0, false)},
+};
+
 static anonset_state state_of(const struct row *row)
 {
     anonset_state state = {.gate = row->finalized.gate};
@@ -177,11 +196,14 @@ static anonset_state state_of(const struct row *row)
     return state;
 }
 
-Test(plan, table)
+static void check(const struct row *table, size_t n, uint32_t from, uint32_t to)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const struct row *row = &rows[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct row *row = &table[i];
         anonset_state local = state_of(row);
+        local.has_hole = to > 0;
+        local.hole_from = from;
+        local.hole_to = to;
         anonset_meta remote = meta(row->remote.block, row->remote.set, row->remote.size);
         as_plan plan = as_plan_next(&local, &remote);
         cr_expect_eq(plan.action, row->plan.action, "%s: action %d", row->name, plan.action);
@@ -189,9 +211,19 @@ Test(plan, table)
         if (plan.action == AS_STOP)
             cr_expect_eq(plan.outcome, row->plan.outcome, "%s: outcome %d", row->name,
                          plan.outcome);
-        else if (plan.action != AS_RESUME)
+        else if (plan.action != AS_RESUME && plan.action != AS_MEND)
             cr_expect_eq(plan.base, row->plan.base, "%s: base %u", row->name, plan.base);
     }
+}
+
+Test(plan, table)
+{
+    check(rows, sizeof rows / sizeof *rows, 0, 0);
+}
+
+Test(plan, table_of_sets_with_a_hole)
+{
+    check(rows_with_a_hole, sizeof rows_with_a_hole / sizeof *rows_with_a_hole, 3, 7);
 }
 
 /* Whatever is stored and told, the plan never builds on more than there is. */
