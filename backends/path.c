@@ -79,3 +79,26 @@ int as_path_sync_folder(const char *path)
     free(folder);
     return error;
 }
+
+int as_path_keep(const char *path, const char *kept)
+{
+    if (unlink(kept) != 0 && errno != ENOENT)
+        return errno;
+    if (link(path, kept) == 0 || errno == EPERM || errno == ENOTSUP || errno == EMLINK ||
+        errno == ENOENT)
+        return 0;
+    return errno;
+}
+
+int as_path_remove(const char *path, const char *ending)
+{
+    size_t len = strlen(path), more = strlen(ending) + 1;
+    char *name = malloc(len + more);
+    if (!name)
+        return ENOMEM;
+    memcpy(name, path, len);
+    memcpy(name + len, ending, more);
+    int error = unlink(name) == 0 || errno == ENOENT ? 0 : errno;
+    free(name);
+    return error;
+}

@@ -18,4 +18,11 @@ int as_path_sync(const char *path, int flags);
  * an errno. */
 int as_path_sync_folder(const char *path);
 
+/* Gives the file at `path` a second name, over one that has it. A file system without such names
+ * is no failure: then it just is not kept. Returns 0 or an errno. */
+int as_path_keep(const char *path, const char *kept);
+
+/* Removes PATH and an ending, where it is there. Returns 0 or an errno. */
+int as_path_remove(const char *path, const char *ending);
+
 #endif

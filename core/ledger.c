@@ -46,9 +46,7 @@ enum {
 
 static const uint8_t zero_digest[ANONSET_HASH_BYTES];
 
-/* FNV-1a: neither engine protects a record, and every changed byte changes this. Against chance,
- * not against malice: who can write the file can write the sum. */
-static uint32_t checksum(const uint8_t *bytes, size_t len)
+uint32_t as_checksum(const uint8_t *bytes, size_t len)
 {
     uint32_t sum = 2166136261u;
     for (size_t i = 0; i < len; i++)
@@ -116,7 +114,7 @@ void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger, uin
     }
     if (s->has_hole)
         put_hole(out, s);
-    as_put32(out + SUM_AT, checksum(out, SUM_AT));
+    as_put32(out + SUM_AT, as_checksum(out, SUM_AT));
 }
 
 static uint32_t finalized_size(const anonset_state *s)
@@ -142,7 +140,7 @@ anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t le
     if (len != AS_LEDGER_BYTES || bytes[LAYOUT_AT] != LAYOUT)
         return as_fail(detail, ANONSET_CORRUPT, 0, "a group's record has %zu bytes, layout %u", len,
                        len ? bytes[LAYOUT_AT] : 0u);
-    if (as_get32(bytes + SUM_AT) != checksum(bytes, SUM_AT))
+    if (as_get32(bytes + SUM_AT) != as_checksum(bytes, SUM_AT))
         return as_fail(detail, ANONSET_CORRUPT, 0, "a group's record does not fit its checksum");
     if (as_get32(bytes + GROUP_AT) != group)
         return as_fail(detail, ANONSET_CORRUPT, 0, "the record of group %u stands as that of %u",
@@ -181,13 +179,14 @@ void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkp
     out[CP_GATE_AT] = (uint8_t)checkpoint->gate;
     put_meta(out + CP_META_AT, &checkpoint->meta);
     memcpy(out + CP_DIGEST_AT, checkpoint->digest, ANONSET_HASH_BYTES);
-    as_put32(out + CP_SUM_AT, checksum(out, CP_SUM_AT));
+    as_put32(out + CP_SUM_AT, as_checksum(out, CP_SUM_AT));
 }
 
 anonset_code as_checkpoint_decode(anonset_checkpoint *checkpoint, const uint8_t *bytes, size_t len,
                                   anonset_detail *detail)
 {
-    if (len != AS_CHECKPOINT_BYTES || as_get32(bytes + CP_SUM_AT) != checksum(bytes, CP_SUM_AT) ||
+    if (len != AS_CHECKPOINT_BYTES ||
+        as_get32(bytes + CP_SUM_AT) != as_checksum(bytes, CP_SUM_AT) ||
         bytes[CP_GATE_AT] > ANONSET_GATE_SET_HASH)
         return as_fail(detail, ANONSET_CORRUPT, 0, "a checkpoint of %zu bytes is damaged", len);
     get_meta(&checkpoint->meta, bytes + CP_META_AT, bytes[CP_FLAGS_AT] & META_HAS_SET);

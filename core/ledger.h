@@ -25,6 +25,10 @@ typedef struct as_ledger {
 #define AS_LEDGER_BYTES     336u /* encoded; fixed, so that a record is updated in place */
 #define AS_CHECKPOINT_BYTES 108u /* encoded */
 
+/* FNV-1a, of records: neither engine protects them, and every changed byte changes this. Against
+ * chance, not against malice: who can write the file can write the sum. */
+uint32_t as_checksum(const uint8_t *bytes, size_t len);
+
 void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger, uint32_t group);
 /* CORRUPT: the bytes contradict themselves, or are of another group. */
 anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t len, uint32_t group,

@@ -132,6 +132,22 @@ anonset_code as_replay_coin(as_replay *replay, const anonset_coin *coin, anonset
     return ANONSET_OK;
 }
 
+anonset_code as_replay_gap(as_replay *replay, uint32_t to, const uint8_t *digest,
+                           anonset_detail *detail)
+{
+    static const uint8_t none[ANONSET_HASH_BYTES];
+    anonset_code code = ANONSET_OK;
+    while (as_replay_position(replay) < to && code == ANONSET_OK) {
+        uint8_t *bytes;
+        code = as_replay_room(replay, &bytes, 0, detail);
+        if (code == ANONSET_OK)
+            code = as_replay_coin(replay, &(anonset_coin){.tx_hash = none}, detail);
+        if (code == ANONSET_OK)
+            memcpy(replay->digests[replay->n - 1], digest, ANONSET_HASH_BYTES);
+    }
+    return code;
+}
+
 anonset_code as_replay_state(as_replay *replay, const anonset_meta *meta, anonset_gate gate,
                              anonset_detail *detail)
 {

@@ -30,6 +30,11 @@ anonset_code as_replay_room(as_replay *replay, uint8_t **bytes, size_t len, anon
 /* Adds the coin, whose bytes are in the room just given. INVALID: there are 2^32 - 2 already. */
 anonset_code as_replay_coin(as_replay *replay, const anonset_coin *coin, anonset_detail *detail);
 
+/* Adds coins that are none up to position `to`, where the log digest is `digest`: in the place of
+ * coins that could not be read, to be dropped when all the rest is there. */
+anonset_code as_replay_gap(as_replay *replay, uint32_t to, const uint8_t *digest,
+                           anonset_detail *detail);
+
 /* Coins so far, and their log digest (ANONSET_HASH_BYTES; valid until the next call). */
 uint32_t as_replay_position(const as_replay *replay);
 const uint8_t *as_replay_digest(const as_replay *replay);

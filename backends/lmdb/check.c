@@ -2,6 +2,7 @@
 #include "config.h" /* before any system header: it sets the width of off_t */
 
 #include "backends/lmdb/file.h"
+#include "backends/lmdb/meta.h"
 #include "core/detail.h"
 
 #include <errno.h>
@@ -11,31 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The head of a meta page as LMDB 0.9 lays it out on every machine: its own structures, written as
- * they lie in memory. Source: mdb.c, MDB_page, MDB_db and MDB_meta. */
-typedef struct meta_table {
-    uint32_t pad; /* of the first table: the page size */
-    uint16_t flags;
-    uint16_t depth;
-    size_t pages[3];
-    size_t entries;
-    size_t root;
-} meta_table;
-
-typedef struct meta_page {
-    size_t number;
-    uint16_t pad;
-    uint16_t flags;
-    uint16_t bounds[2];
-    uint32_t magic;
-    uint32_t version;
-    void *address;
-    size_t map;
-    meta_table tables[2];
-    size_t last_page;
-    size_t txn;
-} meta_page;
-
+#define PAIR_TRIES   16
 #define META_FLAG    0x08u
 #define META_MAGIC   0xBEEFC0DEu
 #define META_VERSION 1u
@@ -48,21 +25,25 @@ typedef struct meta_page {
 static bool is_other_machines(const uint8_t *bytes)
 {
     uint32_t here, there;
-    memcpy(&here, bytes + offsetof(meta_page, magic), sizeof here);
+    memcpy(&here, bytes + offsetof(as_meta_page, magic), sizeof here);
     memcpy(&there, bytes + OTHER_WORD_AT, sizeof there);
     return here == 0xDEC0EFBEu || there == 0xDEC0EFBEu || there == META_MAGIC;
 }
 
-static ssize_t read_at(int fd, void *out, size_t len, off_t at)
+ssize_t as_meta_read(int fd, void *out, size_t len, off_t at)
 {
-    ssize_t got;
-    do
-        got = pread(fd, out, len, at);
-    while (got < 0 && errno == EINTR);
-    return got;
+    size_t done = 0;
+    ssize_t got = 1;
+    while (done < len && got != 0) {
+        got = pread(fd, (uint8_t *)out + done, len - done, at + (off_t)done);
+        if (got < 0 && errno != EINTR)
+            return -1;
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return (ssize_t)done;
 }
 
-static bool is_meta(const meta_page *meta)
+bool as_meta_is_one(const as_meta_page *meta)
 {
     uint32_t page = meta->tables[0].pad;
     return (meta->flags & META_FLAG) != 0 && meta->magic == META_MAGIC &&
@@ -70,10 +51,11 @@ static bool is_meta(const meta_page *meta)
            (page & (page - 1)) == 0;
 }
 
-static anonset_code check_first(meta_page *meta, int fd, const char *path, anonset_detail *detail)
+static anonset_code check_first(as_meta_page *meta, int fd, const char *path,
+                                anonset_detail *detail)
 {
     memset(meta, 0, sizeof *meta);
-    ssize_t got = read_at(fd, meta, sizeof *meta, 0);
+    ssize_t got = as_meta_read(fd, meta, sizeof *meta, 0);
     if (got < 0)
         return as_lmdb_fail(detail, errno, "read", path);
     if (got > 0 && is_other_machines((const uint8_t *)meta))
@@ -81,38 +63,61 @@ static anonset_code check_first(meta_page *meta, int fd, const char *path, anons
                        "%s: made by LMDB on a machine with another word size or byte order: "
                        "convert or sync anew",
                        path);
-    if ((size_t)got >= offsetof(meta_page, address) && meta->magic == META_MAGIC &&
+    if ((size_t)got >= offsetof(as_meta_page, address) && meta->magic == META_MAGIC &&
         meta->version != META_VERSION)
         return as_fail(detail, ANONSET_FOREIGN, 0, "%s: made by another version of LMDB", path);
     if ((size_t)got < sizeof *meta && meta->magic == META_MAGIC)
         return as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file was cut off", path);
-    if (!is_meta(meta))
+    if (!as_meta_is_one(meta))
         return as_fail(detail, ANONSET_FOREIGN, 0, "%s: not an LMDB file; it was not touched",
                        path);
     return ANONSET_OK;
 }
 
+/* Transactions write one and the other in turn: what is not of two that follow each other, each in
+ * its place, has rotted. */
+static bool are_a_pair(const as_meta_page *first, const as_meta_page *second)
+{
+    size_t low = first->txn < second->txn ? first->txn : second->txn;
+    size_t high = first->txn < second->txn ? second->txn : first->txn;
+    if (first->tables[0].pad != second->tables[0].pad || high - low > 1)
+        return false;
+    return high == 0 || (first->txn % 2 == 0 && second->txn % 2 == 1);
+}
+
+static anonset_code read_pair(as_meta_page *first, as_meta_page *second, int fd, const char *path,
+                              anonset_detail *detail)
+{
+    anonset_code code = ANONSET_OK;
+    for (int i = 0; i < PAIR_TRIES; i++) { /* commits may come in between */
+        code = check_first(first, fd, path, detail);
+        if (code != ANONSET_OK)
+            return code;
+        ssize_t got = as_meta_read(fd, second, sizeof *second, (off_t)first->tables[0].pad);
+        if (got < 0)
+            return as_lmdb_fail(detail, errno, "read", path);
+        if ((size_t)got == sizeof *second && as_meta_is_one(second) && are_a_pair(first, second))
+            return ANONSET_OK;
+    }
+    return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a meta page is damaged or cut off", path);
+}
+
 static anonset_code check_pages(int fd, const char *path, anonset_detail *detail)
 {
-    meta_page first, second;
-    anonset_code code = check_first(&first, fd, path, detail);
+    as_meta_page first, second;
+    anonset_code code = read_pair(&first, &second, fd, path, detail);
     if (code != ANONSET_OK)
         return code;
-    size_t page = first.tables[0].pad;
-    ssize_t got = read_at(fd, &second, sizeof second, (off_t)page);
-    if (got < 0)
-        return as_lmdb_fail(detail, errno, "read", path);
-    if ((size_t)got < sizeof second || !is_meta(&second))
-        return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a meta page is damaged or cut off", path);
     /* After the pages: a writer makes the file longer before it says so. */
     struct stat now;
     if (fstat(fd, &now) != 0)
         return as_lmdb_fail(detail, errno, "read", path);
+    size_t page = first.tables[0].pad;
     size_t last = first.last_page > second.last_page ? first.last_page : second.last_page;
     if ((uint64_t)now.st_size / page <= last)
         return as_fail(detail, ANONSET_CORRUPT, 0,
                        "%s: the file was cut off: %llu bytes, but %llu pages of %zu are counted; "
-                       "delete it and sync again",
+                       "repair the store, then sync again",
                        path, (unsigned long long)now.st_size, (unsigned long long)last + 1, page);
     return ANONSET_OK;
 }

@@ -3,6 +3,7 @@
 #include "backends/lmdb/env_inside.h"
 
 #include "backends/lmdb/file.h"
+#include "backends/lmdb/tree.h"
 #include "backends/path.h"
 #include "core/detail.h"
 
@@ -12,6 +13,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define CHECK_TRIES 16 /* a state that is written over while it is looked at: the next one */
 
 size_t as_env_first_map;
 
@@ -89,25 +92,42 @@ static int open_mdb(as_env *env, unsigned readers, unsigned flags)
     return rc;
 }
 
+/* Before LMDB follows what the pages say. */
+static anonset_code begin_checked(MDB_txn **txn, const as_env *env, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_BUSY;
+    for (int i = 0; i < CHECK_TRIES && code == ANONSET_BUSY; i++) {
+        int fd;
+        int rc = mdb_env_get_fd(env->mdb, &fd);
+        if (rc == 0)
+            rc = as_file_read(txn, env->mdb);
+        if (rc != 0)
+            return as_lmdb_fail(detail, rc, "open", env->path);
+        code = as_tree_check(*txn, fd, env->path, detail);
+        if (code != ANONSET_OK)
+            mdb_txn_abort(*txn);
+    }
+    return code;
+}
+
 static anonset_code open_table(as_env *env, anonset_detail *detail)
 {
     MDB_txn *txn;
     MDB_stat stat;
     MDB_val val = {0, NULL};
     anonset_store_info info;
-    int rc = as_file_read(&txn, env->mdb);
-    if (rc != 0)
-        return as_lmdb_fail(detail, rc, "open", env->path);
-    rc = mdb_dbi_open(txn, NULL, 0, &env->table);
+    anonset_code code = begin_checked(&txn, env, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = mdb_dbi_open(txn, NULL, 0, &env->table);
     if (rc == 0)
         rc = mdb_stat(txn, env->table, &stat);
     if (rc == 0) {
         env->page = stat.ms_psize;
         rc = as_get(txn, (as_key){.kind = AS_KIND_INFO}, &val);
     }
-    anonset_code code = rc == 0 || rc == MDB_NOTFOUND
-                            ? as_info_decode(&info, &val, env->path, detail)
-                            : as_lmdb_fail(detail, rc, "open", env->path);
+    code = rc == 0 || rc == MDB_NOTFOUND ? as_info_decode(&info, &val, env->path, detail)
+                                         : as_lmdb_fail(detail, rc, "open", env->path);
     mdb_txn_abort(txn);
     return code;
 }
@@ -242,15 +262,21 @@ static anonset_code settle(as_env *env, unsigned busy_ms, anonset_detail *detail
     return code;
 }
 
+static anonset_code open_lock(as_lock **lock, const char *path, anonset_detail *detail)
+{
+    char *name = NULL;
+    anonset_code code = as_file_name(&name, path, "-writer", detail);
+    if (code == ANONSET_OK)
+        code = as_lock_open(lock, name, detail);
+    free(name);
+    return code;
+}
+
 static anonset_code open_to_write(as_env **env, const char *path,
                                   const anonset_backend_options *options, anonset_detail *detail)
 {
-    char *name = NULL;
     as_lock *lock = NULL;
-    anonset_code code = as_file_name(&name, path, "-writer", detail);
-    if (code == ANONSET_OK)
-        code = as_lock_open(&lock, name, detail);
-    free(name);
+    anonset_code code = open_lock(&lock, path, detail);
     if (code != ANONSET_OK)
         return code;
     as_lock *taken = lock;
@@ -295,6 +321,42 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
     }
     if (code == ANONSET_OK)
         *env = made;
+    return code;
+}
+
+/* While nobody in this process has the store open, or can open it. */
+static anonset_code replace_closed(const char *path, const char *by, const char *kept,
+                                   anonset_detail *detail)
+{
+    struct stat found;
+    as_env *env;
+    pthread_mutex_lock(&registry_mutex);
+    bool is_there = stat(path, &found) == 0;
+    anonset_code code = find(&env, path, is_there ? &found : NULL, detail);
+    if (code == ANONSET_OK && env)
+        code = as_fail(detail, ANONSET_BUSY, 0, "%s: this process has it open: close it", path);
+    if (code == ANONSET_OK)
+        code = as_file_replace(path, by, kept, detail);
+    pthread_mutex_unlock(&registry_mutex);
+    return code;
+}
+
+anonset_code as_env_replace(const char *path, const char *by, const char *kept, unsigned busy_ms,
+                            anonset_detail *detail)
+{
+    char *full = NULL;
+    as_lock *lock = NULL;
+    anonset_code code = as_path_resolve(&full, path, detail);
+    if (code == ANONSET_OK)
+        code = open_lock(&lock, full, detail);
+    if (code == ANONSET_OK)
+        code = as_lock_take(lock, busy_ms, detail);
+    if (code == ANONSET_OK) {
+        code = replace_closed(full, by, kept, detail);
+        as_lock_release(lock);
+    }
+    as_lock_close(lock);
+    free(full);
     return code;
 }
 

@@ -15,6 +15,10 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
                          anonset_detail *detail);
 void as_env_close(as_env *env);
 
+/* The vtable's replace. */
+anonset_code as_env_replace(const char *path, const char *by, const char *kept, unsigned busy_ms,
+                            anonset_detail *detail);
+
 /* For tests: the first size of the map where it is not 0, so that growing it can be seen. */
 extern size_t as_env_first_map;
 

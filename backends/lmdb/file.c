@@ -3,6 +3,7 @@
 #include "backends/lmdb/file.h"
 
 #include "backends/lmdb/keys.h"
+#include "backends/lmdb/tree.h"
 #include "backends/path.h"
 #include "core/bytes.h"
 #include "core/detail.h"
@@ -98,9 +99,10 @@ anonset_code as_file_name(char **name, const char *path, const char *suffix, ano
 /* ---- The info key ------------------------------------------------------------------------- */
 
 #define INFO_NAME   "anonset\n"
-#define INFO_FORMAT 1u
+#define INFO_FORMAT 2u
+#define INFO_SUM_AT (AS_INFO_BYTES - 4)
 
-/* name, 8 bytes | format u32 | salt | has genesis u32 | genesis */
+/* name, 8 bytes | format u32 | salt | has genesis u32 | genesis | sum u32 */
 void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info)
 {
     memcpy(out, INFO_NAME, 8);
@@ -108,6 +110,7 @@ void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info)
     memcpy(out + 12, info->salt, ANONSET_SALT_BYTES);
     as_put32(out + 28, info->has_genesis);
     memcpy(out + 32, info->genesis, ANONSET_HASH_BYTES);
+    as_put32(out + INFO_SUM_AT, as_checksum(out, INFO_SUM_AT));
 }
 
 anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const char *path,
@@ -121,7 +124,8 @@ anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const 
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s: store format %u is not known to this version of anonset", path,
                        (unsigned)as_get32(bytes + 8));
-    if (val->mv_size != AS_INFO_BYTES || as_get32(bytes + 28) > 1)
+    if (val->mv_size != AS_INFO_BYTES || as_get32(bytes + 28) > 1 ||
+        as_get32(bytes + INFO_SUM_AT) != as_checksum(bytes, INFO_SUM_AT))
         return as_fail(detail, ANONSET_CORRUPT, 0, "%s: the store's info record is damaged", path);
     memcpy(info->salt, bytes + 12, ANONSET_SALT_BYTES);
     info->has_genesis = as_get32(bytes + 28) == 1;
@@ -162,57 +166,23 @@ int as_file_read(MDB_txn **txn, MDB_env *env)
     return rc;
 }
 
-static anonset_code probe_info(MDB_env *env, const char *path, anonset_detail *detail)
-{
-    MDB_txn *txn;
-    MDB_dbi table;
-    MDB_val val = {0, NULL};
-    anonset_store_info info;
-    uint8_t name[AS_KEY_BYTES];
-    MDB_val key = as_key_encode(name, (as_key){.kind = AS_KIND_INFO});
-    int rc = as_file_read(&txn, env);
-    if (rc != 0)
-        return as_lmdb_fail(detail, rc, "look", path);
-    rc = mdb_dbi_open(txn, NULL, 0, &table);
-    if (rc == 0)
-        rc = mdb_get(txn, table, &key, &val);
-    anonset_code code = rc == 0 || rc == MDB_NOTFOUND ? as_info_decode(&info, &val, path, detail)
-                                                      : as_lmdb_fail(detail, rc, "look", path);
-    mdb_txn_abort(txn);
-    return code;
-}
-
-/* Without a reader table nobody has the store open, and none may be made beside a foreign file.
- * With one, whoever writes must see that we read. */
-static anonset_code choose_lock(unsigned *flags, unsigned *readers, const char *path,
-                                anonset_detail *detail)
-{
-    char *lock;
-    struct stat found;
-    anonset_code code = as_file_name(&lock, path, "-lock", detail);
-    if (code != ANONSET_OK)
-        return code;
-    bool has_table = stat(lock, &found) == 0 && found.st_size > 0;
-    free(lock);
-    *flags = has_table ? 0 : MDB_NOLOCK;
-    *readers = 1;
-    return has_table ? as_file_reserve_lock(readers, path, detail) : ANONSET_OK;
-}
-
+/* Without LMDB, which would make a reader table beside a file that may be foreign, and follow what
+ * may have rotted. */
 anonset_code as_file_probe(const char *path, anonset_detail *detail)
 {
-    MDB_env *env;
-    unsigned flags, readers;
+    uint8_t bytes[AS_INFO_BYTES];
+    anonset_store_info info;
+    size_t len = 0;
     anonset_code code = as_file_check(path, detail);
-    if (code == ANONSET_OK)
-        code = choose_lock(&flags, &readers, path, detail);
     if (code != ANONSET_OK)
         return code;
-    int rc = as_file_map(&env, path, SMALL_MAP, readers, MDB_RDONLY | flags);
-    if (rc != 0)
-        return as_lmdb_fail(detail, rc, "look", path);
-    code = probe_info(env, path, detail);
-    mdb_env_close(env);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return as_lmdb_fail(detail, errno, "look", path);
+    code = as_tree_info(bytes, &len, fd, path, detail);
+    close(fd);
+    if (code == ANONSET_OK)
+        code = as_info_decode(&info, &(MDB_val){len, bytes}, path, detail);
     return code;
 }
 
@@ -284,6 +254,38 @@ void as_file_clean(const char *path)
     /* Failing to remove it costs a little disk space; creating would tell. */
     (void)unlink(temp);
     free(temp);
+}
+
+/* ---- Replacing ---------------------------------------------------------------------------- */
+
+static int put_in_place(const char *path, const char *by, const char *kept)
+{
+    static const char *const beside[] = {"-lock", "-unsure"};
+    int rc = as_path_sync(by, O_RDWR);
+    if (rc == 0)
+        rc = as_path_keep(path, kept);
+    for (size_t i = 0; rc == 0 && i < sizeof beside / sizeof *beside; i++)
+        rc = as_path_remove(path, beside[i]); /* they say nothing true of the new one */
+    if (rc == 0 && rename(by, path) != 0)
+        rc = errno;
+    if (rc == 0)
+        rc = as_path_sync_folder(path);
+    return rc;
+}
+
+anonset_code as_file_replace(const char *path, const char *by, const char *kept,
+                             anonset_detail *detail)
+{
+    static const char *const beside[] = {"-lock", "-writer-lock", "-unsure"};
+    anonset_code code = as_file_check(path, detail);
+    if (code != ANONSET_OK && code != ANONSET_CORRUPT)
+        return code;
+    int rc = put_in_place(path, by, kept);
+    if (rc != 0)
+        return as_lmdb_fail(detail, rc, "replace", path);
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+        (void)as_path_remove(by, beside[i]); /* empty, and used again if it stays */
+    return ANONSET_OK;
 }
 
 /* ---- The files beside --------------------------------------------------------------------- */

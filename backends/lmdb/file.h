@@ -16,7 +16,7 @@
 #define AS_LMDB_READERS 500u /* open snapshots and reads at one time, of all processes */
 
 /* The value of the info key. */
-#define AS_INFO_BYTES 64u
+#define AS_INFO_BYTES 68u
 void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info);
 /* FOREIGN: not ours, or of a format this library does not know. */
 anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const char *path,
@@ -44,6 +44,11 @@ anonset_code as_file_create(const char *path, const uint8_t salt[ANONSET_SALT_BY
 
 /* Removes what a crashed creation left. Under the writer lock. */
 void as_file_clean(const char *path);
+
+/* Puts the store at `by` in the place of the one at `path`, which is kept as `kept`. Under the
+ * writer lock of `path`; FOREIGN if what is there is no LMDB file. */
+anonset_code as_file_replace(const char *path, const char *by, const char *kept,
+                             anonset_detail *detail);
 
 /* Gives LMDB's lock file its blocks before LMDB maps it: on a full disk the first touch would be a
  * signal. Sets *readers to what LMDB is to be told. FULL, and what else opening can say. Not while

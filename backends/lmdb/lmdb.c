@@ -202,4 +202,5 @@ const anonset_backend as_backend_lmdb = {
     .read_tags = as_view_tags,
     .drop = lmdb_drop,
     .mend = lmdb_mend,
+    .replace = as_env_replace,
 };

@@ -3,6 +3,7 @@
 
 #include "backends/lmdb/env_inside.h"
 #include "backends/lmdb/file.h"
+#include "backends/lmdb/tree.h"
 #include "core/detail.h"
 
 #include <errno.h>
@@ -270,7 +271,12 @@ anonset_code as_write_reserve(as_write *write, uint8_t **bytes, as_key key, size
     MDB_val val = {.mv_size = len, .mv_data = NULL};
     write->changed = true;
     write->new_pages += len / write->page + 2;
-    int rc = mdb_cursor_put(write->cursor, &name, &val, MDB_RESERVE);
+    MDB_val old;
+    int rc = mdb_get(write->txn, write->env->table, &name, &old);
+    if (rc == 0 && !as_tree_value_fits(&old, name.mv_size, write->page))
+        rc = MDB_CORRUPTED;
+    if (rc == 0 || rc == MDB_NOTFOUND)
+        rc = mdb_cursor_put(write->cursor, &name, &val, MDB_RESERVE);
     if (rc != 0)
         return as_write_fail(write, rc, "write", detail);
     *bytes = val.mv_data;
@@ -281,14 +287,25 @@ anonset_code as_write_delete(as_write *write, anonset_detail *detail)
 {
     write->changed = true;
     write->deletes++;
-    int rc = mdb_cursor_del(write->cursor, 0);
+    MDB_val name, val;
+    int rc = mdb_cursor_get(write->cursor, &name, &val, MDB_GET_CURRENT);
+    if (rc == 0 && !as_tree_value_fits(&val, name.mv_size, write->page))
+        rc = MDB_CORRUPTED;
+    if (rc == 0)
+        rc = mdb_cursor_del(write->cursor, 0);
     return rc == 0 ? ANONSET_OK : as_write_fail(write, rc, "delete", detail);
 }
 
 anonset_code as_write_empty(as_write *write, anonset_detail *detail)
 {
     MDB_stat stat;
-    int rc = mdb_stat(write->txn, write->env->table, &stat);
+    MDB_val name, val;
+    int rc = mdb_cursor_get(write->cursor, &name, &val, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(write->cursor, &name, &val, MDB_NEXT))
+        if (!as_tree_value_fits(&val, name.mv_size, write->page))
+            return as_write_fail(write, MDB_CORRUPTED, "delete", detail);
+    if (rc == MDB_NOTFOUND)
+        rc = mdb_stat(write->txn, write->env->table, &stat);
     if (rc == 0)
         rc = mdb_drop(write->txn, write->env->table, 0);
     if (rc != 0)

@@ -298,3 +298,36 @@ out:
     sqlite3_free(making);
     return code;
 }
+
+/* ---- Replacing ---------------------------------------------------------------------------- */
+
+static int keep_log(const char *path, const char *kept)
+{
+    char *log = sqlite3_mprintf("%s-wal", path);
+    char *name = sqlite3_mprintf("%s-wal", kept);
+    int error = log && name ? as_path_keep(log, name) : ENOMEM;
+    sqlite3_free(log);
+    sqlite3_free(name);
+    return error;
+}
+
+/* The old log goes before the new file comes: it would be read into it. */
+int as_schema_replace(const char *path, const char *by, const char *kept)
+{
+    int error = as_path_sync(by, O_RDONLY);
+    if (error == 0)
+        error = as_path_keep(path, kept);
+    if (error == 0)
+        error = keep_log(path, kept);
+    if (error == 0)
+        error = as_schema_remove(path, false);
+    if (error == 0)
+        error = as_path_sync_folder(path);
+    if (error == 0 && rename(by, path) != 0)
+        error = errno;
+    if (error == 0)
+        error = as_path_sync_folder(path);
+    if (error == 0)
+        error = as_schema_remove(by, false);
+    return error;
+}

@@ -78,6 +78,10 @@ anonset_code as_schema_fill(as_db *db, const uint8_t salt[ANONSET_SALT_BYTES],
 /* Removes PATH's file, if `itself`, and what SQLite keeps beside it. Returns 0 or an errno. */
 int as_schema_remove(const char *path, bool itself);
 
+/* Puts the store at `by` in the place of the one at `path`, which is kept as `kept`, with its log.
+ * The caller holds the writer lock of `path`. Returns 0 or an errno. */
+int as_schema_replace(const char *path, const char *by, const char *kept);
+
 /* What is wrong with the file, in our words. Never OK. */
 anonset_code as_schema_fail(anonset_detail *detail, const char *path, int error);
 #ifdef __clang_analyzer__

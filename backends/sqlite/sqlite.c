@@ -1,4 +1,6 @@
 /* The vtable: opening, closing, and what asks the store for one thing. */
+#include "config.h" /* before any system header: it sets the width of off_t */
+
 #include "backends/backends.h"
 #include "backends/path.h"
 #include "backends/sqlite/legacy.h"
@@ -8,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* ---- Open and close ----------------------------------------------------------------------- */
 
@@ -217,6 +220,47 @@ static anonset_code sqlite_mend(void *handle, const anonset_append *append, anon
     return as_sqlite_write(handle, as_sqlite_work_mend, append, detail);
 }
 
+/* All of the new store must be in the one file: a log would stay behind. */
+static anonset_code replace_locked(const char *path, const char *by, const char *kept,
+                                   anonset_detail *detail)
+{
+    as_schema_found file;
+    uint64_t all = 0;
+    struct stat alone;
+    anonset_code code = as_schema_look(&file, path, true, detail);
+    if (code == ANONSET_OK)
+        code = as_schema_bytes(&all, by, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int error = stat(by, &alone) == 0 ? 0 : errno;
+    if (error == 0 && (uint64_t)alone.st_size != all)
+        return as_fail(detail, ANONSET_BUSY, 0, "%s: another program uses it", by);
+    if (error == 0)
+        error = as_schema_replace(path, by, kept);
+    return error == 0 ? ANONSET_OK : as_schema_fail(detail, path, error);
+}
+
+static anonset_code sqlite_replace(const char *path, const char *by, const char *kept,
+                                   unsigned busy_ms, anonset_detail *detail)
+{
+    as_lock *lock = NULL;
+    char *full = NULL;
+    anonset_code code = as_path_resolve(&full, path, detail);
+    if (code == ANONSET_OK)
+        code = as_lock_open(&lock, full, detail);
+    if (code == ANONSET_OK)
+        code = as_lock_take(lock, busy_ms, detail);
+    if (code == ANONSET_OK) {
+        code = replace_locked(full, by, kept, detail);
+        as_lock_release(lock);
+    }
+    as_lock_close(lock);
+    free(full);
+    if (code == ANONSET_OK)
+        (void)as_path_remove(by, "-lock"); /* empty, and used again if it stays */
+    return code;
+}
+
 const anonset_backend as_backend_sqlite = {
     .size = sizeof(anonset_backend),
     .name = "sqlite",
@@ -238,4 +282,5 @@ const anonset_backend as_backend_sqlite = {
     .read_tags = as_sqlite_read_tags,
     .drop = sqlite_drop,
     .mend = sqlite_mend,
+    .replace = sqlite_replace,
 };

@@ -293,6 +293,32 @@ typedef struct anonset_repair {
 ANONSET_API anonset_code anonset_store_repair(anonset_store *store, anonset_repair *repair,
                                               uint32_t group, anonset_detail *detail);
 
+/* What anonset_store_rebuild came to. */
+typedef struct anonset_rebuilt {
+    uint32_t kept;      /* groups of which something was kept */
+    uint32_t lost;      /* groups that are known to have been there and could not be read */
+    uint32_t dropped;   /* finalized coins that are missing in groups kept: sync fetches them */
+    char damaged[4096]; /* where the damaged file is now */
+} anonset_rebuilt;
+
+/*
+ * Makes a store anew out of one that cannot be repaired in place: its records are damaged, or the
+ * engine cannot find its way in the file (open, repair or a sync said CORRUPT). All that is sound
+ * is copied into a new file beside it: groups with what is missing noted, as anonset_store_repair
+ * leaves them; a group of which the history cannot be read loses that, one without a record is
+ * gone. The new file takes the place of the damaged one in one step; that is kept as
+ * PATH.damaged, over an older one of that name, for you to look at or delete. Its log (sqlite), of
+ * which all that is sound was taken over, goes with it.
+ *
+ * Nobody else may have the store open meanwhile. `options` as anonset_store_open takes them.
+ * FOREIGN: the file does not look like a store of this backend at all; it was not touched.
+ * NOT_FOUND: there is none. UNSUPPORTED: the backend cannot do it. BUSY, IO, FULL, PERMISSION,
+ * NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_store_rebuild(const char *path,
+                                               const anonset_store_options *options,
+                                               anonset_rebuilt *rebuilt, anonset_detail *detail);
+
 /* ---- Reading ------------------------------------------------------------------------------ */
 
 /*

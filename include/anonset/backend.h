@@ -205,6 +205,15 @@ typedef struct anonset_backend {
      */
     anonset_code (*drop)(void *handle, const anonset_damage *damage, anonset_detail *detail);
     anonset_code (*mend)(void *handle, const anonset_append *append, anonset_detail *detail);
+
+    /*
+     * may; if absent, anonset_store_rebuild is UNSUPPORTED. Puts the store `by`, which was closed
+     * whole, in the place of the one at `path`, atomically, under the writer lock; what was there
+     * is kept as `kept` where the file system can. Nobody has either open. FOREIGN: what is at
+     * `path` is nothing of ours.
+     */
+    anonset_code (*replace)(const char *path, const char *by, const char *kept, unsigned busy_ms,
+                            anonset_detail *detail);
 } anonset_backend;
 
 #ifdef __cplusplus
