@@ -223,13 +223,42 @@ anonset_code as_db_need_wal(as_db *db, anonset_detail *detail)
         return code;
     const unsigned char *mode = found ? sqlite3_column_text(row, 0) : NULL;
     bool is_wal = mode != NULL && strcmp((const char *)mode, "wal") == 0;
-    sqlite3_reset(row);
-    if (is_wal)
-        return ANONSET_OK;
+    if (found) /* the answer comes first: what it says is done in the statement's last step */
+        code = as_db_step(db, row, &found, detail);
+    if (code != ANONSET_OK || is_wal)
+        return code;
     return as_fail(detail, ANONSET_UNSUPPORTED, 0,
                    "%s: its file system cannot share memory between programs (a network drive?): "
                    "put the store on a local disk",
                    db->path);
+}
+
+static int rewrite(sqlite3_file *log, uint8_t *bytes)
+{
+    sqlite3_int64 size = 0;
+    int rc = log->pMethods->xFileSize(log, &size);
+    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += RENEW_BYTES) {
+        int n = size - at < RENEW_BYTES ? (int)(size - at) : RENEW_BYTES;
+        rc = log->pMethods->xRead(log, bytes, n, at);
+        if (rc == SQLITE_OK)
+            rc = log->pMethods->xWrite(log, bytes, n, at);
+    }
+    if (rc == SQLITE_OK && size > 0)
+        rc = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
+    return rc;
+}
+
+anonset_code as_db_renew_log(as_db *db, anonset_detail *detail)
+{
+    sqlite3_file *log = NULL;
+    uint8_t *bytes = malloc(RENEW_BYTES);
+    int rc = bytes == NULL ? SQLITE_NOMEM
+                           : sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER,
+                                                  (void *)&log);
+    if (rc == SQLITE_OK && log->pMethods != NULL)
+        rc = rewrite(log, bytes);
+    free(bytes);
+    return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(db, rc, "write the log again", detail);
 }
 
 anonset_code as_db_checkpoint(as_db *db, bool *whole, int mode, anonset_detail *detail)

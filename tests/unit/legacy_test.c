@@ -29,6 +29,7 @@
 
 static unsigned calls;   /* that change something on the disk */
 static unsigned fail_at; /* the call that fails, and all after it; 0: none */
+static bool fail_once;   /* only that one */
 static unsigned kill_at; /* the call before which the process is killed */
 static int fail_with;
 static uint64_t free_bytes = 1ull << 40;
@@ -38,7 +39,7 @@ static bool fails(void)
     calls++;
     if (calls == kill_at)
         raise(SIGKILL);
-    if (fail_at == 0 || calls < fail_at)
+    if (fail_at == 0 || calls < fail_at || (fail_once && calls > fail_at))
         return false;
     errno = fail_with;
     return true;
@@ -934,6 +935,40 @@ Test(legacy, a_full_disk_at_any_call_loses_nothing)
 Test(legacy, an_error_at_any_call_loses_nothing)
 {
     sweep(false, EIO);
+}
+
+#define LOGGED_AT 18 /* in a file's head: 2 where it is written through a log */
+
+/* A switch to the log that fails must not be taken for done: the transaction would go through a
+ * journal, whose end is not synced. */
+Test(legacy, an_upgrade_goes_through_a_log_or_fails)
+{
+    ts_chain *chain = ts_chain_new(1, 40);
+    bool done = false;
+    for (unsigned at = 1; !done; at++) {
+        ts_legacy l;
+        anonset_store *store;
+        size_t len;
+        ts_legacy_create(&l, path, TS_LEGACY_V1);
+        add_set(&l, 1, chain, 0, 40, 40);
+        ts_legacy_close(&l);
+        calls = 0;
+        fail_at = at;
+        fail_once = true;
+        fail_with = EIO;
+        anonset_code code = try_open(&store, 0);
+        fail_at = 0;
+        done = calls < at;
+        if (code == ANONSET_OK) {
+            char *head = ts_read_file(path, &len);
+            cr_assert_eq(head[LOGGED_AT], 2, "call %u", at);
+            free(head);
+            anonset_store_close(store);
+        }
+        forget();
+        (void)unlink(beside("-unsure"));
+    }
+    ts_chain_free(chain);
 }
 
 /* ---- Real size ----------------------------------------------------------------------------- */
