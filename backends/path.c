@@ -90,15 +90,49 @@ int as_path_keep(const char *path, const char *kept)
     return errno;
 }
 
-int as_path_remove(const char *path, const char *ending)
+/* The caller frees it; NULL: no memory. */
+static char *with_ending(const char *path, const char *ending)
 {
     size_t len = strlen(path), more = strlen(ending) + 1;
     char *name = malloc(len + more);
     if (!name)
-        return ENOMEM;
+        return NULL;
     memcpy(name, path, len);
     memcpy(name + len, ending, more);
+    return name;
+}
+
+int as_path_remove(const char *path, const char *ending)
+{
+    char *name = with_ending(path, ending);
+    if (!name)
+        return ENOMEM;
     int error = unlink(name) == 0 || errno == ENOENT ? 0 : errno;
     free(name);
     return error;
+}
+
+/* ---- The mark of an unsure commit --------------------------------------------------------- */
+
+void as_path_set_unsure(const char *path)
+{
+    char *name = with_ending(path, "-unsure");
+    int fd = name ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1;
+    if (fd >= 0)
+        close(fd);
+    free(name);
+}
+
+bool as_path_is_unsure(const char *path)
+{
+    char *name = with_ending(path, "-unsure");
+    /* Where nobody can tell it is taken to be there. */
+    bool is = name == NULL || access(name, F_OK) == 0 || errno != ENOENT;
+    free(name);
+    return is;
+}
+
+void as_path_clear_unsure(const char *path)
+{
+    (void)as_path_remove(path, "-unsure");
 }

@@ -178,13 +178,19 @@ static anonset_code find(as_env **out, const char *path, const struct stat *foun
     return ANONSET_OK;
 }
 
-static anonset_code join(as_env *env, bool read_only, anonset_detail *detail)
+anonset_code as_env_usable(as_env *env, anonset_detail *detail)
 {
     pthread_mutex_lock(&env->mutex);
     bool unsure = env->unsure;
     pthread_mutex_unlock(&env->mutex);
-    if (unsure)
-        return as_lmdb_fail(detail, MDB_PANIC, "open", env->path);
+    return unsure ? as_lmdb_fail(detail, MDB_PANIC, "use", env->path) : ANONSET_OK;
+}
+
+static anonset_code join(as_env *env, bool read_only, anonset_detail *detail)
+{
+    anonset_code code = as_env_usable(env, detail);
+    if (code != ANONSET_OK)
+        return code;
     if (!read_only && !env->writable)
         return as_fail(detail, ANONSET_PERMISSION, 0,
                        "%s: this process has it open read-only, as the system then demanded: close "
@@ -234,31 +240,6 @@ static anonset_code look(const char *path, anonset_detail *detail)
     if (code == ANONSET_OK && env == NULL)
         code = as_file_probe(path, detail);
     pthread_mutex_unlock(&registry_mutex);
-    return code;
-}
-
-static anonset_code rewrite_info(as_write *write, const void *in, anonset_detail *detail)
-{
-    (void)in;
-    MDB_val val;
-    uint8_t bytes[AS_INFO_BYTES];
-    as_key key = {.kind = AS_KIND_INFO};
-    int rc = as_get(write->txn, key, &val);
-    if (rc != 0)
-        return as_write_fail(write, rc, "info", detail);
-    memcpy(bytes, val.mv_data, sizeof bytes); /* open_table checked the length */
-    return as_write_put(write, key, bytes, sizeof bytes, detail);
-}
-
-/* After an I/O error at a commit the disk may hold less than we see: a new durable commit, on all
- * that came before, settles it. */
-static anonset_code settle(as_env *env, unsigned busy_ms, anonset_detail *detail)
-{
-    if (!as_file_is_unsure(env->path))
-        return ANONSET_OK;
-    anonset_code code = as_env_write(env, rewrite_info, NULL, busy_ms, detail);
-    if (code == ANONSET_OK)
-        as_file_clear_unsure(env->path);
     return code;
 }
 
@@ -315,7 +296,7 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
         code = open_to_write(&made, full, options, detail);
     free(full);
     if (code == ANONSET_OK && !read_only) {
-        code = settle(made, options->busy_ms, detail);
+        code = as_env_settle(made, options->busy_ms, detail);
         if (code != ANONSET_OK)
             as_env_close(made);
     }

@@ -19,6 +19,9 @@ void as_env_close(as_env *env);
 anonset_code as_env_replace(const char *path, const char *by, const char *kept, unsigned busy_ms,
                             anonset_detail *detail);
 
+/* UNKNOWN if a commit in this process met an I/O error, until all have closed the environment. */
+anonset_code as_env_usable(as_env *env, anonset_detail *detail);
+
 /* For tests: the first size of the map where it is not 0, so that growing it can be seen. */
 extern size_t as_env_first_map;
 

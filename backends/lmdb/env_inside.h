@@ -37,4 +37,7 @@ struct as_env {
     bool unsure; /* an I/O error left a commit open: nothing works until all have closed */
 };
 
+/* Brings the disk and what is seen together, after a commit that met an I/O error; txn.c. */
+anonset_code as_env_settle(as_env *env, unsigned busy_ms, anonset_detail *detail);
+
 #endif

@@ -325,36 +325,6 @@ anonset_code as_file_reserve_lock(unsigned *readers, const char *path, anonset_d
     return rc == 0 ? ANONSET_OK : as_lmdb_fail(detail, rc, "lock file", path);
 }
 
-void as_file_set_unsure(const char *path)
-{
-    char *name;
-    if (as_file_name(&name, path, "-unsure", NULL) != ANONSET_OK)
-        return;
-    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    if (fd >= 0)
-        close(fd);
-    free(name);
-}
-
-bool as_file_is_unsure(const char *path)
-{
-    char *name;
-    if (as_file_name(&name, path, "-unsure", NULL) != ANONSET_OK)
-        return true;
-    bool is = access(name, F_OK) == 0;
-    free(name);
-    return is;
-}
-
-void as_file_clear_unsure(const char *path)
-{
-    char *name;
-    if (as_file_name(&name, path, "-unsure", NULL) != ANONSET_OK)
-        return;
-    (void)unlink(name);
-    free(name);
-}
-
 anonset_code as_file_disk_bytes(uint64_t *bytes, const char *path, anonset_detail *detail)
 {
     static const char *const suffixes[] = {"", "-lock", "-writer-lock"};

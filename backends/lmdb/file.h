@@ -62,12 +62,6 @@ int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, u
  * another process may have made the file longer than the map. */
 int as_file_read(MDB_txn **txn, MDB_env *env);
 
-/* The mark of a commit whose outcome is open. Kept by a file, for the next process to see; it
- * need not survive power loss, after which the disk has told the outcome. */
-void as_file_set_unsure(const char *path);
-bool as_file_is_unsure(const char *path);
-void as_file_clear_unsure(const char *path);
-
 /* Sums up the blocks that the store's files take (st_blocks). */
 anonset_code as_file_disk_bytes(uint64_t *bytes, const char *path, anonset_detail *detail);
 

@@ -126,7 +126,8 @@ static anonset_code lmdb_load_state(void *opened, anonset_state *state, uint32_t
 static anonset_code lmdb_disk_bytes(void *opened, uint64_t *bytes, anonset_detail *detail)
 {
     const handle *h = opened;
-    return as_file_disk_bytes(bytes, as_env_path(h->env), detail);
+    anonset_code code = as_env_usable(h->env, detail);
+    return code == ANONSET_OK ? as_file_disk_bytes(bytes, as_env_path(h->env), detail) : code;
 }
 
 /* ---- Writes ------------------------------------------------------------------------------- */

@@ -4,9 +4,11 @@
 #include "backends/lmdb/env_inside.h"
 #include "backends/lmdb/file.h"
 #include "backends/lmdb/tree.h"
+#include "backends/path.h"
 #include "core/detail.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -187,7 +189,7 @@ static anonset_code commit_failed(as_env *env, int rc, anonset_detail *detail)
     pthread_mutex_lock(&env->mutex);
     env->unsure = true;
     pthread_mutex_unlock(&env->mutex);
-    as_file_set_unsure(env->path);
+    as_path_set_unsure(env->path);
     return as_fail(detail, ANONSET_UNKNOWN, rc,
                    "%s: I/O error at a commit (%s): it may or may not have happened; close the "
                    "store, open it again and look",
@@ -227,22 +229,92 @@ static anonset_code attempt(as_write *write, as_work work, const void *in, unsig
     return code;
 }
 
-anonset_code as_env_write(as_env *env, as_work work, const void *in, unsigned busy_ms,
-                          anonset_detail *detail)
+/* Under the writer lock. */
+static anonset_code write_locked(as_env *env, as_work work, const void *in, unsigned busy_ms,
+                                 anonset_detail *detail)
 {
     as_write write = {.env = env};
-    anonset_code code = as_lock_take(env->lock, busy_ms, detail);
-    if (code != ANONSET_OK)
-        return code;
     /* A reader that was killed would keep its pages from being used again, for ever. */
     (void)mdb_reader_check(env->mdb, NULL);
-    code = attempt(&write, work, in, busy_ms, detail);
+    anonset_code code = attempt(&write, work, in, busy_ms, detail);
     while (code != ANONSET_OK && write.rc == MDB_MAP_FULL) {
         code = grow(env, busy_ms, detail);
         if (code != ANONSET_OK)
             break;
         code = attempt(&write, work, in, busy_ms, detail);
     }
+    return code;
+}
+
+/* Writes the meta pages over themselves and syncs them. The disk may hold one that we do not see,
+ * of a commit that failed: its pages are taken by the next, and must not count by then. */
+static anonset_code renew_metas(const as_env *env, anonset_detail *detail)
+{
+    uint64_t pages;
+    int fd;
+    anonset_code code = data_file(env, &fd, &pages, detail);
+    if (code != ANONSET_OK)
+        return code;
+    size_t len = 2 * env->page;
+    uint8_t *bytes = malloc(len);
+    errno = bytes == NULL ? ENOMEM : EIO;
+    if (bytes == NULL || pread(fd, bytes, len, 0) != (ssize_t)len ||
+        pwrite(fd, bytes, len, 0) != (ssize_t)len || fdatasync(fd) != 0)
+        code = as_lmdb_fail(detail, errno, "write the meta pages again", env->path);
+    free(bytes);
+    return code;
+}
+
+static anonset_code rewrite_info(as_write *write, const void *in, anonset_detail *detail)
+{
+    (void)in;
+    MDB_val val;
+    uint8_t bytes[AS_INFO_BYTES];
+    as_key key = {.kind = AS_KIND_INFO};
+    int rc = as_get(write->txn, key, &val);
+    if (rc != 0)
+        return as_write_fail(write, rc, "info", detail);
+    memcpy(bytes, val.mv_data, sizeof bytes); /* open_table checked the length */
+    return as_write_put(write, key, bytes, sizeof bytes, detail);
+}
+
+/* After an I/O error at a commit, also of another process, the disk may hold less than we see, or
+ * more: a new durable commit, on all that came before, settles it. Under the writer lock. */
+static anonset_code settle_locked(as_env *env, unsigned busy_ms, anonset_detail *detail)
+{
+    if (!as_path_is_unsure(env->path))
+        return ANONSET_OK;
+    anonset_code code = as_env_usable(env, detail);
+    if (code == ANONSET_OK)
+        code = renew_metas(env, detail);
+    if (code == ANONSET_OK)
+        code = write_locked(env, rewrite_info, NULL, busy_ms, detail);
+    if (code == ANONSET_OK)
+        as_path_clear_unsure(env->path);
+    return code;
+}
+
+anonset_code as_env_settle(as_env *env, unsigned busy_ms, anonset_detail *detail)
+{
+    if (!as_path_is_unsure(env->path))
+        return ANONSET_OK;
+    anonset_code code = as_lock_take(env->lock, busy_ms, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = settle_locked(env, busy_ms, detail);
+    as_lock_release(env->lock);
+    return code;
+}
+
+anonset_code as_env_write(as_env *env, as_work work, const void *in, unsigned busy_ms,
+                          anonset_detail *detail)
+{
+    anonset_code code = as_lock_take(env->lock, busy_ms, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = settle_locked(env, busy_ms, detail);
+    if (code == ANONSET_OK)
+        code = write_locked(env, work, in, busy_ms, detail);
     as_lock_release(env->lock);
     return code;
 }

@@ -16,6 +16,8 @@
 /* With less than this free a failed write is a full disk, whatever the error says. */
 #define DISK_FULL_BELOW 65536u
 
+#define RENEW_BYTES 65536
+
 /* ---- Failures ----------------------------------------------------------------------------- */
 
 static bool disk_is_full(const char *path)

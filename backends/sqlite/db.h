@@ -40,6 +40,7 @@ typedef enum as_sql {
     AS_SQL_CHECKPOINT_DELETE_ALL,
     AS_SQL_JOURNAL_MODE,
     AS_SQL_VACUUM,
+    AS_SQL_TOUCH,
     AS_SQL_COUNT
 } as_sql;
 
@@ -90,6 +91,14 @@ anonset_code as_db_fail(as_db *db, int rc, const char *doing, anonset_detail *de
 /* As with as_fail: never OK. */
 #define as_db_fail(db, rc, doing, detail) ((void)(as_db_fail)(db, rc, doing, detail), ANONSET_IO)
 #endif
+
+/*
+ * Writes the log over itself and syncs it. After a sync that failed the system takes the log's
+ * bytes for written, though they may never have reached the disk, and no later sync would bring
+ * them there: copied into the file as they are seen, they would leave a disk that holds both more
+ * and less than the log on it. The caller holds the writer lock.
+ */
+anonset_code as_db_renew_log(as_db *db, anonset_detail *detail);
 
 /*
  * Copies the log into the file as far as readers allow, without waiting for them. The caller holds

@@ -287,6 +287,8 @@ static anonset_code copy_over(as_db *cache, as_db *made, anonset_detail *detail)
     int rc = sqlite3_backup_finish(backup);
     if (rc == SQLITE_OK && stepped != SQLITE_DONE)
         rc = stepped;
+    if (rc != SQLITE_OK) /* it may be seen all the same, by whoever reads the log anew */
+        as_path_set_unsure(cache->path);
     return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(cache, rc, "upgrade the older cache", detail);
 }
 

@@ -75,6 +75,8 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_CHECKPOINT_DELETE_ALL] = "DELETE FROM checkpoint",
     [AS_SQL_JOURNAL_MODE] = "PRAGMA journal_mode=WAL",
     [AS_SQL_VACUUM] = "VACUUM",
+    /* A commit that changes nothing: an UPDATE to the same value would be none. */
+    [AS_SQL_TOUCH] = "PRAGMA user_version=" TEXT(AS_FORMAT),
 };
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)

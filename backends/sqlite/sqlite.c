@@ -77,7 +77,9 @@ static anonset_code find_or_make(as_sqlite *s, anonset_detail *detail)
     code = as_lock_open(&s->lock, s->path, detail);
     if (code == ANONSET_OK && (is == NOTHING || is == CACHE))
         code = make(s, detail);
-    if (code == ANONSET_OK && is == UNSETTLED)
+    if (code == ANONSET_OK && as_path_is_unsure(s->path))
+        code = as_sqlite_make_sure(s, detail);
+    else if (code == ANONSET_OK && is == UNSETTLED)
         as_sqlite_settle(s);
     return code;
 }

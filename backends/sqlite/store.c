@@ -1,5 +1,6 @@
 #include "backends/sqlite/store.h"
 
+#include "backends/path.h"
 #include "backends/sqlite/schema.h"
 #include "core/detail.h"
 
@@ -145,9 +146,9 @@ static void checkpoint_if_due(as_sqlite *store, int frames)
 }
 
 /*
- * The writer begins with what others left in the log copied into the file. It may come from a
- * commit that failed half way: then the disk can hold less of it than we see, and what is committed
- * on top of it would go with it.
+ * The writer begins with what others left in the log written again and copied into the file. It may
+ * come from a commit that failed half way: then the disk can hold less of it than we see, and what
+ * is committed on top of it would go with it.
  */
 static anonset_code open_writer(as_sqlite *store, anonset_detail *detail)
 {
@@ -157,6 +158,8 @@ static anonset_code open_writer(as_sqlite *store, anonset_detail *detail)
         return code;
     store->next_checkpoint = LOG_FRAMES;
     code = as_db_need_wal(store->writer, detail);
+    if (code == ANONSET_OK)
+        code = as_db_renew_log(store->writer, detail);
     if (code == ANONSET_OK)
         code = as_db_checkpoint(store->writer, &whole, SQLITE_CHECKPOINT_PASSIVE, detail);
     if (code != ANONSET_OK)
@@ -181,6 +184,7 @@ static anonset_code commit(as_sqlite *store, anonset_detail *detail)
         return code;
     }
     atomic_store(&store->unknown, true);
+    as_path_set_unsure(store->path);
     return as_fail(detail, ANONSET_UNKNOWN, inner.os_error,
                    "%.150s; the commit may have happened: close the store, open it again and look",
                    inner.text);
@@ -277,6 +281,22 @@ void as_sqlite_settle(as_sqlite *store)
     if (open_writer(store, &detail) != ANONSET_OK)
         tell(store, &detail);
     as_lock_release(store->lock);
+}
+
+/* What was seen of it is in the log, and on the disk, as soon as the writer is open; what was not
+ * seen, but may be on the disk, ends with one more commit. */
+anonset_code as_sqlite_make_sure(as_sqlite *store, anonset_detail *detail)
+{
+    anonset_code code = as_lock_take(store->lock, store->options.busy_ms, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = open_writer(store, detail);
+    if (code == ANONSET_OK)
+        code = as_db_run(store->writer, AS_SQL_TOUCH, 0, NULL, detail);
+    if (code == ANONSET_OK)
+        as_path_clear_unsure(store->path);
+    as_lock_release(store->lock);
+    return code;
 }
 
 static void vacuum(as_sqlite *store)

@@ -59,6 +59,9 @@ void as_sqlite_writer_close(as_sqlite *store);
  * so it is only logged. */
 void as_sqlite_settle(as_sqlite *store);
 
+/* Brings the disk and what is seen together, after a commit that failed half way. */
+anonset_code as_sqlite_make_sure(as_sqlite *store, anonset_detail *detail);
+
 /* Makes the file small again if no group is left in it. Failing changes nothing that is stored, so
  * it is only logged. */
 void as_sqlite_shrink(as_sqlite *store);

@@ -653,10 +653,12 @@ Test(lmdb, an_io_error_at_a_commit_is_unknown_until_reopened)
 {
     void *handle = open_store(), *second;
     anonset_state state;
+    uint64_t bytes;
     grow_to(handle, 100, 100);
     fail_sync = EIO;
     GIVES(ANONSET_UNKNOWN, try_append(handle, 100, 100, 50, 150));
     fail_sync = 0;
+    GIVES(ANONSET_UNKNOWN, lmdb->disk_bytes(handle, &bytes, &detail));
     GIVES(ANONSET_UNKNOWN, try_append(handle, 100, 100, 50, 150));
     GIVES(ANONSET_UNKNOWN, lmdb->load_state(handle, &state, 1, &detail));
     GIVES(ANONSET_UNKNOWN, try_open(&second, path, 0, 100));
