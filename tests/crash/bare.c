@@ -86,7 +86,7 @@ static void sqlite_record(const bare_mode *mode, tc_tape *tape)
     for (uint32_t i = 1; i <= ROWS; i++) {
         uint8_t row[ROW_BYTES];
         fill_row(row, i);
-        tc_write_begins(tape);
+        tc_write_begins(tape, 0);
         tc_must(sqlite3_bind_int64(insert, 1, i) == SQLITE_OK &&
                     sqlite3_bind_blob(insert, 2, row, sizeof row, SQLITE_STATIC) == SQLITE_OK &&
                     sqlite3_step(insert) == SQLITE_DONE && sqlite3_reset(insert) == SQLITE_OK,
@@ -184,7 +184,7 @@ static void lmdb_record(const bare_mode *mode, tc_tape *tape)
     MDB_env *env = lmdb_open(tape->path, mode->flags);
     tc_must(env != NULL, "an environment can be opened");
     for (uint32_t i = 1; i <= ROWS; i++) {
-        tc_write_begins(tape);
+        tc_write_begins(tape, 0);
         tc_must(lmdb_add(env, i) == 0, "a row can be added");
         tc_write_acked(tape, 0, shows(i));
     }

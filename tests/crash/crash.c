@@ -82,24 +82,35 @@ static bool is_first(ledger *l, uint64_t hash)
 
 /* ---- Marks -------------------------------------------------------------------------------- */
 
-void tc_write_begins(tc_tape *tape)
+void tc_write_begins(tc_tape *tape, uint64_t shown)
 {
     tc_must(tape->n_marks < TC_MARKS, "a run makes no more writes than a tape has room for");
-    tape->marks[tape->n_marks] = (tc_mark){.begun = tape->log.n, .acked = SIZE_MAX};
+    tape->marks[tape->n_marks++] =
+        (tc_mark){.begun = tape->log.n, .acked = SIZE_MAX, .shown = shown};
+}
+
+void tc_settled(tc_tape *tape, uint64_t shown)
+{
+    tc_write_begins(tape, shown);
+    tape->marks[tape->n_marks - 1].acked = tape->log.n;
 }
 
 void tc_write_acked(tc_tape *tape, unsigned kind, uint64_t shown)
 {
-    tc_mark *mark = &tape->marks[tape->n_marks++];
+    tc_mark *mark = &tape->marks[tape->n_marks - 1];
     mark->acked = tape->log.n;
     mark->shown = shown;
     tape->writes[kind]++;
 }
 
-/* What must show where `n` writes are acknowledged. */
-static uint64_t shown_after(const tc_tape *tape, size_t n)
+/* Whether `shown` is the state after the newest of `acked` writes, or after one behind it that had
+ * begun at the point. */
+static bool may_show(const tc_tape *tape, size_t acked, size_t point, uint64_t shown)
 {
-    return n == 0 ? TC_ABSENT : tape->marks[n - 1].shown;
+    bool may = shown == (acked == 0 ? tape->first : tape->marks[acked - 1].shown);
+    for (size_t i = acked; i < tape->n_marks && !may && tape->marks[i].begun < point; i++)
+        may = tape->marks[i].shown == shown;
+    return may;
 }
 
 /* ---- Looking ------------------------------------------------------------------------------ */
@@ -198,7 +209,7 @@ static uint64_t look(search *s, uint64_t hash)
 
 static bool ever_shown(const tc_tape *tape, uint64_t shown)
 {
-    bool ever = shown == TC_ABSENT;
+    bool ever = shown == tape->first;
     for (size_t i = 0; i < tape->n_marks && !ever; i++)
         ever = tape->marks[i].shown == shown;
     return ever;
@@ -208,10 +219,8 @@ static bool ever_shown(const tc_tape *tape, uint64_t shown)
 static void judge(search *s, uint64_t hash, uint64_t shown)
 {
     const tc_tape *tape = s->tape;
-    bool begun = s->acked < tape->n_marks && tape->marks[s->acked].begun < s->point;
     s->known->figures.checked++;
-    if (shown == TC_BAD || shown == shown_after(tape, s->acked) ||
-        (begun && shown == shown_after(tape, s->acked + 1)))
+    if (shown == TC_BAD || may_show(tape, s->acked, s->point, shown))
         return;
     bool lost = ever_shown(tape, shown);
     if (!is_first(s->known, hash * 31 + lost + 1))
@@ -290,8 +299,9 @@ static void check_point(search *s, tc_model model)
     size_t n = tc_image_at(s->image, model, s->point);
     tc_must(n <= FATES, "there is room for the operations that are not settled");
     s->known->model = model;
-    while (s->acked < s->tape->n_marks && s->tape->marks[s->acked].acked <= s->point)
-        s->acked++;
+    for (size_t i = s->acked; i < s->tape->n_marks && s->tape->marks[i].begun <= s->point; i++)
+        if (s->tape->marks[i].acked <= s->point)
+            s->acked = i + 1;
     all(s, n, TC_KEPT);
     check(s);
     if (n == 0)
@@ -334,7 +344,8 @@ static void search_tape(search *s)
     for (tc_model model = 0; model < TC_MODELS; model++) {
         s->rng.state = s->tape->seed * TC_MODELS + model;
         s->acked = 0;
-        for (s->point = 0; s->point <= s->tape->log.n && !has_enough(s, model); s->point++)
+        for (s->point = s->tape->from; s->point <= s->tape->log.n && !has_enough(s, model);
+             s->point++)
             check_point(s, model);
     }
 }
@@ -399,8 +410,12 @@ static void record(const tc_subject *subject, tc_tape *tape, const char *folder,
     memset(tape, 0, sizeof *tape);
     tape->seed = seed;
     tape->folder = folder;
+    tape->first = TC_ABSENT;
     (void)snprintf(tape->path, sizeof tape->path, "%s/store", folder);
+    if (subject->prepare)
+        subject->prepare(subject->mode, tape);
     disk_record(&tape->log, folder);
+    tape->from = tape->log.found;
     subject->record(subject->mode, tape);
     disk_stop();
 }

@@ -16,12 +16,12 @@
 
 /* A write, as the log saw it. */
 typedef struct tc_mark {
-    size_t begun;   /* operations in the log when it was called */
-    size_t acked;   /* … and when it returned OK: it is durable from here on */
-    uint64_t shown; /* by the store, after it */
+    size_t begun; /* operations in the log when it was called */
+    size_t acked; /* … and when it returned OK: it is durable from here on. SIZE_MAX: it failed */
+    uint64_t shown; /* by the store, after it; 0: it failed, and that is not known */
 } tc_mark;
 
-#define TC_WRITES 9
+#define TC_WRITES 10
 #define TC_MARKS  1024
 
 /* One recorded run. */
@@ -30,15 +30,19 @@ typedef struct tc_tape {
     const char *folder; /* the store is `folder`/store */
     char path[300];
     disk_log log;
+    uint64_t first; /* what shows before all writes */
+    size_t from;    /* operations in the log before which nothing is looked at */
     tc_mark marks[TC_MARKS];
     size_t n_marks;
     unsigned long writes[TC_WRITES]; /* of each kind; the subject knows which */
     void *after;                     /* what go_on needs; ended by forget */
 } tc_tape;
 
-/* Both told to the tape while it is recorded. */
-void tc_write_begins(tc_tape *tape);
+/* Told to the tape while it is recorded. `shown`: what will show after it, if that is known. */
+void tc_write_begins(tc_tape *tape, uint64_t shown);
 void tc_write_acked(tc_tape *tape, unsigned kind, uint64_t shown);
+/* The store was told to be in this state, by more than a read: nothing behind it may be lost. */
+void tc_settled(tc_tape *tape, uint64_t shown);
 
 #define TC_WHY 400
 
@@ -46,6 +50,8 @@ typedef struct tc_subject {
     const char *name;
     const void *mode; /* of a subject that comes in many */
     const char *write_names[TC_WRITES];
+    /* What is there before the log begins. May be NULL: nothing. */
+    void (*prepare)(const void *mode, tc_tape *tape);
     /* Writes a store under tape->path. */
     void (*record)(const void *mode, tc_tape *tape);
     /* Opens the store and tells what it shows, TC_BAD with `why`. */
@@ -84,8 +90,17 @@ void tc_print(const tc_subject *subject, const tc_figures *figures);
 
 /* ---- Subjects ---- */
 
-struct anonset_backend;
-tc_subject tc_store(const struct anonset_backend *backend);
+typedef enum tc_kind {
+    TC_SQLITE,
+    TC_SQLITE_LEGACY, /* an older wallet's cache, upgraded */
+    TC_LMDB,
+    TC_SQLITE_SYNC_FAILS, /* once in each run */
+    TC_LEGACY_SYNC_FAILS,
+    TC_LMDB_SYNC_FAILS,
+    TC_KINDS
+} tc_kind;
+
+tc_subject tc_store(tc_kind kind);
 
 typedef enum tc_engine {
     TC_SQLITE_WAL_FULL,

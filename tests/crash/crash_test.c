@@ -3,7 +3,6 @@
  *
  * ANONSET_SEED=n begins with another seed; a bad image names its own.
  */
-#include "backends/backends.h"
 #include "tests/crash/crash.h"
 
 #include <criterion/criterion.h>
@@ -53,10 +52,10 @@ ParameterizedTest(const tc_engine *engine, crash, notices)
 
 /* ---- The stores --------------------------------------------------------------------------- */
 
-static void slice(const anonset_backend *backend)
+static void slice(tc_kind kind, unsigned long states, double seconds)
 {
-    tc_subject subject = tc_store(backend);
-    tc_limits some = limits(2500, 9);
+    tc_subject subject = tc_store(kind);
+    tc_limits some = limits(states, seconds);
     tc_figures f;
     tc_run(&f, &subject, &some);
     tc_print(&subject, &f);
@@ -66,10 +65,25 @@ static void slice(const anonset_backend *backend)
 
 Test(crash, sqlite_stands_every_image)
 {
-    slice(&as_backend_sqlite);
+    slice(TC_SQLITE, 2500, 9);
 }
 
 Test(crash, lmdb_stands_every_image)
 {
-    slice(&as_backend_lmdb);
+    slice(TC_LMDB, 2500, 9);
+}
+
+Test(crash, an_upgrade_stands_every_image)
+{
+    slice(TC_SQLITE_LEGACY, 1000, 5);
+}
+
+Test(crash, sqlite_stands_every_image_after_a_failed_sync)
+{
+    slice(TC_SQLITE_SYNC_FAILS, 1000, 5);
+}
+
+Test(crash, lmdb_stands_every_image_after_a_failed_sync)
+{
+    slice(TC_LMDB_SYNC_FAILS, 1000, 5);
 }

@@ -127,9 +127,13 @@ static size_t settled_by(const disk_log *log, tc_model model, size_t i)
     const disk_op *op = &log->ops[i];
     if (op->kind == DISK_SYNC || op->kind == DISK_SYNC_FOLDER || op->durable)
         return i;
-    for (size_t j = i + 1; j < log->n; j++)
-        if (settles(model, &log->ops[j], op))
+    for (size_t j = i + 1; j < log->n; j++) {
+        const disk_op *later = &log->ops[j];
+        if (settles(model, later, op))
             return j;
+        if (op->kind == DISK_WRITE && later->kind == DISK_SYNC_FAILED && later->file == op->file)
+            return NOT_YET; /* no later sync writes it */
+    }
     return NOT_YET;
 }
 
@@ -197,6 +201,7 @@ static void apply(disk *d, const disk_op *op)
             d->named[op->name] = NO_FILE;
         break;
     case DISK_SYNC:
+    case DISK_SYNC_FAILED:
     case DISK_SYNC_FOLDER:
         break;
     }

@@ -2,7 +2,8 @@
  * The disk images that a power loss can leave of what tests/shims/disk.h logged.
  *
  * At a point of the log every operation before it was issued. One that a sync has settled is on the
- * disk; of the others, two models tell what may be there:
+ * disk; of the others, two models tell what may be there. A sync that failed settles nothing, and
+ * what was written before it is settled by no later one: the system takes it for written.
  *
  *   ordered  a journal keeps metadata in order (names, cuts and sizes: a prefix of them is there),
  *            any sync commits it, and a longer file never shows bytes that were not written. What

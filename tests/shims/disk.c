@@ -1,7 +1,8 @@
-/* The calls of the C library that change files, each noted if it concerns the folder recorded. */
+/* The calls of the C library on files: each may fail, and is noted, if it concerns the folder that
+ * is watched. */
 #undef _FILE_OFFSET_BITS /* both widths of every call are defined here */
 
-#include "tests/shims/disk.h"
+#include "tests/shims/disk_inside.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,26 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/types.h>
-#include <sys/uio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define EXPORT     __attribute__((visibility("default")))
-#define FD_MOST    1024
-#define NONE       (-1)
-#define THE_FOLDER (-2)
+#define EXPORT  __attribute__((visibility("default")))
+#define FD_MOST 1024
 
-typedef struct opened {
-    bool known;
-    bool durable;
-    int file; /* or THE_FOLDER */
-} opened;
-
-static disk_log *log_now;
-static char folder_now[256];
-static opened fds[FD_MOST];
-static int file_of[DISK_NAMES]; /* by name; NONE: there is none */
+static char folder_now[256]; /* "": none is watched */
+static disk_opened fds[FD_MOST];
 static bool skip_syncs;
 
 /* The C library's own `name`, or the next one in line. */
@@ -46,78 +37,16 @@ static void *next_in_line(const char *name)
     return found;
 }
 
-/* ---- The log ------------------------------------------------------------------------------ */
-
-static _Noreturn void give_up(const char *what)
+_Noreturn void disk_give_up(const char *what)
 {
     (void)fprintf(stderr, "disk: %s\n", what);
     _Exit(99); /* no signal, which could be taken for one that the store met */
 }
 
-static disk_op *note(disk_kind kind, int file)
+void disk_watch(const char *folder)
 {
-    if (log_now->n == log_now->room) {
-        log_now->room = log_now->room ? 2 * log_now->room : 1024;
-        log_now->ops = realloc(log_now->ops, log_now->room * sizeof *log_now->ops);
-        if (!log_now->ops)
-            give_up("no memory");
-    }
-    disk_op *op = &log_now->ops[log_now->n++];
-    *op = (disk_op){.kind = kind, .file = file};
-    return op;
-}
-
-static bool ends_in(const char *name, const char *end)
-{
-    size_t len = strlen(name), tail = strlen(end);
-    return len >= tail && strcmp(name + len - tail, end) == 0;
-}
-
-/* The last part of a path in the folder that is recorded, or NULL. */
-static const char *inside(const char *path)
-{
-    size_t len = strlen(folder_now);
-    if (!log_now || strncmp(path, folder_now, len) != 0 || path[len] != '/')
-        return NULL;
-    return ends_in(path, "-lock") || ends_in(path, "-shm") ? NULL : path + len + 1;
-}
-
-static int name_id(const char *name)
-{
-    for (int i = 0; i < log_now->names; i++)
-        if (strcmp(log_now->name[i], name) == 0)
-            return i;
-    if (log_now->names == DISK_NAMES || strlen(name) >= DISK_NAME_SIZE)
-        give_up("too many names, or one too long");
-    (void)snprintf(log_now->name[log_now->names], DISK_NAME_SIZE, "%s", name);
-    file_of[log_now->names] = NONE;
-    return log_now->names++;
-}
-
-static opened *known(int fd)
-{
-    return log_now && fd >= 0 && fd < FD_MOST && fds[fd].known ? &fds[fd] : NULL;
-}
-
-void disk_record(disk_log *log, const char *folder)
-{
-    memset(log, 0, sizeof *log);
     memset(fds, 0, sizeof fds);
     (void)snprintf(folder_now, sizeof folder_now, "%s", folder);
-    log_now = log;
-}
-
-void disk_stop(void)
-{
-    log_now = NULL;
-}
-
-void disk_log_free(disk_log *log)
-{
-    for (size_t i = 0; i < log->n; i++)
-        free(log->ops[i].bytes);
-    free(log->ops);
-    memset(log, 0, sizeof *log);
 }
 
 void disk_skip_syncs(bool skip)
@@ -125,35 +54,47 @@ void disk_skip_syncs(bool skip)
     skip_syncs = skip;
 }
 
-/* ---- Opening and closing ------------------------------------------------------------------ */
-
-static void note_open(int fd, const char *path, int flags)
+const char *disk_inside(const char *path)
 {
-    const char *name = inside(path);
-    if (fd >= FD_MOST)
-        give_up("too many open files");
-    fds[fd] = (opened){.known = false};
-    if (log_now && strcmp(path, folder_now) == 0)
-        fds[fd] = (opened){.known = true, .file = THE_FOLDER};
-    if (!name)
-        return;
-    int id = name_id(name);
-    if (file_of[id] == NONE) {
-        file_of[id] = log_now->files++;
-        note(DISK_CREATE, file_of[id])->name = id;
-    } else if (flags & O_TRUNC) {
-        note(DISK_CUT, file_of[id]);
-    }
-    fds[fd] = (opened){.known = true, .file = file_of[id], .durable = (flags & O_DSYNC) != 0};
+    size_t len = strlen(folder_now);
+    if (len == 0 || strncmp(path, folder_now, len) != 0)
+        return NULL;
+    if (path[len] == '\0' || path[len] == '/')
+        return path + len + (path[len] == '/');
+    return NULL;
 }
+
+disk_opened *disk_known(int fd)
+{
+    return fd >= 0 && fd < FD_MOST && fds[fd].known ? &fds[fd] : NULL;
+}
+
+static bool path_fails(disk_call call, const char *path)
+{
+    return disk_inside(path) && disk_fails(call, NULL);
+}
+
+static bool fd_fails(disk_call call, int fd)
+{
+    return disk_known(fd) && disk_fails(call, NULL);
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------ */
 
 typedef int (*open_call)(const char *, int, ...);
 
-static int open_noted(open_call real, const char *path, int flags, mode_t mode)
+static int open_watched(open_call real, const char *path, int flags, mode_t mode)
 {
+    const char *name = disk_inside(path);
+    if (name && disk_fails(flags & O_CREAT ? DISK_ON_MAKE : DISK_ON_OPEN, NULL))
+        return -1;
     int fd = real(path, flags, mode);
-    if (fd >= 0 && log_now)
-        note_open(fd, path, flags);
+    if (fd >= FD_MOST)
+        disk_give_up("too many open files");
+    if (fd >= 0)
+        fds[fd] = (disk_opened){.known = name != NULL,
+                                .file = name ? disk_note_open(name, flags) : 0,
+                                .durable = (flags & O_DSYNC) != 0};
     return fd;
 }
 
@@ -169,7 +110,7 @@ EXPORT int open(const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = mode_of(flags, args);
     va_end(args);
-    return open_noted(real, path, flags, mode);
+    return open_watched(real, path, flags, mode);
 }
 
 EXPORT int open64(const char *path, int flags, ...)
@@ -179,76 +120,180 @@ EXPORT int open64(const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = mode_of(flags, args);
     va_end(args);
-    return open_noted(real, path, flags, mode);
+    return open_watched(real, path, flags, mode);
 }
 
 EXPORT int close(int fd)
 {
     REAL(close);
-    opened *file = known(fd);
+    disk_opened *file = disk_known(fd);
     if (file)
         file->known = false;
     return real(fd);
 }
 
-static void refuse_map(int protection, int flags, int fd)
+/* Whether the map must fail. */
+static bool map_fails(int protection, int flags, int fd)
 {
-    if ((protection & PROT_WRITE) && (flags & MAP_TYPE) == MAP_SHARED && known(fd))
-        give_up("a file is written through a map, which no log can show");
+    const disk_opened *file = disk_known(fd);
+    if (file && file->file != DISK_UNNOTED && (protection & PROT_WRITE) &&
+        (flags & MAP_TYPE) == MAP_SHARED)
+        disk_give_up("a file is written through a map, which no log can show");
+    return fd_fails(DISK_ON_MAP, fd);
 }
 
 EXPORT void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset)
 {
     REAL(mmap);
-    refuse_map(protection, flags, fd);
-    return real(at, len, protection, flags, fd, offset);
+    return map_fails(protection, flags, fd) ? MAP_FAILED
+                                            : real(at, len, protection, flags, fd, offset);
 }
 
 EXPORT void *mmap64(void *at, size_t len, int protection, int flags, int fd, off64_t offset)
 {
     REAL(mmap64);
-    refuse_map(protection, flags, fd);
-    return real(at, len, protection, flags, fd, offset);
+    return map_fails(protection, flags, fd) ? MAP_FAILED
+                                            : real(at, len, protection, flags, fd, offset);
+}
+
+/* ---- Locking ------------------------------------------------------------------------------ */
+
+static bool is_lock(int command)
+{
+    return command == F_SETLK || command == F_SETLKW || command == F_GETLK;
+}
+
+#define FCNTL(name)                                                                                \
+    EXPORT int name(int fd, int command, ...)                                                      \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        va_list args;                                                                              \
+        va_start(args, command);                                                                   \
+        void *argument = va_arg(args, void *);                                                     \
+        va_end(args);                                                                              \
+        return is_lock(command) && fd_fails(DISK_ON_LOCK, fd) ? -1 : real(fd, command, argument);  \
+    }
+
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
+EXPORT int flock(int fd, int operation)
+{
+    REAL(flock);
+    return operation != LOCK_UN && fd_fails(DISK_ON_LOCK, fd) ? -1 : real(fd, operation);
+}
+
+/* ---- Looking and reading ------------------------------------------------------------------ */
+
+#define LOOK_AT_PATH(name, type)                                                                   \
+    EXPORT int name(const char *path, type *out)                                                   \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        return path_fails(DISK_ON_LOOK, path) ? -1 : real(path, out);                              \
+    }
+#define LOOK_AT_FD(name, type)                                                                     \
+    EXPORT int name(int fd, type *out)                                                             \
+    {                                                                                              \
+        REAL(name);                                                                                \
+        return fd_fails(DISK_ON_LOOK, fd) ? -1 : real(fd, out);                                    \
+    }
+
+LOOK_AT_PATH(stat, struct stat)
+LOOK_AT_PATH(stat64, struct stat64)
+LOOK_AT_PATH(lstat, struct stat)
+LOOK_AT_PATH(lstat64, struct stat64)
+LOOK_AT_FD(fstat, struct stat)
+LOOK_AT_FD(fstat64, struct stat64)
+
+/* What programs built with an older C library call for fstat. */
+int __fxstat(int version, int fd, struct stat *out);
+EXPORT int __fxstat(int version, int fd, struct stat *out)
+{
+    REAL(__fxstat);
+    return fd_fails(DISK_ON_LOOK, fd) ? -1 : real(version, fd, out);
+}
+
+EXPORT int access(const char *path, int mode)
+{
+    REAL(access);
+    return path_fails(DISK_ON_LOOK, path) ? -1 : real(path, mode);
+}
+
+EXPORT ssize_t read(int fd, void *out, size_t len)
+{
+    REAL(read);
+    return fd_fails(DISK_ON_READ, fd) ? -1 : real(fd, out, len);
+}
+
+EXPORT ssize_t pread(int fd, void *out, size_t len, off_t at)
+{
+    REAL(pread);
+    return fd_fails(DISK_ON_READ, fd) ? -1 : real(fd, out, len, at);
+}
+
+EXPORT ssize_t pread64(int fd, void *out, size_t len, off64_t at)
+{
+    REAL(pread64);
+    return fd_fails(DISK_ON_READ, fd) ? -1 : real(fd, out, len, at);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------ */
 
-static void note_write(int fd, const void *bytes, ssize_t len, uint64_t at)
+/* Whether the write must fail before it does anything. *len: how much of it may be done. */
+static bool write_fails(int fd, size_t *len)
 {
-    const opened *file = known(fd);
-    if (!file || len <= 0)
-        return;
-    disk_op *op = note(DISK_WRITE, file->file);
-    op->durable = file->durable;
-    op->at = at;
-    op->len = (size_t)len;
-    op->bytes = malloc((size_t)len);
-    if (!op->bytes)
-        give_up("no memory");
-    memcpy(op->bytes, bytes, (size_t)len);
+    bool cut_short = false;
+    bool fails = disk_known(fd) && disk_fails(DISK_ON_WRITE, &cut_short);
+    if (cut_short && *len > 1)
+        *len /= 2;
+    return fails;
 }
 
-static void note_vector(int fd, const struct iovec *parts, int n, ssize_t len, uint64_t at)
+/* Notes what a write did. One that must be on the disk when it returns fails as a sync does: the
+ * bytes are there for all to read, and may never reach the disk. */
+static ssize_t written(int fd, const void *bytes, ssize_t did, uint64_t at)
 {
-    for (int i = 0; i < n && len > 0; i++) {
-        ssize_t part = (ssize_t)parts[i].iov_len < len ? (ssize_t)parts[i].iov_len : len;
-        note_write(fd, parts[i].iov_base, part, at);
-        at += (uint64_t)part;
-        len -= part;
-    }
+    const disk_opened *file = disk_known(fd);
+    bool synced = !(file && file->durable && did > 0 && disk_fails(DISK_ON_SYNC, NULL));
+    int error = errno;
+    disk_note_write(fd, bytes, did, at, synced);
+    errno = error;
+    return synced ? did : -1;
 }
 
 static uint64_t place(int fd)
 {
-    return known(fd) ? (uint64_t)lseek64(fd, 0, SEEK_CUR) : 0;
+    return disk_known(fd) ? (uint64_t)lseek64(fd, 0, SEEK_CUR) : 0;
 }
 
 EXPORT ssize_t write(int fd, const void *bytes, size_t len)
 {
     REAL(write);
     uint64_t at = place(fd);
-    ssize_t did = real(fd, bytes, len);
-    note_write(fd, bytes, did, at);
+    return write_fails(fd, &len) ? -1 : written(fd, bytes, real(fd, bytes, len), at);
+}
+
+EXPORT ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    REAL(pwrite);
+    return write_fails(fd, &len) ? -1 : written(fd, bytes, real(fd, bytes, len, at), (uint64_t)at);
+}
+
+EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
+{
+    REAL(pwrite64);
+    return write_fails(fd, &len) ? -1 : written(fd, bytes, real(fd, bytes, len, at), (uint64_t)at);
+}
+
+/* Of a vector cut short the first part is written. */
+static int parts_done(int n, size_t len)
+{
+    return len > 1 ? n : 1;
+}
+
+static ssize_t vector_written(int fd, const struct iovec *parts, int n, ssize_t did, uint64_t at)
+{
+    disk_note_vector(fd, parts, n, did, at);
     return did;
 }
 
@@ -256,84 +301,103 @@ EXPORT ssize_t writev(int fd, const struct iovec *parts, int n)
 {
     REAL(writev);
     uint64_t at = place(fd);
-    ssize_t did = real(fd, parts, n);
-    note_vector(fd, parts, n, did, at);
-    return did;
-}
-
-EXPORT ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
-{
-    REAL(pwrite);
-    ssize_t did = real(fd, bytes, len, at);
-    note_write(fd, bytes, did, (uint64_t)at);
-    return did;
-}
-
-EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
-{
-    REAL(pwrite64);
-    ssize_t did = real(fd, bytes, len, at);
-    note_write(fd, bytes, did, (uint64_t)at);
-    return did;
+    size_t len = 2;
+    if (write_fails(fd, &len))
+        return -1;
+    n = parts_done(n, len);
+    return vector_written(fd, parts, n, real(fd, parts, n), at);
 }
 
 EXPORT ssize_t pwritev(int fd, const struct iovec *parts, int n, off_t at)
 {
     REAL(pwritev);
-    ssize_t did = real(fd, parts, n, at);
-    note_vector(fd, parts, n, did, (uint64_t)at);
-    return did;
+    size_t len = 2;
+    if (write_fails(fd, &len))
+        return -1;
+    n = parts_done(n, len);
+    return vector_written(fd, parts, n, real(fd, parts, n, at), (uint64_t)at);
 }
 
 EXPORT ssize_t pwritev64(int fd, const struct iovec *parts, int n, off64_t at)
 {
     REAL(pwritev64);
-    ssize_t did = real(fd, parts, n, at);
-    note_vector(fd, parts, n, did, (uint64_t)at);
-    return did;
+    size_t len = 2;
+    if (write_fails(fd, &len))
+        return -1;
+    n = parts_done(n, len);
+    return vector_written(fd, parts, n, real(fd, parts, n, at), (uint64_t)at);
 }
 
-static int cut_noted(int fd, int rc, uint64_t size)
+static int cut(int fd, int rc, uint64_t size)
 {
-    const opened *file = known(fd);
-    if (file && rc == 0)
-        note(DISK_CUT, file->file)->at = size;
+    if (rc == 0)
+        disk_note_cut(fd, size);
     return rc;
 }
 
 EXPORT int ftruncate(int fd, off_t size)
 {
     REAL(ftruncate);
-    return cut_noted(fd, real(fd, size), (uint64_t)size);
+    return fd_fails(DISK_ON_CUT, fd) ? -1 : cut(fd, real(fd, size), (uint64_t)size);
 }
 
 EXPORT int ftruncate64(int fd, off64_t size)
 {
     REAL(ftruncate64);
-    return cut_noted(fd, real(fd, size), (uint64_t)size);
+    return fd_fails(DISK_ON_CUT, fd) ? -1 : cut(fd, real(fd, size), (uint64_t)size);
+}
+
+/* Only locks get room in advance, so that no log needs to know. */
+static int room_fails(int fd)
+{
+    const disk_opened *file = disk_known(fd);
+    if (file && file->file != DISK_UNNOTED)
+        disk_give_up("a file is given room in advance, which no log shows");
+    return fd_fails(DISK_ON_ROOM, fd) ? errno : 0;
+}
+
+EXPORT int posix_fallocate(int fd, off_t at, off_t len)
+{
+    REAL(posix_fallocate);
+    int error = room_fails(fd);
+    return error != 0 ? error : real(fd, at, len);
+}
+
+EXPORT int posix_fallocate64(int fd, off64_t at, off64_t len)
+{
+    REAL(posix_fallocate64);
+    int error = room_fails(fd);
+    return error != 0 ? error : real(fd, at, len);
 }
 
 /* ---- Syncing ------------------------------------------------------------------------------ */
 
-static int sync_noted(int fd, int (*real)(int))
+static int sync_watched(int fd, int (*real)(int))
 {
-    const opened *file = known(fd);
+    const disk_opened *file = disk_known(fd);
+    bool is_folder = file && file->file == DISK_THE_FOLDER;
+    if (fd_fails(is_folder ? DISK_ON_SYNC_FOLDER : DISK_ON_SYNC, fd)) {
+        int error = errno;
+        disk_note_sync(fd, false);
+        errno = error;
+        return -1;
+    }
     int rc = skip_syncs ? 0 : real(fd);
-    if (file && rc == 0)
-        note(file->file == THE_FOLDER ? DISK_SYNC_FOLDER : DISK_SYNC, file->file);
+    if (rc == 0)
+        disk_note_sync(fd, true);
     return rc;
 }
 
 EXPORT int fsync(int fd)
 {
     REAL(fsync);
-    return sync_noted(fd, real);
+    return sync_watched(fd, real);
 }
 
 EXPORT int fdatasync(int fd)
 {
     REAL(fdatasync);
-    return sync_noted(fd, real);
+    return sync_watched(fd, real);
 }
 
 /* ---- Names -------------------------------------------------------------------------------- */
@@ -341,28 +405,23 @@ EXPORT int fdatasync(int fd)
 EXPORT int unlink(const char *path)
 {
     REAL(unlink);
-    const char *name = inside(path);
+    const char *name = disk_inside(path);
+    if (name && disk_fails(DISK_ON_UNLINK, NULL))
+        return -1;
     int rc = real(path);
-    if (rc == 0 && name) {
-        int id = name_id(name);
-        note(DISK_UNLINK, file_of[id])->name = id;
-        file_of[id] = NONE;
-    }
+    if (rc == 0 && name)
+        disk_note_unlink(name);
     return rc;
 }
 
 EXPORT int rename(const char *from, const char *to)
 {
     REAL(rename);
-    const char *old_name = inside(from), *name = inside(to);
+    const char *old_name = disk_inside(from), *name = disk_inside(to);
+    if (name && disk_fails(DISK_ON_RENAME, NULL))
+        return -1;
     int rc = real(from, to);
-    if (rc == 0 && name && old_name) {
-        int old_id = name_id(old_name), id = name_id(name);
-        disk_op *op = note(DISK_RENAME, file_of[old_id]);
-        op->old_name = old_id;
-        op->name = id;
-        file_of[id] = file_of[old_id];
-        file_of[old_id] = NONE;
-    }
+    if (rc == 0 && name && old_name)
+        disk_note_rename(old_name, name);
     return rc;
 }
