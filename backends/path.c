@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static anonset_code fail(anonset_detail *detail, const char *path, int error)
@@ -47,12 +48,25 @@ static int resolve_new(char **full, const char *path)
     return error;
 }
 
+/* A store made there would take the place of the link, and what the link leads to may just not be
+ * mounted. */
+static bool is_dangling(const char *path)
+{
+    struct stat found;
+    return lstat(path, &found) == 0 && S_ISLNK(found.st_mode);
+}
+
 anonset_code as_path_resolve(char **full, const char *path, anonset_detail *detail)
 {
     char *real = realpath(path, NULL);
     int error = real ? 0 : errno;
     if (real)
         *full = real;
+    else if (error == ENOENT && is_dangling(path))
+        return as_fail(detail, ANONSET_NOT_FOUND, error,
+                       "%s is a link that leads to no file: make the store where it leads to, or "
+                       "remove the link",
+                       path);
     else if (error == ENOENT)
         error = resolve_new(full, path);
     return error == 0 ? ANONSET_OK : fail(detail, path, error);

@@ -69,8 +69,8 @@ static anonset_code check_first(as_meta_page *meta, int fd, const char *path,
     if ((size_t)got < sizeof *meta && meta->magic == META_MAGIC)
         return as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file was cut off", path);
     if (!as_meta_is_one(meta))
-        return as_fail(detail, ANONSET_FOREIGN, 0, "%s: not an LMDB file; it was not touched",
-                       path);
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s: not an LMDB file; it was not touched: choose another path", path);
     return ANONSET_OK;
 }
 
@@ -128,7 +128,8 @@ anonset_code as_file_check(const char *path, anonset_detail *detail)
     if (stat(path, &found) != 0)
         return as_lmdb_fail(detail, errno, "open", path);
     if (!S_ISREG(found.st_mode))
-        return as_fail(detail, ANONSET_FOREIGN, 0, "%s: not a plain file", path);
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s is a folder, a device or the like: choose another path", path);
     if (found.st_size == 0)
         return as_fail(detail, ANONSET_NOT_FOUND, 0, "%s: the file is empty", path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -81,8 +81,9 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)
 {
-    return as_fail(detail, as_errno_code(error), error, "%s: cannot use the file: %s", path,
-                   strerror(error));
+    anonset_code code = as_errno_code(error);
+    return as_fail(detail, code, error, "%s: cannot use the file: %s", path,
+                   code == ANONSET_FULL ? AS_FULL_TEXT : strerror(error));
 }
 
 /* ---- Looking ------------------------------------------------------------------------------ */
@@ -163,9 +164,10 @@ anonset_code as_schema_look(as_schema_found *file, const char *path, bool read_o
         *file = AS_FOUND_MISSING;
         return ANONSET_OK;
     }
-    if (S_ISDIR(found.st_mode))
-        return as_fail(detail, ANONSET_FOREIGN, EISDIR, "%s is a folder: choose another path",
-                       path);
+    /* A pipe would be waited for, and a device replaced by a store. */
+    if (!S_ISREG(found.st_mode))
+        return as_fail(detail, ANONSET_FOREIGN, 0,
+                       "%s is a folder, a device or the like: choose another path", path);
     anonset_code code =
         as_db_open(&db, path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, 0, detail);
     if (code != ANONSET_OK)
