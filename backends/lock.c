@@ -46,8 +46,7 @@ static anonset_code lock_file_fail(anonset_detail *detail, const char *path, int
                        "and its folder, or open the store read-only",
                        path);
     case ANONSET_FULL:
-        return as_fail(detail, ANONSET_FULL, os_error,
-                       "%s: the disk is full: free some space and call again", path);
+        return as_fail(detail, ANONSET_FULL, os_error, "%s: " AS_FULL_TEXT, path);
     case ANONSET_NOT_FOUND:
         return as_fail(detail, ANONSET_NOT_FOUND, os_error,
                        "%s: its folder does not exist: create it", path);

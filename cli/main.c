@@ -90,10 +90,12 @@ static int finish_output(int code)
 
 int main(int argc, char **argv)
 {
-    /* A reader that goes away, at stdout or at a socket, is an error to report, not a death. */
+    /* A reader that goes away, at stdout or at a socket, or a file that may grow no further is an
+     * error to report, not a death. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
-    if (!fill_standard_descriptors() || sigaction(SIGPIPE, &ignore, NULL) != 0)
+    if (!fill_standard_descriptors() || sigaction(SIGPIPE, &ignore, NULL) != 0 ||
+        sigaction(SIGXFSZ, &ignore, NULL) != 0)
         return EXITS_INTERNAL;
     return finish_output(run(argc, argv));
 }

@@ -13,6 +13,11 @@ anonset_code as_fail(anonset_detail *detail, anonset_code code, int os_error, co
 /* What an errno means for the caller: NO_MEMORY, FULL, PERMISSION, NOT_FOUND, else IO. */
 anonset_code as_errno_code(int os_error);
 
+/* The text of FULL, behind what could not be done. */
+#define AS_FULL_TEXT                                                                               \
+    "the disk (or quota) is full, or no file may grow further (ulimit -f): free some space and "   \
+    "call again"
+
 #ifdef __clang_analyzer__
 /* Static analysis sees one file at a time: what as_fail returns is the code it was given, never OK.
  */

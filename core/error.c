@@ -110,6 +110,7 @@ anonset_code as_errno_code(int os_error)
         return ANONSET_NO_MEMORY;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
         return ANONSET_FULL;
     case EACCES:
     case EPERM:

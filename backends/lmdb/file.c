@@ -58,8 +58,7 @@ anonset_code(as_lmdb_fail)(anonset_detail *detail, int rc, const char *what, con
     case ANONSET_NO_MEMORY:
         return as_fail(detail, ANONSET_NO_MEMORY, rc, "%s: %s: out of memory", path, what);
     case ANONSET_FULL:
-        return as_fail(detail, ANONSET_FULL, rc,
-                       "%s: %s: the disk is full: free some space and call again", path, what);
+        return as_fail(detail, ANONSET_FULL, rc, "%s: %s: " AS_FULL_TEXT, path, what);
     case ANONSET_PERMISSION:
         return as_fail(detail, ANONSET_PERMISSION, rc,
                        "%s: %s: %s: give the user access to the store, its -lock file and its "
@@ -70,8 +69,7 @@ anonset_code(as_lmdb_fail)(anonset_detail *detail, int rc, const char *what, con
     default:
         /* A short write is EIO to LMDB, whatever cut it. */
         if (as_file_disk_full(path))
-            return as_fail(detail, ANONSET_FULL, rc,
-                           "%s: %s: the disk is full: free some space and call again", path, what);
+            return as_fail(detail, ANONSET_FULL, rc, "%s: %s: " AS_FULL_TEXT, path, what);
         return as_fail(detail, ANONSET_IO, rc, "%s: %s: %s", path, what, strerror(rc));
     }
 }
@@ -119,7 +117,9 @@ anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const 
     const uint8_t *bytes = val->mv_data;
     if (val->mv_size < 12 || memcmp(bytes, INFO_NAME, 8) != 0)
         return as_fail(detail, ANONSET_FOREIGN, 0,
-                       "%s: an LMDB file, but not an anonset store; it was not touched", path);
+                       "%s: an LMDB file, but not an anonset store; it was not touched: choose "
+                       "another path",
+                       path);
     if (as_get32(bytes + 8) != INFO_FORMAT)
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s: store format %u is not known to this version of anonset", path,

@@ -29,9 +29,7 @@ static bool disk_is_full(const char *path)
 static anonset_code fail_full(const as_db *db, int os_error, const char *doing,
                               anonset_detail *detail)
 {
-    return as_fail(detail, ANONSET_FULL, os_error,
-                   "%s: cannot %s: the disk (or quota) is full: free some space and call again",
-                   db->path, doing);
+    return as_fail(detail, ANONSET_FULL, os_error, "%s: cannot %s: " AS_FULL_TEXT, db->path, doing);
 }
 
 static anonset_code fail_permission(const as_db *db, int os_error, const char *doing,

@@ -53,7 +53,8 @@ typedef enum anonset_code {
     ANONSET_NO_MEMORY,  /* an allocation failed; nothing changed */
     ANONSET_NOT_FOUND,  /* no such file, group, finalized set or block hash */
     ANONSET_IO,         /* the store's file could not be read or written; nothing changed */
-    ANONSET_FULL,       /* the disk (or quota) is full; nothing changed: free space, call again */
+    ANONSET_FULL,       /* the disk (or quota) is full, or a limit on the size of files reached;
+                           nothing changed: free space, call again */
     ANONSET_PERMISSION, /* the operating system denies access to the store's files */
     ANONSET_UNKNOWN,    /* I/O error at a commit: it may or may not have happened. The handle
                            refuses all use from here on: close, reopen, look */
