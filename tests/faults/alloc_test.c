@@ -84,7 +84,7 @@ static unsigned long bad_of(const char *name,
                             void (*play)(const tf_course *course, tf_report *report))
 {
     tf_figures sum = {0};
-    tf_options options = {.every = 1};
+    tf_options options = {.fault = &tf_no_memory, .every = 1};
     tf_course course = {.play = play, .counts_blocks = true};
     (void)snprintf(course.name, sizeof course.name, "to be bad: %s", name);
     tf_run(&sum, &course, &options);
@@ -119,7 +119,7 @@ static unsigned long bad_of_wrong(const char *folder,
                                                            anonset_detail *))
 {
     tf_figures sum = {0};
-    tf_options options = {.every = 1, .only = "sync: finalize"};
+    tf_options options = {.fault = &tf_no_memory, .every = 1, .only = "sync: finalize"};
     wrong = as_backend_memory;
     wrong.mark_complete = complete;
     tf_store(&sum, &wrong, folder, &options);
@@ -164,7 +164,7 @@ int main(int argc, char **argv)
     (void)printf("skipped: the sanitizers' own malloc leaves no room for another that fails\n");
     return 77;
 #else
-    tf_options options = {.every = EVERY, .seed = (uint64_t)time(NULL)};
+    tf_options options = {.fault = &tf_no_memory, .every = EVERY, .seed = (uint64_t)time(NULL)};
     ts_dir dir;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--every") == 0)

@@ -84,8 +84,9 @@ static void tell_bad(run *r)
     const tf_report *report = r->shared;
     if (++r->figures.bad > TOLD_MOST)
         return;
-    (void)printf("BAD %s, allocation %lu %s (code %d): %s\n", r->course->name, report->plan.at,
-                 report->plan.for_good ? "for good" : "once", (int)report->code, report->why);
+    (void)printf("BAD %s, %s, point %lu%s (code %d): %s\n", r->course->name,
+                 r->options->fault->name, report->plan.at, report->plan.for_good ? " for good" : "",
+                 (int)report->code, report->why);
     (void)fflush(stdout);
 }
 
@@ -99,10 +100,10 @@ static void count(run *r)
         tell_bad(r);
     else if (report->code == ANONSET_OK)
         r->figures.done++;
-    else if (report->code == ANONSET_NO_MEMORY)
+    else if (report->code == r->options->fault->code)
         r->figures.refused++;
     else
-        r->figures.other++;
+        r->figures.unknown++;
 }
 
 /* Both fault-free runs: the states between the writes, and how many allocations there are. */
@@ -128,16 +129,17 @@ static unsigned long first_point(const run *r)
     return 1 + (unsigned long)((mixed >> 20) % r->options->every);
 }
 
-/* A course may ask for more where an earlier allocation failed: it is over at the first point that
- * no allocation comes to. */
+/* A course may ask for more where it was refused once: it is over at the first point that is not
+ * reached. */
 static void play_all(run *r, bool for_good)
 {
-    for (unsigned long at = first_point(r);; at += r->options->every) {
+    unsigned long points = r->options->fault->points;
+    for (unsigned long at = first_point(r); points == 0 || at <= points; at += r->options->every) {
         play_at(r, at, for_good, false);
-        if (!r->shared->plan.struck && !r->shared->bad)
+        if (points == 0 && !r->shared->plan.struck && !r->shared->bad)
             return;
         count(r);
-        if (!r->shared->plan.struck)
+        if (points == 0 && !r->shared->plan.struck)
             return;
     }
 }
@@ -149,20 +151,20 @@ static void add(tf_figures *sum, const run *r)
     sum->points += r->figures.points;
     sum->done += r->figures.done;
     sum->refused += r->figures.refused;
-    sum->other += r->figures.other;
+    sum->unknown += r->figures.unknown;
     sum->bad += r->figures.bad;
 }
 
 void tf_print_head(void)
 {
-    (void)printf("%-28s %11s %7s %7s %9s %6s %4s\n", "course", "allocations", "points", "done",
-                 "no memory", "other", "bad");
+    (void)printf("%-28s %7s %7s %7s %8s %8s %4s\n", "course", "asked", "points", "done", "refused",
+                 "unknown", "bad");
 }
 
 static void print_line(const run *r)
 {
-    (void)printf("%-28s %11lu %7lu %7lu %9lu %6lu %4lu\n", r->course->name, r->dry.plan.asked,
-                 r->figures.points, r->figures.done, r->figures.refused, r->figures.other,
+    (void)printf("%-28s %7lu %7lu %7lu %8lu %8lu %4lu\n", r->course->name, r->dry.plan.asked,
+                 r->figures.points, r->figures.done, r->figures.refused, r->figures.unknown,
                  r->figures.bad);
     (void)fflush(stdout);
 }
@@ -184,7 +186,8 @@ void tf_run(tf_figures *sum, const tf_course *course, const tf_options *options)
             count(&r);
         } else {
             play_all(&r, false);
-            play_all(&r, true);
+            if (options->fault->points == 0)
+                play_all(&r, true);
         }
     }
     print_line(&r);

@@ -75,6 +75,7 @@ typedef struct stage {
     char template[300];      /* a folder of files as `prepare` left them */
     char folder[300];
     char path[320];
+    const tf_fault *fault;
     anonset_store *store; /* NULL: not open */
     tf_report *report;
     anonset_detail detail;
@@ -558,11 +559,37 @@ static void is_sound(stage *s)
         tf_is_bad(s->report, "verify does not hold in the end: %s", text_of(s));
 }
 
-/* Memory is there again: the handle goes on, or one is opened; then another one. */
+static void check_code(stage *s, anonset_code code)
+{
+    if (code == ANONSET_OK)
+        return;
+    if (code != s->fault->code && (code != ANONSET_UNKNOWN || !s->fault->of_files))
+        tf_is_bad(s->report, "it answers code %d: %s", (int)code, text_of(s));
+    else if (s->detail.code != code || s->detail.text[0] == '\0')
+        tf_is_bad(s->report, "the detail does not tell of it: code %d, %s", (int)s->detail.code,
+                  text_of(s));
+    else if (s->fault->says && code == s->fault->code &&
+             (!strstr(text_of(s), s->fault->says) || !strstr(text_of(s), s->path)))
+        tf_is_bad(s->report, "the text does not tell it: %s", text_of(s));
+}
+
+/* A write that failed may have been done or not; the handle says so, and refuses everything. */
+static void close_if_unknown(stage *s, anonset_code code)
+{
+    anonset_state state;
+    if (code != ANONSET_UNKNOWN || !s->store)
+        return;
+    if (anonset_store_state(s->store, &state, GROUP, NULL) != ANONSET_UNKNOWN)
+        tf_is_bad(s->report, "a handle that does not know what it wrote goes on");
+    close_store(s);
+}
+
+/* The fault is over: the handle goes on, or one is opened; then another one. */
 static void look(stage *s, anonset_code code)
 {
     unsigned flags = s->course->prepare ? 0 : ANONSET_STORE_CREATE;
     bool read_only = s->course->run == run_open_read_only;
+    close_if_unknown(s, code);
     if (!s->store)
         open_store(s, flags);
     look_at_image(s, code);
@@ -580,15 +607,6 @@ static void look(stage *s, anonset_code code)
     close_store(s);
 }
 
-static void check_code(stage *s, anonset_code code)
-{
-    if (code != ANONSET_OK && code != ANONSET_NO_MEMORY)
-        tf_is_bad(s->report, "it answers code %d: %s", (int)code, text_of(s));
-    else if (code != ANONSET_OK && (s->detail.code != code || s->detail.text[0] == '\0'))
-        tf_is_bad(s->report, "the detail does not tell of it: code %d, %s", (int)s->detail.code,
-                  text_of(s));
-}
-
 static void play_course(stage *s, tf_report *report)
 {
     tf_report quiet = {.records = false};
@@ -600,9 +618,9 @@ static void play_course(stage *s, tf_report *report)
     if (!s->course->opens)
         note_image(s, report->records ? image_of(s) : 0);
     s->detail = (anonset_detail){.code = ANONSET_OK};
-    nomem_arm(&report->plan);
+    s->fault->arm(&report->plan, s->folder);
     report->code = s->course->run(s);
-    nomem_disarm();
+    s->fault->disarm(s->folder);
     check_code(s, report->code);
     report->records = false;
 }
@@ -669,11 +687,13 @@ void tf_store(tf_figures *sum, const anonset_backend *backend, const char *folde
     if (!s)
         ts_die("no memory");
     set_stage(s, backend, folder);
+    s->fault = options->fault;
     tell_story(1);
     for (size_t i = 0; i < sizeof courses / sizeof *courses; i++) {
-        tf_course played = {.play = play, .context = s, .counts_blocks = true};
+        tf_course played = {.play = play, .context = s};
         if (courses[i].legacy && backend != &as_backend_sqlite)
             continue;
+        played.counts_blocks = options->fault == &tf_no_memory;
         s->course = &courses[i];
         (void)snprintf(played.name, sizeof played.name, "%s %s", backend->name, s->course->name);
         if (options->only && !strstr(played.name, options->only))

@@ -1,0 +1,106 @@
+/*
+ * disk [--every N] [--seed N] [--at N] [NAME]
+ *
+ * The courses of tests/faults/store.c on a disk that is full, or where no file may grow past a
+ * limit: with no page free, with one, and so on up to more than they need. The disk is a tmpfs in a
+ * name space of its own; where the system lets nobody have one, that half is skipped, and told.
+ */
+#include "config.h"
+
+#include "backends/backends.h"
+#include "tests/faults/store.h"
+#include "tests/support/support.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DISK_SIZE "size=1m"
+
+static bool write_to(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    bool good = file && fputs(text, file) >= 0;
+    return file && fclose(file) == 0 && good;
+}
+
+/* Whoever is not root becomes so in a name space of users of his own. */
+static bool may_mount(void)
+{
+    char map[64];
+    unsigned user = geteuid();
+    if (user == 0)
+        return unshare(CLONE_NEWNS) == 0;
+    (void)snprintf(map, sizeof map, "0 %u 1", user);
+    return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_to("/proc/self/uid_map", map);
+}
+
+/* In this process alone. */
+static bool mount_disk(const char *folder)
+{
+    return may_mount() && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", folder, "tmpfs", 0, DISK_SIZE) == 0;
+}
+
+static bool parse(tf_options *options, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0)
+            options->only = argv[i];
+        else if (i + 1 == argc)
+            return false;
+        else if (strcmp(argv[i], "--every") == 0)
+            options->every = strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--seed") == 0)
+            options->seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--at") == 0)
+            options->at = strtoul(argv[++i], NULL, 10);
+        else
+            return false;
+    }
+    return options->every > 0;
+}
+
+static void play(tf_figures *sum, const tf_fault *fault, const char *folder, tf_options options)
+{
+    static const anonset_backend *const backends[] = {&as_backend_sqlite, &as_backend_lmdb};
+    options.fault = fault;
+    (void)printf("%s\n", fault->name);
+    tf_print_head();
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
+        tf_store(sum, backends[i], folder, &options);
+}
+
+int main(int argc, char **argv)
+{
+    tf_options options = {.every = 1, .seed = (uint64_t)time(NULL)};
+    tf_figures sum = {0};
+    ts_dir dir;
+    if (!parse(&options, argc, argv)) {
+        (void)fprintf(stderr, "usage: disk [--every N] [--seed N] [--at N] [NAME]\n");
+        return 2;
+    }
+    (void)printf("every %lu. point, seed %llu\n", options.every, (unsigned long long)options.seed);
+    ts_dir_make(&dir);
+    play(&sum, &tf_long_file, dir.path, options);
+    ts_dir_remove(&dir);
+    ts_dir_make(&dir);
+    bool has_disk = mount_disk(dir.path);
+    if (has_disk)
+        play(&sum, &tf_full_disk, dir.path, options);
+    else
+        (void)printf("skipped: full disk: no disk of our own: %s\n", strerror(errno));
+    if (!has_disk || umount(dir.path) == 0)
+        ts_dir_remove(&dir);
+    (void)printf("figures: %lu courses%s, %lu points: %lu done, %lu full, %lu unknown; bad %lu\n",
+                 sum.courses, has_disk ? "" : " (full disk skipped)", sum.points, sum.done,
+                 sum.refused, sum.unknown, sum.bad);
+    if (sum.bad > 0)
+        return 1;
+    return has_disk ? 0 : 77;
+}
