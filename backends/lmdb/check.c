@@ -131,7 +131,8 @@ anonset_code as_file_check(const char *path, anonset_detail *detail)
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s is a folder, a device or the like: choose another path", path);
     if (found.st_size == 0)
-        return as_fail(detail, ANONSET_NOT_FOUND, 0, "%s: the file is empty", path);
+        return as_fail(detail, ANONSET_NOT_FOUND, 0,
+                       "%s: the file is empty: check the path, or open it to make a store", path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return as_lmdb_fail(detail, errno, "open", path);

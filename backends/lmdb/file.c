@@ -65,7 +65,9 @@ anonset_code(as_lmdb_fail)(anonset_detail *detail, int rc, const char *what, con
                        "folder, or copy the store",
                        path, what, strerror(rc));
     case ANONSET_NOT_FOUND:
-        return as_fail(detail, ANONSET_NOT_FOUND, rc, "%s: %s: %s", path, what, strerror(rc));
+        return as_fail(detail, ANONSET_NOT_FOUND, rc,
+                       "%s: %s: %s: check the path, or open it to make a store", path, what,
+                       strerror(rc));
     default:
         /* A short write is EIO to LMDB, whatever cut it. */
         if (as_file_disk_full(path))

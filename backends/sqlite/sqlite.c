@@ -54,7 +54,8 @@ static anonset_code make(as_sqlite *s, anonset_detail *detail)
 static anonset_code refuse(const as_sqlite *s, presence is, anonset_detail *detail)
 {
     if (is == NOTHING)
-        return as_fail(detail, ANONSET_NOT_FOUND, ENOENT, "%s: there is no store", s->path);
+        return as_fail(detail, ANONSET_NOT_FOUND, ENOENT,
+                       "%s: there is no store: check the path, or open it to make one", s->path);
     return as_fail(detail, ANONSET_UNSUPPORTED, 0,
                    "%s is the cache of an older wallet, which cannot be read as it is: open it "
                    "once for writing, and it is upgraded",
