@@ -16,6 +16,8 @@ rows()
 crash-states | tests/crash/crash --states 100000 | tests/crash/crash --states 5000000
 allocations | tests/faults/alloc | tests/faults/alloc
 readers | tests/readers/readers | tests/readers/readers --times 100
+full-disk | tests/faults/disk | tests/faults/disk
+places | tests/faults/place | tests/faults/place
 END
 }
 

@@ -8,44 +8,17 @@
 #include "config.h"
 
 #include "backends/backends.h"
+#include "tests/faults/own_disk.h"
 #include "tests/faults/store.h"
 #include "tests/support/support.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
-
-#define DISK_SIZE "size=1m"
-
-static bool write_to(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    bool good = file && fputs(text, file) >= 0;
-    return file && fclose(file) == 0 && good;
-}
-
-/* Whoever is not root becomes so in a name space of users of his own. */
-static bool may_mount(void)
-{
-    char map[64];
-    unsigned user = geteuid();
-    if (user == 0)
-        return unshare(CLONE_NEWNS) == 0;
-    (void)snprintf(map, sizeof map, "0 %u 1", user);
-    return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_to("/proc/self/uid_map", map);
-}
-
-/* In this process alone. */
-static bool mount_disk(const char *folder)
-{
-    return may_mount() && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("tmpfs", folder, "tmpfs", 0, DISK_SIZE) == 0;
-}
 
 static bool parse(tf_options *options, int argc, char **argv)
 {
@@ -90,7 +63,7 @@ int main(int argc, char **argv)
     play(&sum, &tf_long_file, dir.path, options);
     ts_dir_remove(&dir);
     ts_dir_make(&dir);
-    bool has_disk = mount_disk(dir.path);
+    bool has_disk = tf_own_disk(dir.path, "1m");
     if (has_disk)
         play(&sum, &tf_full_disk, dir.path, options);
     else
