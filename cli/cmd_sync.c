@@ -300,8 +300,8 @@ static const struct option_row options[] = {
      "Go through this proxy, socks5h://127.0.0.1:9050 for Tor. Proxies named\n"
      "in the environment are not used."},
     {ARGS_TIMEOUT, "timeout", "S",
-     "Give up on an answer after S seconds without a byte of it, 1 to 86400.\n"
-     "The default is 30."},
+     "Give up on an answer after S seconds without a byte of it, or when it is\n"
+     "S seconds behind 100 bytes a second, 1 to 86400. The default is 30."},
     {ARGS_RETRIES, "retries", "N",
      "Transient failures in a row, without progress, before giving up, 0 to\n"
      "1000000. The default is 5."},

@@ -182,13 +182,13 @@ static bool is_hello(electrumx *self, char *line, size_t len, as_fate *fate, ano
     return true;
 }
 
-/* Receives what is there, without waiting. *moved: something came. */
-static as_fate pull(as_link *link, size_t ceiling, bool *moved, anonset_detail *detail)
+/* Receives what is there, without waiting: *got bytes. */
+static as_fate pull(as_link *link, size_t ceiling, size_t *got, anonset_detail *detail)
 {
     char *room;
     size_t len, n = 0;
     anonset_code refused = as_inbuf_room(&link->in, &room, &len, ceiling);
-    *moved = false;
+    *got = 0;
     if (refused != ANONSET_OK)
         return as_link_refuse(link, refused, detail);
     CURLcode code = curl_easy_recv(link->easy, room, len, &n);
@@ -203,7 +203,7 @@ static as_fate pull(as_link *link, size_t ceiling, bool *moved, anonset_detail *
         return AS_FATE_RETRY;
     }
     as_inbuf_added(&link->in, n);
-    *moved = true;
+    *got = n;
     return AS_FATE_OK;
 }
 
@@ -211,12 +211,11 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
                        size_t n, anonset_detail *detail)
 {
     electrumx *self = (electrumx *)link;
-    size_t ceiling = as_link_ceiling(outstanding, n);
-    uint64_t deadline = as_now_ms() + link->target->timeout_ms;
+    size_t ceiling = as_link_ceiling(outstanding, n), got, bytes = 0;
+    uint64_t since = as_now_ms(), deadline = as_link_deadline(link, since, 0);
     as_fate fate = AS_FATE_OK;
     as_inbuf_drop(&link->in);
     while (fate == AS_FATE_OK) {
-        bool moved;
         if (as_inbuf_take_line(&link->in, text, len)) {
             if (!is_hello(self, *text, *len, &fate, detail))
                 return AS_FATE_OK;
@@ -226,9 +225,10 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
         if (anonset_sync_is_cancelled(link->sync))
             return AS_FATE_CANCELLED;
         /* Until CURLE_AGAIN before waiting: TLS holds bytes that poll does not show. */
-        fate = pull(link, ceiling, &moved, detail);
-        if (fate == AS_FATE_OK && moved)
-            deadline = as_now_ms() + link->target->timeout_ms;
+        fate = pull(link, ceiling, &got, detail);
+        bytes += got;
+        if (fate == AS_FATE_OK && got > 0)
+            deadline = as_link_deadline(link, since, bytes);
         else if (fate == AS_FATE_OK)
             fate = wait_ready(link, POLLIN, deadline, detail);
     }

@@ -327,6 +327,16 @@ static as_fate finish(lane *l, anonset_detail *detail)
     (void)curl_multi_remove_handle(link->multi, l->easy);
     if (l->refused != ANONSET_OK)
         return as_link_refuse(link, l->refused, detail);
+    if (l->result == CURLE_OUT_OF_MEMORY) {
+        /* What libcurl before 8.6 says to a long line of a head as well. If there really is no
+         * memory left, the next connection tells. */
+        as_fail(
+            detail, ANONSET_NETWORK, 0,
+            "%s: no memory for an answer, or its head is longer than libcurl takes; sync again, "
+            "or use another server",
+            link->target->where);
+        return AS_FATE_RETRY;
+    }
     if (l->result != CURLE_OK)
         return as_link_failed(link, l->result, "the request failed", detail);
     return judge(l, detail);
@@ -363,7 +373,7 @@ static as_fate turn(firod *self, anonset_detail *detail)
 static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
 {
     as_link *link = &l->owner->link;
-    uint64_t deadline = as_now_ms() + link->target->timeout_ms;
+    uint64_t since = as_now_ms(), deadline = as_link_deadline(link, since, 0);
     as_fate fate = thaw(l, detail);
     while (fate == AS_FATE_OK && l->active) {
         size_t before = link->in.len;
@@ -375,9 +385,9 @@ static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anon
             fate = flush(link, outstanding, n, detail);
         if (fate == AS_FATE_OK && l->done)
             fate = finish(l, detail);
-        else if (link->in.len != before)
-            deadline = as_now_ms() + link->target->timeout_ms;
-        else if (fate == AS_FATE_OK && as_now_ms() >= deadline)
+        if (link->in.len != before)
+            deadline = as_link_deadline(link, since, link->in.len);
+        if (fate == AS_FATE_OK && l->active && as_now_ms() >= deadline)
             fate = as_link_timed_out(link, detail);
     }
     return fate;

@@ -157,10 +157,17 @@ as_fate as_link_refuse(as_link *link, anonset_code code, anonset_detail *detail)
 as_fate as_link_timed_out(as_link *link, anonset_detail *detail)
 {
     as_fail(detail, ANONSET_NETWORK, 0,
-            "%s: no byte came for %u ms; the server is slow or the line down: sync again, or allow "
-            "more time",
-            link->target->where, link->target->timeout_ms);
+            "%s: no byte came for %u ms, or fewer than %u a second; the server is slow or the line "
+            "down: sync again, or allow more time",
+            link->target->where, link->target->timeout_ms, AS_LINK_SLOWEST);
     return AS_FATE_TIMEOUT;
+}
+
+uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes)
+{
+    uint64_t next = as_now_ms() + link->target->timeout_ms;
+    uint64_t last = since + link->target->timeout_ms + bytes * 1000 / AS_LINK_SLOWEST;
+    return next < last ? next : last;
 }
 
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail)

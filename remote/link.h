@@ -84,6 +84,15 @@ as_fate as_link_refuse(as_link *link, anonset_code code, anonset_detail *detail)
 
 as_fate as_link_timed_out(as_link *link, anonset_detail *detail);
 
+/*
+ * Until when to wait for the next byte of a message that is awaited since `since` and of which
+ * `bytes` came, the last of them now: for timeout_ms, but no longer than AS_LINK_SLOWEST bytes a
+ * second would have taken on top of that. A server that sends a byte a second would else hold a
+ * sync for days.
+ */
+#define AS_LINK_SLOWEST 100u
+uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes);
+
 /* Lets libcurl work, then waits for more to do, AS_LINK_NAP_MS at most. *done is the handle whose
  * transfer has ended, with *result, or NULL. */
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail);

@@ -679,7 +679,8 @@ typedef struct anonset_client_options {
     bool tls_insecure;   /* accept any certificate: whoever sits between can lie and listen */
     const char *cookie_file; /* firod's .cookie; NULL: user and password from ANONSET_RPC_USER and
                                 ANONSET_RPC_PASSWORD in the environment, or none */
-    unsigned timeout_ms;     /* without a byte of an answer; default 30,000 */
+    unsigned timeout_ms;     /* without a byte of an answer, or by which its bytes are behind 100 a
+                                second; default 30,000 */
     unsigned retries;        /* transient failures in a row without a commit; default 5 */
 } anonset_client_options;
 
