@@ -18,6 +18,7 @@ allocations | tests/faults/alloc | tests/faults/alloc
 readers | tests/readers/readers | tests/readers/readers --times 100
 full-disk | tests/faults/disk | tests/faults/disk
 places | tests/faults/place | tests/faults/place
+hostile | tests/scenario/hostile | tests/scenario/hostile
 END
 }
 

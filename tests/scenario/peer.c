@@ -1,10 +1,11 @@
 #include "tests/scenario/peer.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +15,66 @@
 #define ZEROS_B64 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define ONES_B64  "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 
+static void must(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    perror(what);
+    abort();
+}
+
+/* Of `serving`. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
+
+struct connection {
+    ts_peer *peer;
+    int fd;
+    unsigned nth;
+};
+
+static void *serve_one(void *context)
+{
+    struct connection *c = context;
+    c->peer->serve(c->peer, c->fd, c->nth);
+    (void)close(c->fd);
+    pthread_mutex_lock(&lock);
+    c->peer->serving--;
+    pthread_cond_signal(&ended);
+    pthread_mutex_unlock(&lock);
+    free(c);
+    return NULL;
+}
+
+static void serve_aside(ts_peer *peer, int fd, unsigned nth)
+{
+    pthread_t thread;
+    struct connection *c = malloc(sizeof *c);
+    must(c != NULL, "memory");
+    *c = (struct connection){peer, fd, nth};
+    pthread_mutex_lock(&lock);
+    peer->serving++;
+    pthread_mutex_unlock(&lock);
+    must(pthread_create(&thread, NULL, serve_one, c) == 0, "a thread");
+    must(pthread_detach(thread) == 0, "a thread of its own");
+}
+
 static void *listen_on(void *context)
 {
     ts_peer *peer = context;
     while (!atomic_load(&peer->stopping)) {
         int fd = accept(peer->listener, NULL, NULL);
+        int at_once = 1;
         if (fd < 0)
             break;
-        peer->serve(peer, fd, atomic_fetch_add(&peer->connections, 1));
+        /* Answers in two pieces would wait for the other side's delayed acknowledgement. */
+        must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once) == 0, "no delay");
+        unsigned nth = atomic_fetch_add(&peer->connections, 1);
+        if (peer->parallel) {
+            serve_aside(peer, fd, nth);
+            continue;
+        }
+        peer->serve(peer, fd, nth);
         (void)close(fd);
     }
     return NULL;
@@ -33,20 +86,24 @@ void peer_start(ts_peer *peer, const char *scheme, peer_serve *serve)
     socklen_t len = sizeof address;
     peer->serve = serve;
     peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_geq(peer->listener, 0);
-    cr_assert_eq(bind(peer->listener, (struct sockaddr *)&address, sizeof address), 0);
-    cr_assert_eq(listen(peer->listener, 8), 0);
-    cr_assert_eq(getsockname(peer->listener, (struct sockaddr *)&address, &len), 0);
+    must(peer->listener >= 0, "socket");
+    must(bind(peer->listener, (struct sockaddr *)&address, sizeof address) == 0, "bind");
+    must(listen(peer->listener, 8) == 0, "listen");
+    must(getsockname(peer->listener, (struct sockaddr *)&address, &len) == 0, "getsockname");
     peer->port = ntohs(address.sin_port);
     (void)snprintf(peer->url, sizeof peer->url, "%s://127.0.0.1:%u", scheme, peer->port);
-    cr_assert_eq(pthread_create(&peer->thread, NULL, listen_on, peer), 0);
+    must(pthread_create(&peer->thread, NULL, listen_on, peer) == 0, "a thread");
 }
 
 void peer_stop(ts_peer *peer)
 {
     atomic_store(&peer->stopping, true);
     (void)shutdown(peer->listener, SHUT_RDWR); /* wakes accept */
-    cr_assert_eq(pthread_join(peer->thread, NULL), 0);
+    must(pthread_join(peer->thread, NULL) == 0, "the thread's end");
+    pthread_mutex_lock(&lock);
+    while (peer->serving > 0)
+        pthread_cond_wait(&ended, &lock);
+    pthread_mutex_unlock(&lock);
     (void)close(peer->listener);
 }
 

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,18 +18,20 @@ typedef void peer_serve(ts_peer *peer, int fd, unsigned nth);
 
 struct ts_peer {
     peer_serve *serve;
-    char url[64]; /* "SCHEME://127.0.0.1:PORT" */
+    bool parallel; /* set before the start: each connection is served on a thread of its own */
+    char url[64];  /* "SCHEME://127.0.0.1:PORT" */
     uint16_t port;
     int listener;
     pthread_t thread;
     atomic_uint connections;
     atomic_bool stopping;
+    atomic_uint serving;   /* threads of connections */
     atomic_uint counts[4]; /* for the script */
     const char *status;    /* for the script */
 };
 
 void peer_start(ts_peer *peer, const char *scheme, peer_serve *serve);
-/* Ends the thread: reads and writes of the script under way fail. */
+/* Ends the threads: reads and writes of the script under way fail, or the other side has gone. */
 void peer_stop(ts_peer *peer);
 
 /* Reads a line, line end taken off; -1 at the end of the connection. */

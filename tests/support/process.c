@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -101,10 +102,10 @@ static char *read_all(int fd, size_t *len)
     return bytes;
 }
 
-static int reap(ts_process *process)
+static int reap(ts_process *process, struct rusage *used)
 {
     int status;
-    while (waitpid(process->pid, &status, 0) < 0) {
+    while (wait4(process->pid, &status, 0, used) < 0) {
         if (errno != EINTR)
             ts_die("cannot wait for %d: %s", (int)process->pid, strerror(errno));
     }
@@ -125,10 +126,12 @@ void ts_finish(ts_process *process, ts_result *result, unsigned timeout_ms)
     bool ended = ts_ended(process, timeout_ms);
     if (!ended)
         kill(process->pid, SIGKILL);
-    int status = reap(process);
+    struct rusage used;
+    int status = reap(process, &used);
     *result = (ts_result){.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                           .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                          .seconds = seconds_now() - process->started};
+                          .seconds = seconds_now() - process->started,
+                          .peak_kib = used.ru_maxrss};
     result->out = read_all(process->out, &result->out_len);
     result->err = read_all(process->err, &err_len);
     close_all(process);
@@ -142,7 +145,7 @@ void ts_kill(ts_process *process)
     if (process->pid == 0)
         return;
     kill(process->pid, SIGKILL);
-    reap(process);
+    reap(process, NULL);
     close_all(process);
 }
 

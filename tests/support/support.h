@@ -106,6 +106,7 @@ typedef struct ts_result {
     char *err;
     size_t out_len;
     double seconds;
+    long peak_kib; /* of memory, at its most */
 } ts_result;
 
 typedef struct ts_process {
