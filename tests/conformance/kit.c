@@ -324,6 +324,13 @@ static void mix_state(uint64_t *sum, const anonset_state *state)
     mix(sum, state->hole_after, sizeof state->hole_after);
 }
 
+uint64_t kit_state_image(const anonset_state *state)
+{
+    uint64_t sum = 0;
+    mix_state(&sum, state);
+    return sum;
+}
+
 /* The next position from `at` on that is not missing. */
 static uint32_t past_hole(const anonset_state *state, uint32_t at)
 {

@@ -117,6 +117,9 @@ uint64_t kit_image(const anonset_backend *backend, void *handle, uint32_t group,
 uint64_t kit_snapshot_image(const anonset_backend *backend, void *snapshot,
                             const anonset_state *state, anonset_view view, bool tags);
 
+/* A fingerprint of a state alone. */
+uint64_t kit_state_image(const anonset_state *state);
+
 /* Makes a call that must answer `expected` and leave everything of the group as it was. */
 #define REFUSED(expected, group, call)                                                             \
     do {                                                                                           \
