@@ -1,10 +1,14 @@
 #include "core/base64.h"
 
+#include <arpa/inet.h>
+#include <string.h>
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* A character's six bits with VALID set; 0 for what is no base64. */
-#define VALID 0x40u
-#define V(n)  (VALID | (n))
+#define VALID        0x40u
+#define V(n)         (VALID | (n))
+#define VALID_IN_ALL (VALID << 18 | VALID << 12 | VALID << 6 | VALID)
 static const uint8_t bits_of[256] = {
     ['A'] = V(0),  ['B'] = V(1),  ['C'] = V(2),  ['D'] = V(3),  ['E'] = V(4),  ['F'] = V(5),
     ['G'] = V(6),  ['H'] = V(7),  ['I'] = V(8),  ['J'] = V(9),  ['K'] = V(10), ['L'] = V(11),
@@ -66,15 +70,17 @@ bool as_base64_decode(uint8_t *out, size_t *out_len, const char *text, size_t le
     uint32_t valid = VALID;
     if (len % 4)
         return false;
-    /* Written bytes never overtake the read ones, so `out` may be `text`. One test at the end of
-     * the loop instead of one a step: a bad character only makes bytes that are thrown away. */
+    /* Written bytes never overtake the read ones, so `out` may be `text`; the fourth byte of a step
+     * is written anew by the next, and there is one, since the last four characters are left. One
+     * test behind the loop instead of one a step: a bad character only makes bytes that are thrown
+     * away. */
     for (size_t i = 0; i + 4 < len; i += 4) {
         uint32_t a = bits_of[in[i]], b = bits_of[in[i + 1]];
         uint32_t c = bits_of[in[i + 2]], d = bits_of[in[i + 3]];
         valid &= a & b & c & d;
-        *to++ = (uint8_t)(a << 2 | (b & 63) >> 4);
-        *to++ = (uint8_t)(b << 4 | (c & 63) >> 2);
-        *to++ = (uint8_t)(c << 6 | (d & 63));
+        uint32_t bytes = htonl(((a << 18) + (b << 12) + (c << 6) + d - VALID_IN_ALL) << 8);
+        memcpy(to, &bytes, sizeof bytes);
+        to += 3;
     }
     if (!(valid & VALID))
         return false;

@@ -2,9 +2,9 @@
  * Requests to text, answers from text. Pure, and careful: an answer comes from a server that may
  * lie. It is read in two passes. The first (json.c) checks that the whole text is strict JSON,
  * finds the id, and with it the request that is answered. The second reads what that request asked
- * for: coins by jsmn, one coin at a time with a fixed number of tokens, so that memory does not
- * depend on what the server sent. jsmn lets much pass that is not JSON, which the first pass makes
- * harmless.
+ * for. A coin that is not written as servers write it is read by jsmn, with a fixed number of
+ * tokens, so that memory does not depend on what the server sent. jsmn lets much pass that is not
+ * JSON, which the first pass makes harmless.
  */
 #include "core/base64.h"
 #include "core/detail.h"
@@ -22,7 +22,7 @@
 #include <jsmn.h>
 
 #define HASH_TEXT       AS_BASE64_CHARS(ANONSET_HASH_BYTES)
-#define COIN_TOKENS     4                /* the array and its three strings */
+#define COIN_STRINGS    3
 #define COIN_TEXT_LEAST (HASH_TEXT + 11) /* ["","…",""], and a comma or the end */
 #define HEX_DIGITS      ((size_t)2 * ANONSET_HASH_BYTES)
 #define KIB             1024u
@@ -275,13 +275,10 @@ static anonset_code read_genesis(anonset_answer *answer, as_span result, anonset
 }
 
 /* Base64 of one string of a coin, decoded where it stands. */
-static bool read_bytes(char *text, const jsmntok_t *token, const uint8_t **bytes, uint32_t *len)
+static bool read_bytes(as_span quoted, const uint8_t **bytes, uint32_t *len)
 {
     as_span content;
     size_t n;
-    if (token->type != JSMN_STRING)
-        return false;
-    as_span quoted = {text + token->start - 1, (size_t)(token->end - token->start) + 2};
     if (!as_json_string(quoted, &content) ||
         !as_base64_decode((uint8_t *)content.at, &n, content.at, content.len))
         return false;
@@ -291,26 +288,65 @@ static bool read_bytes(char *text, const jsmntok_t *token, const uint8_t **bytes
 }
 
 /*
- * Reads the coin that begins at text->at and moves to behind it. jsmn is given the whole rest and
- * stops where the next coin needs a fifth token (or the list ends), so its return value says
- * nothing: the tokens do.
+ * Finds the strings of the coin that begins at text.at, where it is written as servers write it:
+ * ["…","…","…"], with or without a blank behind a comma, and no quote in a string. Returns its
+ * length, or 0: written in another way.
  */
+static size_t cut_plain(as_span text, as_span *strings)
+{
+    char *at = text.at, *end = text.at + text.len;
+    for (int i = 0; i < COIN_STRINGS; i++) {
+        if (at == end || *at++ != (i == 0 ? '[' : ','))
+            return 0;
+        if (i > 0 && at < end && *at == ' ')
+            at++;
+        if (at == end || *at != '"')
+            return 0;
+        char *quote = memchr(at + 1, '"', (size_t)(end - at - 1));
+        if (!quote || quote[-1] == '\\')
+            return 0;
+        strings[i] = (as_span){at, (size_t)(quote + 1 - at)};
+        at = quote + 1;
+    }
+    return at < end && *at == ']' ? (size_t)(at + 1 - text.at) : 0;
+}
+
+/*
+ * The same, however it is written, by jsmn. It is given the whole rest and stops where the next
+ * coin needs a fifth token (or the list ends), so its return value says nothing: the tokens do.
+ */
+static size_t cut(as_span text, as_span *strings)
+{
+    jsmntok_t tokens[COIN_STRINGS + 1];
+    jsmn_parser parser;
+    jsmn_init(&parser);
+    (void)jsmn_parse(&parser, text.at, text.len, tokens, COIN_STRINGS + 1);
+    if (parser.toknext != COIN_STRINGS + 1 || tokens[0].type != JSMN_ARRAY ||
+        tokens[0].size != COIN_STRINGS || tokens[0].end < 0)
+        return 0;
+    for (int i = 0; i < COIN_STRINGS; i++) {
+        const jsmntok_t *token = &tokens[i + 1];
+        if (token->type != JSMN_STRING)
+            return 0;
+        strings[i] = (as_span){text.at + token->start - 1, (size_t)(token->end - token->start) + 2};
+    }
+    return (size_t)tokens[0].end;
+}
+
+/* Reads the coin that begins at text->at and moves to behind it. */
 static bool read_coin(as_span *text, anonset_coin *coin)
 {
-    jsmntok_t tokens[COIN_TOKENS];
-    jsmn_parser parser;
+    as_span strings[COIN_STRINGS];
     uint32_t hash_len;
-    jsmn_init(&parser);
-    (void)jsmn_parse(&parser, text->at, text->len, tokens, COIN_TOKENS);
-    if (parser.toknext != COIN_TOKENS || tokens[0].type != JSMN_ARRAY ||
-        tokens[0].size != COIN_TOKENS - 1 || tokens[0].end < 0)
+    size_t len = cut_plain(*text, strings);
+    if (len == 0)
+        len = cut(*text, strings);
+    if (len == 0 || !read_bytes(strings[0], &coin->serialized, &coin->serialized_len) ||
+        !read_bytes(strings[1], &coin->tx_hash, &hash_len) ||
+        !read_bytes(strings[2], &coin->context, &coin->context_len))
         return false;
-    if (!read_bytes(text->at, &tokens[1], &coin->serialized, &coin->serialized_len) ||
-        !read_bytes(text->at, &tokens[2], &coin->tx_hash, &hash_len) ||
-        !read_bytes(text->at, &tokens[3], &coin->context, &coin->context_len))
-        return false;
-    text->at += tokens[0].end;
-    text->len -= (size_t)tokens[0].end;
+    text->at += len;
+    text->len -= len;
     return hash_len == ANONSET_HASH_BYTES;
 }
 
