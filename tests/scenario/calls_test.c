@@ -219,6 +219,10 @@ static void new_path(void)
     (void)snprintf(now.path, sizeof now.path, "%s/store-%u", now.dir.path, now.runs++);
 }
 
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static const int os_errors[] = {EIO, ENOSPC, EACCES, EMFILE};
+
 typedef enum lasting {
     ONCE,
     FOR_GOOD,
@@ -232,7 +236,7 @@ static void fail_ways(const anonset_backend *backend, const fault *faults, size_
     do {
         new_path();
         const fault *fault_now = &faults[now.runs % n];
-        wraps_fail_with(fault_now->sqlite, fault_now->lmdb);
+        wraps_fail_with(fault_now->sqlite, fault_now->lmdb, os_errors[now.runs % COUNT(os_errors)]);
         failing_with(fault_now->backend);
         calls_arm(how == FOR_GOOD || (how == BY_TURNS && now.runs % 2 == 1));
         work();
@@ -256,8 +260,6 @@ static void fail_all(const anonset_backend *backend, const fault *faults, size_t
         fail_ways(backend, &faults[i], 1, FOR_GOOD);
     }
 }
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 Test(calls, sqlite, .timeout = 1200)
 {

@@ -1,5 +1,5 @@
 /*
- * Calls of libcurl, libcrypto, SQLite and LMDB, each failing when calls.h says so, as if the
+ * Calls of libcrypto, SQLite, LMDB and the C library, each failing when calls.h says so, as if the
  * library had done nothing. Those that free or tell of an error never fail.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* as core/digest.c */
@@ -10,20 +10,30 @@
 
 #include "tests/shims/calls.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-static int sqlite_code = SQLITE_IOERR, lmdb_code = MDB_CORRUPTED;
+static int sqlite_code = SQLITE_IOERR, lmdb_code = MDB_CORRUPTED, os_error = EIO;
 static bool sqlite_failed; /* our own failure is the newest that SQLite would tell of */
 
-void wraps_fail_with(int for_sqlite, int for_lmdb)
+void wraps_fail_with(int for_sqlite, int for_lmdb, int for_system)
 {
     sqlite_code = for_sqlite;
     lmdb_code = for_lmdb;
+    os_error = for_system;
 }
 
 /* A function `name` of `parameters` that returns `failure` in place of a call that fails. */
@@ -164,4 +174,53 @@ int __wrap_mdb_txn_commit(MDB_txn *txn)
         return __real_mdb_txn_commit(txn);
     mdb_txn_abort(txn);
     return lmdb_code;
+}
+
+/* ---- The C library -------------------------------------------------------------------------- */
+
+#define WRAP_MEMORY(type, name, parameters, arguments)                                             \
+    WRAP(type, name, parameters, arguments, (errno = ENOMEM, (type)NULL))
+#define WRAP_SYSTEM(type, name, parameters, arguments)                                             \
+    WRAP(type, name, parameters, arguments, (errno = os_error, (type)-1))
+
+WRAP_MEMORY(void *, malloc, (size_t len), (len))
+WRAP_MEMORY(void *, calloc, (size_t n, size_t len), (n, len))
+WRAP_MEMORY(void *, realloc, (void *block, size_t len), (block, len))
+WRAP_MEMORY(char *, strdup, (const char *text), (text))
+WRAP_MEMORY(char *, strndup, (const char *text, size_t len), (text, len))
+WRAP_MEMORY(char *, realpath, (const char *path, char *out), (path, out))
+WRAP(int, pthread_mutex_init, (pthread_mutex_t * mutex, const pthread_mutexattr_t *how),
+     (mutex, how), ENOMEM)
+WRAP(int, pthread_cond_init, (pthread_cond_t * condition, const pthread_condattr_t *how),
+     (condition, how), ENOMEM)
+WRAP(int, pthread_condattr_init, (pthread_condattr_t * how), (how), ENOMEM)
+WRAP(int, pthread_condattr_setclock, (pthread_condattr_t * how, clockid_t clock), (how, clock),
+     EINVAL)
+WRAP_SYSTEM(int, fstat, (int fd, struct stat *out), (fd, out))
+WRAP_SYSTEM(int, stat, (const char *path, struct stat *out), (path, out))
+WRAP_SYSTEM(int, access, (const char *path, int how), (path, how))
+WRAP_SYSTEM(int, ftruncate, (int fd, off_t size), (fd, size))
+WRAP_SYSTEM(ssize_t, pread, (int fd, void *out, size_t len, off_t at), (fd, out, len, at))
+WRAP_SYSTEM(int, fsync, (int fd), (fd))
+WRAP_SYSTEM(int, flock, (int fd, int what), (fd, what))
+WRAP_SYSTEM(int, rename, (const char *from, const char *to), (from, to))
+WRAP_SYSTEM(int, unlink, (const char *path), (path))
+WRAP_SYSTEM(int, unlinkat, (int folder, const char *name, int flags), (folder, name, flags))
+WRAP_SYSTEM(int, mkdir, (const char *path, mode_t mode), (path, mode))
+WRAP(int, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len), os_error)
+WRAP(DIR *, opendir, (const char *path), (path), (errno = os_error, NULL))
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list mode;
+    if (calls_fail("open")) {
+        errno = os_error;
+        return -1;
+    }
+    va_start(mode, flags);
+    int fd = __real_open(path, flags, flags & O_CREAT ? va_arg(mode, mode_t) : 0);
+    va_end(mode);
+    return fd;
 }
