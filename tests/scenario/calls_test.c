@@ -5,10 +5,13 @@
  * next sync finishes on it. The same with every call of a backend, and of the hash function.
  */
 #include "backends/backends.h"
+#include "cli/convert_copy.h"
+#include "cli/convert_place.h"
 #include "core/store.h"
 #include "tests/shims/calls.h"
 #include "tests/shims/failing.h"
 #include "tests/shims/wraps.h"
+#include "tests/support/legacy.h"
 #include "tests/support/play.h"
 #include "tests/support/support.h"
 
@@ -21,10 +24,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GROUP  1u
-#define CHAINS 6u
-#define SECTOR 16u
-#define SEED   7u /* one whose chains grow, lose their tail, and are mined again */
+#define GROUP    1u
+#define CHAINS   6u
+#define SECTOR   16u
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+#define SEED 7u /* one whose chains grow, lose their tail, and are mined again */
 
 static struct {
     const anonset_backend *backend;
@@ -192,6 +197,123 @@ static void expect_sound(void)
     anonset_store_close(store);
 }
 
+/* ---- Older caches, and converting ------------------------------------------------------------ */
+
+/* A cache that an older wallet left of the first chain, at `path`. */
+static void write_cache(const char *path)
+{
+    const tw_chain *chain = now.chain[0];
+    static uint8_t bytes[TW_COINS_MAX][TW_COIN_BYTES];
+    static anonset_coin coins[TW_COINS_MAX];
+    ts_legacy cache;
+    for (uint32_t i = 0; i < chain->meta.size; i++)
+        tw_coin(&coins[i], bytes[i], chain->coin[i], &chain->coin_tx[i]);
+    ts_legacy_create(&cache, path, TS_LEGACY_V2);
+    ts_legacy_delta(&cache, ts_legacy_set(&cache, GROUP, &chain->meta), GROUP, coins,
+                    chain->meta.size, SECTOR);
+    ts_legacy_run(&cache, "UPDATE SparkSet SET complete = 1");
+    ts_legacy_close(&cache);
+}
+
+static void prepare_cache(void)
+{
+    size_t len;
+    const char *model = ts_in(&now.dir, "model");
+    if (access(model, F_OK) != 0)
+        write_cache(model);
+    char *bytes = ts_read_file(model, &len);
+    ts_write_file(now.path, bytes, len);
+    free(bytes);
+}
+
+/* Opening it upgrades it. */
+static void work_on_cache(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_code code = open_store(&store, ANONSET_STORE_CREATE, &why);
+    has_words(code, &why, "upgrading");
+    if (code != ANONSET_OK)
+        return;
+    look_at(store);
+    anonset_store_close(store);
+}
+
+/* Converts what is at `from` into now.path, by now.backend. */
+static anonset_code convert(const char *from, anonset_detail *detail)
+{
+    const anonset_backend_options options = {.flags = ANONSET_STORE_CREATE, .busy_ms = 50};
+    convert_source source = {.path = from};
+    convert_place place;
+    void *store;
+    anonset_code code = convert_open(&source, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = convert_place_make(&place, now.path, detail);
+    if (code != ANONSET_OK)
+        goto close_source;
+    code = now.backend->open(&store, place.store, &options, detail);
+    if (code == ANONSET_OK) {
+        code = convert_copy(&source, now.backend, store, detail);
+        now.backend->close(store);
+    }
+    if (code == ANONSET_OK)
+        code = convert_place_finish(&place, detail);
+    convert_place_end(&place);
+close_source:
+    convert_close(&source);
+    return code;
+}
+
+/* The cache, and a store of the other backend with a pending set beside its finalized one. */
+static const char *sources[2];
+
+static void prepare_sources(void)
+{
+    const anonset_backend *to = now.backend;
+    anonset_store *store;
+    anonset_detail why;
+    anonset_code code;
+    char own[sizeof now.path];
+    sources[0] = ts_in(&now.dir, "model");
+    sources[1] = ts_in(&now.dir, "other");
+    if (access(sources[0], F_OK) == 0)
+        return;
+    write_cache(sources[0]);
+    memcpy(own, now.path, sizeof own);
+    (void)snprintf(now.path, sizeof now.path, "%s", sources[1]);
+    now.backend = to == &as_backend_lmdb ? &as_backend_sqlite : &as_backend_lmdb;
+    cr_assert_eq(open_store(&store, ANONSET_STORE_CREATE, &why), ANONSET_OK);
+    for (uint32_t i = 0; i < CHAINS - 1; i++)
+        (void)sync_with(store, now.chain[i], TP_ALL, &code, &why);
+    (void)sync_with(store, now.chain[CHAINS - 1], 5, &code, &why);
+    anonset_store_close(store);
+    memcpy(now.path, own, sizeof own);
+    now.backend = to;
+}
+
+/* A conversion that failed left nothing under the new name, or the whole store if only the end of
+ * it could not be made sure; the next one works. */
+static void work_converting(void)
+{
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_code code = convert(sources[now.runs % COUNT(sources)], &why);
+    has_words(code, &why, "converting");
+    if (code != ANONSET_OK)
+        return;
+    code = convert(sources[0], &why);
+    cr_assert_neq(code, ANONSET_OK, "a store was written over");
+    has_words(code, &why, "converting over a store");
+}
+
+static void expect_converted(void)
+{
+    anonset_detail why = {.code = ANONSET_OK};
+    if (access(now.path, F_OK) != 0)
+        cr_assert_eq(convert(sources[0], &why), ANONSET_OK, "behind %s: %s", calls_name(),
+                     why.text);
+}
+
 /* ---- Runs ----------------------------------------------------------------------------------- */
 
 static void begin(const anonset_backend *backend)
@@ -219,9 +341,15 @@ static void new_path(void)
     (void)snprintf(now.path, sizeof now.path, "%s/store-%u", now.dir.path, now.runs++);
 }
 
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
 static const int os_errors[] = {EIO, ENOSPC, EACCES, EMFILE};
+
+/* What is done while calls fail, before and behind it. */
+typedef struct job {
+    const anonset_backend *backend;
+    void (*prepare)(void); /* or NULL */
+    void (*work)(void);
+    void (*restore)(void); /* or NULL */
+} job;
 
 typedef enum lasting {
     ONCE,
@@ -230,60 +358,99 @@ typedef enum lasting {
 } lasting;
 
 /* Every way fails once, in a run of its own, with one code after another. */
-static void fail_ways(const anonset_backend *backend, const fault *faults, size_t n, lasting how)
+static void fail_ways(const job *j, const fault *faults, size_t n, lasting how)
 {
-    begin(backend);
+    begin(j->backend);
     do {
         new_path();
+        if (j->prepare)
+            j->prepare();
         const fault *fault_now = &faults[now.runs % n];
         wraps_fail_with(fault_now->sqlite, fault_now->lmdb, os_errors[now.runs % COUNT(os_errors)]);
         failing_with(fault_now->backend);
         calls_arm(how == FOR_GOOD || (how == BY_TURNS && now.runs % 2 == 1));
-        work();
+        j->work();
         calls_disarm();
+        if (j->restore)
+            j->restore();
         expect_sound();
     } while (calls_struck());
-    cr_log_info("%s: %u ways failed", backend->name, calls_ways());
+    cr_log_info("%s: %u ways failed", j->backend->name, calls_ways());
     cr_expect_gt(calls_ways(), 100);
     end();
 }
 
 /* The slice for every check; with ANONSET_EVERY_CODE set every way fails with every code. */
-static void fail_all(const anonset_backend *backend, const fault *faults, size_t n)
+static void fail_all(const job *j, const fault *faults, size_t n)
 {
     if (!getenv("ANONSET_EVERY_CODE")) {
-        fail_ways(backend, faults, n, BY_TURNS);
+        fail_ways(j, faults, n, BY_TURNS);
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        fail_ways(backend, &faults[i], 1, ONCE);
-        fail_ways(backend, &faults[i], 1, FOR_GOOD);
+        fail_ways(j, &faults[i], 1, ONCE);
+        fail_ways(j, &faults[i], 1, FOR_GOOD);
     }
 }
 
+static const fault sqlite_faults[] = {{.sqlite = SQLITE_IOERR_READ}, {.sqlite = SQLITE_BUSY},
+                                      {.sqlite = SQLITE_CORRUPT},    {.sqlite = SQLITE_NOMEM},
+                                      {.sqlite = SQLITE_FULL},       {.sqlite = SQLITE_READONLY},
+                                      {.sqlite = SQLITE_MISUSE}};
+
+static const fault lmdb_faults[] = {{.lmdb = EIO},
+                                    {.lmdb = ENOSPC},
+                                    {.lmdb = ENOMEM},
+                                    {.lmdb = MDB_CORRUPTED},
+                                    {.lmdb = MDB_MAP_FULL},
+                                    {.lmdb = MDB_PANIC},
+                                    {.lmdb = MDB_BAD_TXN},
+                                    {.lmdb = EACCES},
+                                    {.lmdb = MDB_TLS_FULL},
+                                    {.lmdb = MDB_MAP_RESIZED},
+                                    {.lmdb = MDB_READERS_FULL}};
+
 Test(calls, sqlite, .timeout = 1200)
 {
-    static const fault faults[] = {{.sqlite = SQLITE_IOERR_READ}, {.sqlite = SQLITE_BUSY},
-                                   {.sqlite = SQLITE_CORRUPT},    {.sqlite = SQLITE_NOMEM},
-                                   {.sqlite = SQLITE_FULL},       {.sqlite = SQLITE_READONLY},
-                                   {.sqlite = SQLITE_MISUSE}};
-    fail_all(&as_backend_sqlite, faults, COUNT(faults));
+    const job this = {.backend = &as_backend_sqlite, .work = work};
+    fail_all(&this, sqlite_faults, COUNT(sqlite_faults));
 }
 
 Test(calls, lmdb, .timeout = 1200)
 {
-    static const fault faults[] = {{.lmdb = EIO},
-                                   {.lmdb = ENOSPC},
-                                   {.lmdb = ENOMEM},
-                                   {.lmdb = MDB_CORRUPTED},
-                                   {.lmdb = MDB_MAP_FULL},
-                                   {.lmdb = MDB_PANIC},
-                                   {.lmdb = MDB_BAD_TXN},
-                                   {.lmdb = EACCES},
-                                   {.lmdb = MDB_TLS_FULL},
-                                   {.lmdb = MDB_MAP_RESIZED},
-                                   {.lmdb = MDB_READERS_FULL}};
-    fail_all(&as_backend_lmdb, faults, COUNT(faults));
+    const job this = {.backend = &as_backend_lmdb, .work = work};
+    fail_all(&this, lmdb_faults, COUNT(lmdb_faults));
+}
+
+Test(calls, older_cache, .timeout = 1200)
+{
+    const job this = {
+        .backend = &as_backend_sqlite, .prepare = prepare_cache, .work = work_on_cache};
+    fail_all(&this, sqlite_faults, COUNT(sqlite_faults));
+}
+
+static void fail_converting(const anonset_backend *to)
+{
+    static const fault faults[] = {
+        {.sqlite = SQLITE_IOERR_READ, .lmdb = EIO},
+        {.sqlite = SQLITE_NOMEM, .lmdb = ENOMEM},
+        {.sqlite = SQLITE_CORRUPT, .lmdb = MDB_CORRUPTED},
+    };
+    const job this = {.backend = to,
+                      .prepare = prepare_sources,
+                      .work = work_converting,
+                      .restore = expect_converted};
+    fail_all(&this, faults, COUNT(faults));
+}
+
+Test(calls, converting_to_sqlite, .timeout = 1200)
+{
+    fail_converting(&as_backend_sqlite);
+}
+
+Test(calls, converting_to_lmdb, .timeout = 1200)
+{
+    fail_converting(&as_backend_lmdb);
 }
 
 /* ---- Calls of a backend --------------------------------------------------------------------- */
@@ -295,7 +462,8 @@ static const fault backend_faults[] = {{.backend = ANONSET_IO},      {.backend =
 Test(calls, backend, .timeout = 1200)
 {
     const anonset_backend failing = failing_backend(&as_backend_memory);
-    fail_all(&failing, backend_faults, COUNT(backend_faults));
+    const job this = {.backend = &failing, .work = work};
+    fail_all(&this, backend_faults, COUNT(backend_faults));
 }
 
 /* Tags are then computed from the coins. */
@@ -303,12 +471,14 @@ Test(calls, backend_without_tags, .timeout = 1200)
 {
     anonset_backend failing = failing_backend(&as_backend_memory);
     failing.read_tags = NULL;
-    fail_all(&failing, backend_faults, COUNT(backend_faults));
+    const job this = {.backend = &failing, .work = work};
+    fail_all(&this, backend_faults, COUNT(backend_faults));
 }
 
 /* The hash function and the random numbers fail, and nothing below. */
 Test(calls, crypto, .timeout = 1200)
 {
     static const fault none;
-    fail_all(&as_backend_memory, &none, 1);
+    const job this = {.backend = &as_backend_memory, .work = work};
+    fail_all(&this, &none, 1);
 }
