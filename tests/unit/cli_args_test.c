@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 
-#define DIGEST_TAIL "A00000000000000000000000000000000000000000000000000000000000000f"
+#define DIGEST_TAIL "A0000000000000000000000000000000000000000000000000000000000000f"
 #define DIGEST      "1a00000000000000000000000000000000000000000000000000000000000F0f"
 
 static int nothing(const struct args *args)
@@ -27,6 +27,12 @@ static const struct option_row rows[] = {
     {ARGS_CHECKPOINT, "checkpoint", "GROUP:SIZE:DIGEST", "k"},
     {ARGS_GATE, "gate", "count|set-hash", "g"},
     {ARGS_AFTER, "after", "B64", "a"},
+    {ARGS_SERVER, "server", "URL", "u"},
+    {ARGS_TLS_PIN, "tls-pin", "PIN", "i"},
+    {ARGS_RPC_COOKIE, "rpc-cookie", "FILE", "c"},
+    {ARGS_ALL, "all", NULL, "l"},
+    {ARGS_QUIET, "quiet", NULL, "q"},
+    {ARGS_TLS_INSECURE, "tls-insecure", NULL, "n"},
     {ARGS_ORDER, "order", "newest|oldest", "o\nsecond line"},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
@@ -106,6 +112,52 @@ Test(cli_args, values_are_taken)
     cr_expect_eq(args.after[0], 0x1a);
 }
 
+Test(cli_args, words_and_switches_are_taken)
+{
+    cr_expect_eq(parse("--server=s", NULL), ARGS_GO);
+    cr_expect_str_eq(args.server, "s");
+    cr_expect_eq(parse("--tls-pin=i", "--rpc-cookie=c"), ARGS_GO);
+    cr_expect_str_eq(args.tls_pin, "i");
+    cr_expect_str_eq(args.rpc_cookie, "c");
+    cr_expect_not(args.all || args.quiet || args.tls_insecure);
+    cr_expect_eq(parse("--all", "--quiet"), ARGS_GO);
+    cr_expect(args.all && args.quiet);
+    cr_expect_eq(parse("--tls-insecure", "--gate=count"), ARGS_GO);
+    cr_expect(args.tls_insecure);
+    cr_expect_eq(args.gate, ANONSET_GATE_COUNT);
+}
+
+/* "try --db x" and `n` times the same checkpoint. */
+static int parse_checkpoints(int n)
+{
+    static char name[] = "try", db[] = "--db", path[] = "x", one[] = "--checkpoint=1:7:" DIGEST;
+    char *argv[ARGS_CHECKPOINTS_MAX + 5] = {name, db, path};
+
+    for (int i = 0; i < n; i++)
+        argv[3 + i] = one;
+    return args_parse(&args, &command, 3 + n, argv);
+}
+
+Test(cli_args, checkpoints_up_to_a_limit, .init = cr_redirect_stderr)
+{
+    cr_expect_eq(parse_checkpoints(ARGS_CHECKPOINTS_MAX), ARGS_GO);
+    cr_expect_eq(args.checkpoint_n, ARGS_CHECKPOINTS_MAX);
+    cr_expect_eq(parse_checkpoints(ARGS_CHECKPOINTS_MAX + 1), 2);
+}
+
+/* A table of a command that has as many options as there may be. */
+Test(cli_args, options_up_to_a_limit)
+{
+    struct option out[ARGS_OPTIONS_MAX + 1];
+    struct option_row many[ARGS_OPTIONS_MAX + 1];
+
+    for (size_t i = 0; i <= ARGS_OPTIONS_MAX; i++)
+        many[i] = (struct option_row){ARGS_JSON, "json", NULL, "j"};
+    args_getopt(out, many);
+    cr_expect_str_eq(out[ARGS_OPTIONS_MAX - 1].name, "json");
+    cr_expect_null(out[ARGS_OPTIONS_MAX].name);
+}
+
 Test(cli_args, wrong_lines_are_usage_errors_and_say_why, .init = cr_redirect_stderr)
 {
     static const char *const lines[][2] = {
@@ -127,6 +179,7 @@ Test(cli_args, wrong_lines_are_usage_errors_and_say_why, .init = cr_redirect_std
         {"--checkpoint", "1:0:" DIGEST},
         {"--checkpoint", "1:7:" DIGEST "0"},
         {"--checkpoint", "1:7:g" DIGEST_TAIL},
+        {"--checkpoint", "1:7:" DIGEST_TAIL "g"},
         {"--checkpoint", "123456789012345678901234567890123:7:" DIGEST},
         {"--gate", "none"},
         {"--proof-budget", "4294967296"},
@@ -150,12 +203,20 @@ Test(cli_args, message_names_option_and_value, .init = cr_redirect_stderr)
                             "Try: anonset try --help\n");
 }
 
+Test(cli_args, without_a_command_the_program_itself_is_meant, .init = cr_redirect_stderr)
+{
+    cr_expect_eq(args_wrong(NULL, "no %s", "luck"), 2);
+    fflush(stderr);
+    cr_expect_stderr_eq_str("anonset: no luck\nTry: anonset --help\n");
+}
+
 Test(cli_args, the_store_must_be_named, .init = cr_redirect_stderr)
 {
     char name[] = "try";
     char *argv[] = {name, NULL};
 
     cr_expect_eq(args_parse(&args, &command, 1, argv), 2);
+    cr_expect_eq(parse("--db=", NULL), 2);
 }
 
 Test(cli_args, help_shows_every_option, .init = cr_redirect_stdout)

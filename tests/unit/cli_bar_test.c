@@ -1,7 +1,13 @@
+#include "config.h" /* before any system header: for posix_openpt */
+
 #include "cli/bar.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #define CAP 256
 
@@ -67,6 +73,14 @@ Test(cli_bar, is_shorter_than_any_terminal_and_buffer)
 }
 
 /* A library that tells nonsense must not make the program crash. */
+Test(cli_bar, has_no_room_for_anything)
+{
+    char line[CAP] = "~";
+
+    bar_line(line, sizeof line, 0, &(bar_view){.group = 1});
+    cr_expect_str_eq(line, "~");
+}
+
 Test(cli_bar, survives_a_position_past_the_size)
 {
     expect(60, &(bar_view){.group = 1, .position = UINT32_MAX, .size = 1},
@@ -85,4 +99,112 @@ Test(cli_bar, rate_follows_what_was_seen_last)
         rate = next;
     }
     cr_expect_float_eq(rate, 100, 1);
+}
+
+/* ---- On a terminal -------------------------------------------------------------------------- */
+
+static int terminal; /* the other side of what is stderr now */
+
+static void on_a_terminal(unsigned short columns)
+{
+    const struct winsize size = {.ws_row = 24, .ws_col = columns};
+    int inner;
+
+    terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    cr_assert(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    inner = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    cr_assert(inner >= 0 && ioctl(inner, TIOCSWINSZ, &size) == 0);
+    cr_assert_eq(dup2(inner, STDERR_FILENO), STDERR_FILENO);
+    cr_assert_eq(setenv("TERM", "xterm", 1), 0);
+    cr_assert_eq(fcntl(terminal, F_SETFL, O_NONBLOCK), 0);
+}
+
+/* What was drawn since the last call; "" if nothing was. */
+static const char *drawn(void)
+{
+    static char text[4 * CAP];
+    ssize_t n = read(terminal, text, sizeof text - 1);
+
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+#define CLEAR "\r\x1b[K"
+
+Test(cli_bar, is_drawn_over_itself_on_a_terminal)
+{
+    anonset_progress progress = {.group = 1, .position = 100, .size = 1000};
+    bar b;
+
+    on_a_terminal(60);
+    bar_start(&b, true, 1);
+    cr_expect_str_eq(drawn(), CLEAR "group 1  waiting for the server");
+    bar_progress(&b, &progress, 10);
+    cr_expect_str_eq(drawn(), CLEAR "group 1  [##                   ]  10%  100 of 1,000 coins");
+    progress.position = 150;
+    bar_progress(&b, &progress, 10.05);
+    cr_expect_str_eq(drawn(), "", "drawn again too soon");
+    progress.position = 200;
+    bar_progress(&b, &progress, 11);
+    cr_expect_not_null(strstr(drawn(), "/s"), "the rate is known now");
+    progress.position = 1000;
+    bar_progress(&b, &progress, 11.01);
+    cr_expect_not_null(strstr(drawn(), "100%"), "the end is drawn at once");
+    bar_clear(&b);
+    cr_expect_str_eq(drawn(), CLEAR);
+    bar_clear(&b);
+    cr_expect_str_eq(drawn(), "");
+}
+
+Test(cli_bar, forgets_the_rate_when_it_begins_anew)
+{
+    static const anonset_progress anew[] = {
+        {.group = 2, .position = 300, .size = 1000},
+        {.group = 1, .position = 300, .size = 1000, .restarted = true},
+        {.group = 1, .position = 100, .size = 1000},
+    };
+
+    on_a_terminal(100);
+    for (size_t i = 0; i < sizeof anew / sizeof *anew; i++) {
+        anonset_progress progress = {.group = 1, .position = 100, .size = 1000};
+        bar b;
+        bar_start(&b, true, 1);
+        bar_progress(&b, &progress, 1);
+        progress.position = 200;
+        bar_progress(&b, &progress, 2);
+        cr_expect_gt(b.view.rate, 0);
+        bar_progress(&b, &anew[i], 3);
+        cr_expect_float_eq(b.view.rate, 0, 1e-9, "%zu", i);
+    }
+}
+
+Test(cli_bar, takes_a_width_for_granted_that_the_terminal_does_not_tell)
+{
+    bar b;
+
+    on_a_terminal(0);
+    bar_start(&b, true, 1);
+    cr_expect_str_eq(drawn(), CLEAR "group 1  waiting for the server");
+    on_a_terminal(2);
+    bar_start(&b, true, 1);
+    cr_expect_str_eq(drawn(), CLEAR "g");
+}
+
+Test(cli_bar, is_not_drawn_where_it_is_not_wanted)
+{
+    const anonset_progress progress = {.group = 1, .position = 1, .size = 2};
+    bar b;
+
+    on_a_terminal(60);
+    bar_start(&b, false, 1);
+    cr_expect_not(b.on);
+    cr_assert_eq(setenv("TERM", "dumb", 1), 0);
+    bar_start(&b, true, 1);
+    cr_expect_not(b.on);
+    cr_assert_eq(unsetenv("TERM"), 0);
+    bar_start(&b, true, 1);
+    cr_expect_not(b.on);
+    bar_progress(&b, &progress, 1);
+    bar_clear(&b);
+    cr_expect_str_eq(drawn(), "");
 }
