@@ -31,9 +31,9 @@ static bool sqlite_failed; /* our own failure is the newest that SQLite would te
 
 void wraps_fail_with(int for_sqlite, int for_lmdb, int for_system)
 {
-    sqlite_code = for_sqlite;
-    lmdb_code = for_lmdb;
-    os_error = for_system;
+    sqlite_code = for_sqlite ? for_sqlite : SQLITE_IOERR;
+    lmdb_code = for_lmdb ? for_lmdb : MDB_CORRUPTED;
+    os_error = for_system ? for_system : EIO;
 }
 
 /* A function `name` of `parameters` that returns `failure` in place of a call that fails. */

@@ -1,0 +1,223 @@
+/*
+ * Every call into the libraries below the program fails while its commands run: each ends with an
+ * exit code that is documented for it, and with a word on standard error unless it went well; the
+ * store is sound behind it.
+ */
+#include "config.h"
+
+#include "cli/command.h"
+#include "cli/exits.h"
+#include "tests/shims/calls.h"
+#include "tests/shims/wraps.h"
+#include "tests/support/support.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+int convert_main(int argc, char **argv);
+
+static ts_dir dir;
+static ts_server server;
+static const char *store;   /* of a finalized and a pending set */
+static const char *scratch; /* a copy of it */
+static int said;            /* a file in memory: what standard error was told */
+
+static void must(const char *what, ts_result *result, int exit_code)
+{
+    cr_assert_eq(result->exit_code, exit_code, "%s: %s%s", what, result->out, result->err);
+    ts_result_free(result);
+}
+
+static void begin(void)
+{
+    ts_result result;
+    if (access("/dev/shm", W_OK) == 0)
+        cr_assert_eq(setenv("TMPDIR", "/dev/shm", 0), 0);
+    ts_dir_make(&dir);
+    store = ts_in(&dir, "store");
+    scratch = ts_in(&dir, "scratch");
+    ts_server_start(&server, "--coins", "300", "--per-block", "20-30", NULL);
+    ts_anonset(&result, "sqlite", "sync", "--db", store, "--server", server.tcp, "--group", "1",
+               NULL);
+    must("the first sync", &result, 0);
+    ts_tell(&server, "grow 100");
+    ts_tell(&server, "fault drop skip=4 times=0");
+    ts_anonset(&result, "sqlite", "sync", "--db", store, "--server", server.tcp, "--group", "1",
+               "--sector-size", "30", "--retries", "0", NULL);
+    must("the sync that is cut off", &result, 3);
+    ts_tell(&server, "faults clear");
+    said = memfd_create("said", MFD_CLOEXEC);
+    cr_assert_geq(said, 0);
+}
+
+static void end(void)
+{
+    ts_server_stop(&server);
+    ts_dir_remove(&dir);
+}
+
+TestSuite(calls_cli, .init = begin, .fini = end, .timeout = 600);
+
+/* ---- Running a command in this process --------------------------------------------------------
+ */
+
+static int redirect(int from, int to)
+{
+    int kept = dup(from);
+    (void)fflush(NULL);
+    cr_assert(kept >= 0 && dup2(to, from) == from);
+    return kept;
+}
+
+static void restore(int from, int kept)
+{
+    (void)fflush(NULL);
+    cr_assert_eq(dup2(kept, from), from);
+    close(kept);
+}
+
+typedef int program(void *context);
+
+/* Its exit code; what it says is in `said`. */
+static int run_quietly(program *run, void *context, bool for_good)
+{
+    int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    cr_assert(nothing >= 0 && ftruncate(said, 0) == 0 && lseek(said, 0, SEEK_SET) == 0);
+    int out = redirect(STDOUT_FILENO, nothing), err = redirect(STDERR_FILENO, said);
+    calls_arm(for_good);
+    int code = run(context);
+    calls_disarm();
+    restore(STDERR_FILENO, err);
+    restore(STDOUT_FILENO, out);
+    clearerr(stdout);
+    close(nothing);
+    return code;
+}
+
+static void expect_documented(const char *name, int code)
+{
+    const char *meaning;
+    int known = -1;
+    for (size_t i = 0; (meaning = exits_row(i, &known)) && known != code; i++)
+        ;
+    cr_assert_not_null(meaning, "%s by %s: exit code %d", name, calls_name(), code);
+    cr_assert(code == 0 || lseek(said, 0, SEEK_END) > 0, "%s by %s: exit code %d, and no word",
+              name, calls_name(), code);
+}
+
+static void copy_store(void)
+{
+    size_t len;
+    char *bytes = ts_read_file(store, &len);
+    (void)unlink(ts_in(&dir, "made"));
+    (void)unlink(scratch);
+    (void)unlink(ts_in(&dir, "scratch-wal"));
+    (void)unlink(ts_in(&dir, "scratch-shm"));
+    ts_write_file(scratch, bytes, len);
+    free(bytes);
+}
+
+static void expect_sound(const char *name)
+{
+    ts_result result;
+    ts_anonset(&result, "sqlite", "verify", "--db", scratch, NULL);
+    cr_assert_eq(result.exit_code, 0, "behind %s by %s: %s%s", name, calls_name(), result.out,
+                 result.err);
+    ts_result_free(&result);
+}
+
+static void fail_ways(const char *name, program *run, void *context)
+{
+    static const int codes[] = {SQLITE_IOERR_READ, SQLITE_NOMEM, SQLITE_CORRUPT, SQLITE_BUSY};
+    static const int os_errors[] = {EIO, ENOSPC, EACCES};
+    unsigned runs = 0;
+    calls_forget();
+    do {
+        copy_store();
+        wraps_fail_with(codes[runs % COUNT(codes)], EIO, os_errors[runs % COUNT(os_errors)]);
+        expect_documented(name, run_quietly(run, context, runs % 2 == 1));
+        expect_sound(name);
+        runs++;
+    } while (calls_struck());
+    cr_log_info("%s: %u ways failed", name, calls_ways());
+    cr_expect_gt(calls_ways(), 20);
+}
+
+/* ---- The commands -----------------------------------------------------------------------------
+ */
+
+typedef struct line {
+    const struct command *command;
+    struct args args;
+} line;
+
+static int run_line(void *context)
+{
+    const line *l = context;
+    return l->command->run(&l->args);
+}
+
+static void fail_command(const struct command *command, struct args args)
+{
+    line l = {.command = command, .args = args};
+    l.args.db = scratch;
+    fail_ways(command->name, run_line, &l);
+}
+
+Test(calls_cli, status)
+{
+    fail_command(&cmd_status, (struct args){.group = 0});
+    fail_command(&cmd_status, (struct args){.group = 1, .json = true});
+}
+
+Test(calls_cli, verify)
+{
+    fail_command(&cmd_verify, (struct args){.group = 0});
+    fail_command(&cmd_verify, (struct args){.group = 1, .json = true});
+}
+
+Test(calls_cli, export)
+{
+    fail_command(&cmd_export, (struct args){.group = 1, .has_after = true});
+    fail_command(&cmd_export, (struct args){.group = 1, .order = ANONSET_OLDEST_FIRST});
+}
+
+Test(calls_cli, clear)
+{
+    fail_command(&cmd_clear, (struct args){.group = 1});
+}
+
+Test(calls_cli, sync)
+{
+    struct args args = {.group = 1, .follow = true, .has_retries = true, .json = true};
+    args.server = server.tcp;
+    args.proof_budget = ANONSET_PROOF_BUDGET_DEFAULT;
+    fail_command(&cmd_sync, args);
+}
+
+static int run_convert(void *context)
+{
+    static char name[] = "anonset-convert", to[] = "--to", lmdb[] = "lmdb", json[] = "--json";
+    char from[300], made[300];
+    char *argv[] = {name, to, lmdb, from, made, json, NULL};
+    (void)snprintf(from, sizeof from, "%s", scratch);
+    (void)snprintf(made, sizeof made, "%s", (const char *)context);
+    optind = 0;
+    return convert_main(calls_ways() % 2 ? 5 : 6, argv);
+}
+
+Test(calls_cli, convert)
+{
+    char made[300];
+    (void)snprintf(made, sizeof made, "%s", ts_in(&dir, "made"));
+    fail_ways("convert", run_convert, made);
+}
