@@ -51,6 +51,20 @@ static void expect_refused(const anonset_backend *backend, const char *name)
     cr_expect_null(store);
 }
 
+/* A vtable of a later version ends with methods that this one does not know. */
+Test(store, a_longer_vtable_is_taken)
+{
+    struct {
+        anonset_backend known;
+        void (*later)(void);
+    } longer = {.known = as_backend_memory};
+    anonset_store *store = NULL;
+    anonset_detail detail = {.code = ANONSET_OK};
+    longer.known.size = sizeof longer;
+    cr_assert_eq(open_with(&store, &longer.known, &detail), ANONSET_OK, "%s", detail.text);
+    anonset_store_close(store);
+}
+
 Test(store, each_missing_method_is_named)
 {
     for (size_t i = 0; i < sizeof musts / sizeof *musts; i++) {
@@ -354,6 +368,35 @@ Test(snapshot, a_search_between_two_coins_harms_neither)
     anonset_coin coin;
     cr_expect_eq(anonset_snapshot_next(snapshot, &coin, NULL), ANONSET_NOT_FOUND);
     anonset_snapshot_close(snapshot);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
+
+Test(store, readers_refuse_what_makes_no_sense)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_snapshot *snapshot;
+    anonset_coin coin;
+    anonset_detail detail;
+    uint8_t hash[ANONSET_HASH_BYTES] = {0};
+    uint32_t size;
+    cr_assert_eq(anonset_snapshot_open(&snapshot, store, GROUP, NULL), ANONSET_OK);
+    cr_expect_eq(anonset_snapshot_find(NULL, &size, hash, &detail), ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_find(snapshot, NULL, hash, &detail), ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_find(snapshot, &size, NULL, &detail), ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_seek(NULL, 0, 0, ANONSET_OLDEST_FIRST, &detail), ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_seek(snapshot, 2, 1, ANONSET_OLDEST_FIRST, &detail),
+                 ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_seek(snapshot, 0, SIZE + 1, ANONSET_OLDEST_FIRST, &detail),
+                 ANONSET_INVALID);
+    cr_expect(strstr(detail.text, "301"), "%s", detail.text);
+    cr_expect_eq(anonset_snapshot_next(NULL, &coin, &detail), ANONSET_INVALID);
+    cr_expect_eq(anonset_snapshot_next(snapshot, NULL, &detail), ANONSET_INVALID);
+    /* The refused calls left it as it was: the whole set, newest first. */
+    cr_assert_eq(anonset_snapshot_next(snapshot, &coin, &detail), ANONSET_OK);
+    anonset_snapshot_close(snapshot);
+    anonset_snapshot_close(NULL);
     anonset_store_close(store);
     ts_chain_free(chain);
 }
