@@ -123,7 +123,7 @@ static void prepare(const void *which, tc_tape *tape)
 {
     const store_mode *mode = which;
     recording *r = calloc(1, sizeof *r);
-    tw_rng rng = {tape->seed};
+    tw_rng rng = {.state = tape->seed};
     unsigned syncs;
     tc_must(r != NULL, "there is memory");
     if (mode->sync_fails) {

@@ -7,6 +7,7 @@ const int ANONSET_HASH_BYTES = 32;
 const int ANONSET_DETAIL_TEXT = 256;
 const int ANONSET_STORE_CREATE = 1;
 const int ANONSET_STORE_READ_ONLY = 2;
+const int ANONSET_STORE_VERIFY_READS = 4;
 const int ANONSET_SECTOR_AUTO = 0;
 const int ANONSET_PROOF_BUDGET_DEFAULT = 65536;
 const int ANONSET_REQUEST_TEXT = 256;
@@ -104,6 +105,27 @@ final class anonset_state extends Struct {
 
   @Array(32)
   external Array<Uint8> pending_digest;
+
+  @Bool()
+  external bool has_hole;
+
+  @Uint32()
+  external int hole_from;
+
+  @Uint32()
+  external int hole_to;
+
+  @Uint32()
+  external int hole_filled;
+
+  @Array(32)
+  external Array<Uint8> hole_before;
+
+  @Array(32)
+  external Array<Uint8> hole_digest;
+
+  @Array(32)
+  external Array<Uint8> hole_after;
 }
 
 final class anonset_checkpoint extends Struct {
@@ -156,6 +178,9 @@ final class anonset_verdict extends Struct {
   @Uint32()
   external int damaged_to;
 
+  @Bool()
+  external bool damaged_pending;
+
   @Array(32)
   external Array<Uint8> digest;
 
@@ -164,6 +189,33 @@ final class anonset_verdict extends Struct {
 
   @Uint32()
   external int rederived;
+}
+
+final class anonset_repair extends Struct {
+  external anonset_verdict found;
+
+  @Uint32()
+  external int dropped;
+
+  @Uint32()
+  external int pending_dropped;
+
+  @Bool()
+  external bool cleared;
+}
+
+final class anonset_rebuilt extends Struct {
+  @Uint32()
+  external int kept;
+
+  @Uint32()
+  external int lost;
+
+  @Uint32()
+  external int dropped;
+
+  @Array(4096)
+  external Array<Char> damaged;
 }
 
 final class anonset_snapshot extends Opaque {}
@@ -486,6 +538,18 @@ class Anonset {
       Function(Pointer<anonset_store>, Pointer<anonset_verdict>, Uint32, Pointer<anonset_detail>),
       int Function(Pointer<anonset_store>, Pointer<anonset_verdict>, int,
       Pointer<anonset_detail>)>('anonset_store_verify');
+
+  late final int Function(Pointer<anonset_store>, Pointer<anonset_repair>, int,
+      Pointer<anonset_detail>) anonset_store_repair = _library.lookupFunction<UnsignedInt
+      Function(Pointer<anonset_store>, Pointer<anonset_repair>, Uint32, Pointer<anonset_detail>),
+      int Function(Pointer<anonset_store>, Pointer<anonset_repair>, int,
+      Pointer<anonset_detail>)>('anonset_store_repair');
+
+  late final int Function(Pointer<Char>, Pointer<anonset_store_options>, Pointer<anonset_rebuilt>,
+      Pointer<anonset_detail>) anonset_store_rebuild = _library.lookupFunction<UnsignedInt
+      Function(Pointer<Char>, Pointer<anonset_store_options>, Pointer<anonset_rebuilt>,
+      Pointer<anonset_detail>), int Function(Pointer<Char>, Pointer<anonset_store_options>,
+      Pointer<anonset_rebuilt>, Pointer<anonset_detail>)>('anonset_store_rebuild');
 
   late final int Function(Pointer<Pointer<anonset_snapshot>>, Pointer<anonset_store>, int,
       Pointer<anonset_detail>) anonset_snapshot_open = _library.lookupFunction<UnsignedInt
