@@ -37,6 +37,10 @@ enum {
     GROUP_AT = HOLE_AFTER_AT + ANONSET_HASH_BYTES,
     SUM_AT = AS_LEDGER_BYTES - 4,
 
+    HAS_GENESIS_AT = ANONSET_SALT_BYTES,
+    GENESIS_AT = HAS_GENESIS_AT + 4,
+    IDENTITY_SUM_AT = GENESIS_AT + ANONSET_HASH_BYTES,
+
     CP_FLAGS_AT = 0,
     CP_GATE_AT = 1,
     CP_META_AT = 4,
@@ -46,7 +50,9 @@ enum {
 
 static const uint8_t zero_digest[ANONSET_HASH_BYTES];
 
-uint32_t as_checksum(const uint8_t *bytes, size_t len)
+/* FNV-1a: neither engine protects a record, and every changed byte changes this. Against chance,
+ * not against malice: who can write the file can write the sum. */
+static uint32_t checksum(const uint8_t *bytes, size_t len)
 {
     uint32_t sum = 2166136261u;
     for (size_t i = 0; i < len; i++)
@@ -114,7 +120,7 @@ void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger, uin
     }
     if (s->has_hole)
         put_hole(out, s);
-    as_put32(out + SUM_AT, as_checksum(out, SUM_AT));
+    as_put32(out + SUM_AT, checksum(out, SUM_AT));
 }
 
 static uint32_t finalized_size(const anonset_state *s)
@@ -140,7 +146,7 @@ anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t le
     if (len != AS_LEDGER_BYTES || bytes[LAYOUT_AT] != LAYOUT)
         return as_fail(detail, ANONSET_CORRUPT, 0, "a group's record has %zu bytes, layout %u", len,
                        len ? bytes[LAYOUT_AT] : 0u);
-    if (as_get32(bytes + SUM_AT) != as_checksum(bytes, SUM_AT))
+    if (as_get32(bytes + SUM_AT) != checksum(bytes, SUM_AT))
         return as_fail(detail, ANONSET_CORRUPT, 0, "a group's record does not fit its checksum");
     if (as_get32(bytes + GROUP_AT) != group)
         return as_fail(detail, ANONSET_CORRUPT, 0, "the record of group %u stands as that of %u",
@@ -171,6 +177,28 @@ anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t le
     return ANONSET_OK;
 }
 
+/* salt | has genesis u32 | genesis | sum u32 */
+void as_identity_encode(uint8_t out[AS_IDENTITY_BYTES], const anonset_store_info *info)
+{
+    memset(out, 0, AS_IDENTITY_BYTES);
+    memcpy(out, info->salt, ANONSET_SALT_BYTES);
+    as_put32(out + HAS_GENESIS_AT, info->has_genesis);
+    if (info->has_genesis)
+        memcpy(out + GENESIS_AT, info->genesis, ANONSET_HASH_BYTES);
+    as_put32(out + IDENTITY_SUM_AT, checksum(out, IDENTITY_SUM_AT));
+}
+
+bool as_identity_decode(anonset_store_info *info, const uint8_t *bytes, size_t len)
+{
+    if (len != AS_IDENTITY_BYTES ||
+        as_get32(bytes + IDENTITY_SUM_AT) != checksum(bytes, IDENTITY_SUM_AT))
+        return false;
+    memcpy(info->salt, bytes, ANONSET_SALT_BYTES);
+    info->has_genesis = as_get32(bytes + HAS_GENESIS_AT) != 0;
+    memcpy(info->genesis, bytes + GENESIS_AT, ANONSET_HASH_BYTES);
+    return true;
+}
+
 void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint)
 {
     memset(out, 0, AS_CHECKPOINT_BYTES);
@@ -179,14 +207,13 @@ void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkp
     out[CP_GATE_AT] = (uint8_t)checkpoint->gate;
     put_meta(out + CP_META_AT, &checkpoint->meta);
     memcpy(out + CP_DIGEST_AT, checkpoint->digest, ANONSET_HASH_BYTES);
-    as_put32(out + CP_SUM_AT, as_checksum(out, CP_SUM_AT));
+    as_put32(out + CP_SUM_AT, checksum(out, CP_SUM_AT));
 }
 
 anonset_code as_checkpoint_decode(anonset_checkpoint *checkpoint, const uint8_t *bytes, size_t len,
                                   anonset_detail *detail)
 {
-    if (len != AS_CHECKPOINT_BYTES ||
-        as_get32(bytes + CP_SUM_AT) != as_checksum(bytes, CP_SUM_AT) ||
+    if (len != AS_CHECKPOINT_BYTES || as_get32(bytes + CP_SUM_AT) != checksum(bytes, CP_SUM_AT) ||
         bytes[CP_GATE_AT] > ANONSET_GATE_SET_HASH)
         return as_fail(detail, ANONSET_CORRUPT, 0, "a checkpoint of %zu bytes is damaged", len);
     get_meta(&checkpoint->meta, bytes + CP_META_AT, bytes[CP_FLAGS_AT] & META_HAS_SET);

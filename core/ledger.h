@@ -25,14 +25,15 @@ typedef struct as_ledger {
 #define AS_LEDGER_BYTES     336u /* encoded; fixed, so that a record is updated in place */
 #define AS_CHECKPOINT_BYTES 108u /* encoded */
 
-/* FNV-1a, of records: neither engine protects them, and every changed byte changes this. Against
- * chance, not against malice: who can write the file can write the sum. */
-uint32_t as_checksum(const uint8_t *bytes, size_t len);
-
 void as_ledger_encode(uint8_t out[AS_LEDGER_BYTES], const as_ledger *ledger, uint32_t group);
 /* CORRUPT: the bytes contradict themselves, or are of another group. */
 anonset_code as_ledger_decode(as_ledger *ledger, const uint8_t *bytes, size_t len, uint32_t group,
                               anonset_detail *detail);
+
+#define AS_IDENTITY_BYTES 56u /* what a store knows of itself, encoded */
+void as_identity_encode(uint8_t out[AS_IDENTITY_BYTES], const anonset_store_info *info);
+/* False: the bytes do not fit their checksum. */
+bool as_identity_decode(anonset_store_info *info, const uint8_t *bytes, size_t len);
 
 void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint);
 anonset_code as_checkpoint_decode(anonset_checkpoint *checkpoint, const uint8_t *bytes, size_t len,

@@ -66,8 +66,14 @@ anonset_code anonset_store_repair(anonset_store *store, anonset_repair *repair, 
 {
     anonset_repair did = {.dropped = 0};
     anonset_code code = ANONSET_STALE;
-    if (!store || !repair || group == 0)
-        return as_fail(detail, ANONSET_INVALID, 0, "anonset_store_repair: NULL or group 0");
+    if (!store || !repair)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_store_repair: NULL argument");
+    if (group == 0) {
+        code = as_verify_engine(store, &did.found, detail);
+        if (code == ANONSET_OK && did.found.sound)
+            *repair = did;
+        return code == ANONSET_OK && !did.found.sound ? ANONSET_CORRUPT : code;
+    }
     for (int i = 0; i < TRIES && code == ANONSET_STALE; i++) {
         as_stored found;
         code = as_verify(store, &did.found, &found, group, detail);

@@ -228,14 +228,26 @@ anonset_code as_verify(anonset_store *store, anonset_verdict *verdict, as_stored
     return code;
 }
 
+anonset_code as_verify_engine(anonset_store *store, anonset_verdict *verdict,
+                              anonset_detail *detail)
+{
+    *verdict = (anonset_verdict){.sound = true};
+    if (!store->backend->check)
+        return ANONSET_OK;
+    anonset_code code = store->backend->check(store->handle, detail);
+    verdict->sound = code == ANONSET_OK;
+    return code == ANONSET_CORRUPT ? ANONSET_OK : code;
+}
+
 anonset_code anonset_store_verify(anonset_store *store, anonset_verdict *verdict, uint32_t group,
                                   anonset_detail *detail)
 {
     anonset_verdict told;
     as_stored found;
-    if (!store || !verdict || group == 0)
-        return as_fail(detail, ANONSET_INVALID, 0, "anonset_store_verify: NULL or group 0");
-    anonset_code code = as_verify(store, &told, &found, group, detail);
+    if (!store || !verdict)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_store_verify: NULL argument");
+    anonset_code code = group == 0 ? as_verify_engine(store, &told, detail)
+                                   : as_verify(store, &told, &found, group, detail);
     if (code == ANONSET_OK)
         *verdict = told;
     return code;

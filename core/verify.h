@@ -17,4 +17,8 @@ typedef struct as_stored {
 anonset_code as_verify(anonset_store *store, anonset_verdict *verdict, as_stored *found,
                        uint32_t group, anonset_detail *detail);
 
+/* What is kept around the groups. */
+anonset_code as_verify_engine(anonset_store *store, anonset_verdict *verdict,
+                              anonset_detail *detail);
+
 #endif

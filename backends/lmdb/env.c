@@ -103,7 +103,7 @@ static anonset_code begin_checked(MDB_txn **txn, const as_env *env, anonset_deta
             rc = as_file_read(txn, env->mdb);
         if (rc != 0)
             return as_lmdb_fail(detail, rc, "open", env->path);
-        code = as_tree_check(*txn, fd, env->path, detail);
+        code = as_tree_check(*txn, fd, false, env->path, detail);
         if (code != ANONSET_OK)
             mdb_txn_abort(*txn);
     }
@@ -302,6 +302,24 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
     }
     if (code == ANONSET_OK)
         *env = made;
+    return code;
+}
+
+anonset_code as_env_check(as_env *env, unsigned busy_ms, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_BUSY;
+    for (int i = 0; i < CHECK_TRIES && code == ANONSET_BUSY; i++) {
+        MDB_txn *txn;
+        int fd;
+        int rc = mdb_env_get_fd(env->mdb, &fd);
+        if (rc != 0)
+            return as_lmdb_fail(detail, rc, "check", env->path);
+        code = as_read_begin(&txn, env, busy_ms, detail);
+        if (code != ANONSET_OK)
+            return code;
+        code = as_tree_check(txn, fd, true, env->path, detail);
+        as_read_end(env, txn);
+    }
     return code;
 }
 

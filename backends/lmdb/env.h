@@ -15,6 +15,9 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
                          anonset_detail *detail);
 void as_env_close(as_env *env);
 
+/* The vtable's check. */
+anonset_code as_env_check(as_env *env, unsigned busy_ms, anonset_detail *detail);
+
 /* The vtable's replace. */
 anonset_code as_env_replace(const char *path, const char *by, const char *kept, unsigned busy_ms,
                             anonset_detail *detail);

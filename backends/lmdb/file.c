@@ -7,6 +7,7 @@
 #include "backends/path.h"
 #include "core/bytes.h"
 #include "core/detail.h"
+#include "core/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,24 +101,21 @@ anonset_code as_file_name(char **name, const char *path, const char *suffix, ano
 
 #define INFO_NAME   "anonset\n"
 #define INFO_FORMAT 2u
-#define INFO_SUM_AT (AS_INFO_BYTES - 4)
+#define INFO_HEAD   12u
 
-/* name, 8 bytes | format u32 | salt | has genesis u32 | genesis | sum u32 */
+/* name, 8 bytes | format u32 | core/ledger.h's record */
 void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info)
 {
     memcpy(out, INFO_NAME, 8);
     as_put32(out + 8, INFO_FORMAT);
-    memcpy(out + 12, info->salt, ANONSET_SALT_BYTES);
-    as_put32(out + 28, info->has_genesis);
-    memcpy(out + 32, info->genesis, ANONSET_HASH_BYTES);
-    as_put32(out + INFO_SUM_AT, as_checksum(out, INFO_SUM_AT));
+    as_identity_encode(out + INFO_HEAD, info);
 }
 
 anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const char *path,
                             anonset_detail *detail)
 {
     const uint8_t *bytes = val->mv_data;
-    if (val->mv_size < 12 || memcmp(bytes, INFO_NAME, 8) != 0)
+    if (val->mv_size < INFO_HEAD || memcmp(bytes, INFO_NAME, 8) != 0)
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s: an LMDB file, but not an anonset store; it was not touched: choose "
                        "another path",
@@ -126,12 +124,8 @@ anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const 
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s: store format %u is not known to this version of anonset", path,
                        (unsigned)as_get32(bytes + 8));
-    if (val->mv_size != AS_INFO_BYTES || as_get32(bytes + 28) > 1 ||
-        as_get32(bytes + INFO_SUM_AT) != as_checksum(bytes, INFO_SUM_AT))
+    if (!as_identity_decode(info, bytes + INFO_HEAD, val->mv_size - INFO_HEAD))
         return as_fail(detail, ANONSET_CORRUPT, 0, "%s: the store's info record is damaged", path);
-    memcpy(info->salt, bytes + 12, ANONSET_SALT_BYTES);
-    info->has_genesis = as_get32(bytes + 28) == 1;
-    memcpy(info->genesis, bytes + 32, ANONSET_HASH_BYTES);
     return ANONSET_OK;
 }
 

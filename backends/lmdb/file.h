@@ -10,13 +10,14 @@
 #ifndef AS_LMDB_FILE_H
 #define AS_LMDB_FILE_H
 
-#include <anonset/backend.h>
+#include "core/ledger.h"
+
 #include <lmdb.h>
 
 #define AS_LMDB_READERS 500u /* open snapshots and reads at one time, of all processes */
 
 /* The value of the info key. */
-#define AS_INFO_BYTES 68u
+#define AS_INFO_BYTES (12u + AS_IDENTITY_BYTES)
 void as_info_encode(uint8_t out[AS_INFO_BYTES], const anonset_store_info *info);
 /* FOREIGN: not ours, or of a format this library does not know. */
 anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const char *path,

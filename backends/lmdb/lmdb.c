@@ -182,6 +182,12 @@ static anonset_code lmdb_snapshot_open(void *opened, void **snapshot, anonset_st
     return code;
 }
 
+static anonset_code lmdb_check(void *opened, anonset_detail *detail)
+{
+    const handle *h = opened;
+    return as_env_check(h->env, h->busy_ms, detail);
+}
+
 const anonset_backend as_backend_lmdb = {
     .size = sizeof(anonset_backend),
     .name = "lmdb",
@@ -204,4 +210,5 @@ const anonset_backend as_backend_lmdb = {
     .drop = lmdb_drop,
     .mend = lmdb_mend,
     .replace = as_env_replace,
+    .check = lmdb_check,
 };

@@ -57,6 +57,7 @@ typedef struct tree {
     uint8_t *used;
     const as_meta_table *table;
     bool free_pages; /* it is the table of free pages */
+    bool values;     /* their pages' heads are looked at too */
     size_t branches, leaves, overflows, entries;
 
     bool has_before; /* the key of the entry before */
@@ -288,6 +289,17 @@ static anonset_code check_freed(tree *t, const node *n, size_t page)
     return code;
 }
 
+static anonset_code check_value(const tree *t, size_t number, size_t pages)
+{
+    page_head head;
+    uint32_t counted;
+    anonset_code code = read_bytes(t, &head, sizeof head, number, 0);
+    memcpy(&counted, &head.lower, sizeof counted);
+    if (code == ANONSET_OK && (head.number != number || head.flags != OVERFLOW || counted != pages))
+        code = damaged(t, number, "it is not the first of its value");
+    return code;
+}
+
 static anonset_code check_entry(tree *t, const node *n, size_t page)
 {
     if (!is_key(t, n) ||
@@ -303,6 +315,9 @@ static anonset_code check_entry(tree *t, const node *n, size_t page)
         if (!use(t, n->data_page, pages))
             return damaged(t, page, "a value of it lies where no value can be");
         t->overflows += pages;
+        anonset_code code = t->values ? check_value(t, n->data_page, pages) : ANONSET_OK;
+        if (code != ANONSET_OK)
+            return code;
     }
     if (t->free_pages)
         return n->len >= sizeof(size_t) ? check_freed(t, n, page)
@@ -429,9 +444,10 @@ static anonset_code read_metas(tree *t, as_meta_page metas[2])
     return ANONSET_OK;
 }
 
-anonset_code as_tree_check(MDB_txn *txn, int fd, const char *path, anonset_detail *detail)
+anonset_code as_tree_check(MDB_txn *txn, int fd, bool values, const char *path,
+                           anonset_detail *detail)
 {
-    tree t = {.fd = fd, .path = path, .detail = detail};
+    tree t = {.fd = fd, .path = path, .detail = detail, .values = values};
     as_meta_page metas[2];
     size_t id = mdb_txn_id(txn);
     anonset_code code = read_metas(&t, metas);

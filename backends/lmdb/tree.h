@@ -13,10 +13,11 @@
  * Checks the state that `txn`, a read transaction on the file `fd`, sees: that each page of the two
  * tables is in the file, of its kind and used once, all entries lie in their pages, in order, with
  * keys of ours, values lie in the file, what is free is not used, each group with coins or
- * checkpoints has a record; and that the tables are as large as the meta page says. CORRUPT, and
- * what reading can say.
+ * checkpoints has a record; and that the tables are as large as the meta page says. `values`: also
+ * the heads of the pages that values lie in. CORRUPT, and what reading can say.
  */
-anonset_code as_tree_check(MDB_txn *txn, int fd, const char *path, anonset_detail *detail);
+anonset_code as_tree_check(MDB_txn *txn, int fd, bool values, const char *path,
+                           anonset_detail *detail);
 
 /* Reads the value of the info key in the newest state, at most AS_INFO_BYTES of it: *len 0 where
  * the first entry is another. */

@@ -176,6 +176,9 @@ anonset_code as_db_prepare(as_db *db, sqlite3_stmt **statement, as_sql which, in
         sqlite3_reset(*cached); /* tells again of a failure that was reported when it happened */
     for (int i = 0; rc == SQLITE_OK && i < n; i++)
         rc = sqlite3_bind_int64(*cached, i + 1, parameters[i]);
+    /* Our text is the same every time: it is the tables that changed. */
+    if ((rc & 0xff) == SQLITE_ERROR)
+        rc = SQLITE_CORRUPT;
     if (rc != SQLITE_OK)
         return as_db_fail(db, rc, "read the store", detail);
     *statement = *cached;

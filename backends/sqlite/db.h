@@ -15,8 +15,7 @@ typedef enum as_sql {
     AS_SQL_COMMIT,
     AS_SQL_ROLLBACK,
     AS_SQL_INFO,
-    AS_SQL_SET_GENESIS,
-    AS_SQL_CLEAR_GENESIS,
+    AS_SQL_INFO_PUT,
     AS_SQL_LEDGER_GET,
     AS_SQL_LEDGER_PUT,
     AS_SQL_LEDGER_DELETE,
@@ -41,6 +40,10 @@ typedef enum as_sql {
     AS_SQL_JOURNAL_MODE,
     AS_SQL_VACUUM,
     AS_SQL_TOUCH,
+    AS_SQL_SCHEMA,
+    AS_SQL_LEDGER_ALL,
+    AS_SQL_PACK_AFTER,
+    AS_SQL_CHECK,
     AS_SQL_COUNT
 } as_sql;
 

@@ -24,21 +24,6 @@ typedef struct snapshot {
 
 /* ---- What a store knows of itself --------------------------------------------------------- */
 
-static bool decode_info(anonset_store_info *info, sqlite3_stmt *row)
-{
-    const void *salt = sqlite3_column_blob(row, 0);
-    const void *genesis = sqlite3_column_blob(row, 1);
-    if (salt == NULL || sqlite3_column_bytes(row, 0) != ANONSET_SALT_BYTES)
-        return false;
-    if (genesis != NULL && sqlite3_column_bytes(row, 1) != ANONSET_HASH_BYTES)
-        return false;
-    *info = (anonset_store_info){.has_genesis = genesis != NULL};
-    memcpy(info->salt, salt, ANONSET_SALT_BYTES);
-    if (genesis != NULL)
-        memcpy(info->genesis, genesis, ANONSET_HASH_BYTES);
-    return true;
-}
-
 anonset_code as_sqlite_read_info(as_db *db, anonset_store_info *info, anonset_detail *detail)
 {
     sqlite3_stmt *row;
@@ -48,13 +33,16 @@ anonset_code as_sqlite_read_info(as_db *db, anonset_store_info *info, anonset_de
         code = as_db_step(db, row, &found, detail);
     if (code != ANONSET_OK)
         return code;
-    bool sound = found && decode_info(info, row);
+    const void *record = found ? sqlite3_column_blob(row, 0) : NULL;
+    bool sound =
+        record != NULL && as_identity_decode(info, record, (size_t)sqlite3_column_bytes(row, 0));
     sqlite3_reset(row);
     if (sound)
         return ANONSET_OK;
-    return as_fail(detail, ANONSET_CORRUPT, 0,
-                   "%s: the row about the store itself is damaged: delete the store and sync again",
-                   db->path);
+    return as_fail(
+        detail, ANONSET_CORRUPT, 0,
+        "%s: the row about the store itself is damaged: repair the store, then sync again",
+        db->path);
 }
 
 /* ---- Snapshots ---------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include "backends/path.h"
 #include "core/detail.h"
+#include "core/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,21 +24,18 @@ static const char pragmas[] = "PRAGMA page_size=" TEXT(
                                                 name */
                    "PRAGMA journal_mode=WAL;";
 
-static const char schema[] =
+static const char mark[] =
     "BEGIN IMMEDIATE;"
-    "PRAGMA application_id=" TEXT(
-        AS_APPLICATION_ID) ";"
-                           "PRAGMA user_version=" TEXT(
-                               AS_FORMAT) ";"
-                                          "CREATE TABLE info(id INTEGER PRIMARY KEY CHECK(id = 1), "
-                                          "salt BLOB NOT NULL, genesis BLOB);"
-                                          "CREATE TABLE ledger(grp INTEGER PRIMARY KEY, slot "
-                                          "INTEGER NOT NULL, record BLOB NOT NULL);"
-                                          "CREATE TABLE pack(id INTEGER PRIMARY KEY, n INTEGER NOT "
-                                          "NULL, epoch INTEGER NOT NULL,"
-                                          " body BLOB NOT NULL);"
-                                          "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record "
-                                          "BLOB NOT NULL);";
+    "PRAGMA application_id=" TEXT(AS_APPLICATION_ID) ";"
+                                                     "PRAGMA user_version=" TEXT(AS_FORMAT) ";";
+
+const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
+    "CREATE TABLE info(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
+    "CREATE TABLE ledger(grp INTEGER PRIMARY KEY, slot INTEGER NOT NULL, record BLOB NOT NULL)",
+    "CREATE TABLE pack(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " body BLOB NOT NULL)",
+    "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+};
 
 /* Packs of a range of keys that are pending, or that are not: (epoch = ?3) = ?4. */
 #define OF_SIDE " FROM pack WHERE id BETWEEN ?1 AND ?2 AND (epoch = ?3) = ?4 ORDER BY id "
@@ -47,9 +45,8 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [AS_SQL_COMMIT] = "COMMIT",
     [AS_SQL_ROLLBACK] = "ROLLBACK",
-    [AS_SQL_INFO] = "SELECT salt, genesis FROM info",
-    [AS_SQL_SET_GENESIS] = "UPDATE info SET genesis = ?1",
-    [AS_SQL_CLEAR_GENESIS] = "UPDATE info SET genesis = NULL",
+    [AS_SQL_INFO] = "SELECT record FROM info",
+    [AS_SQL_INFO_PUT] = "UPDATE info SET record = ?1",
     [AS_SQL_LEDGER_GET] = "SELECT slot, record FROM ledger WHERE grp = ?1",
     [AS_SQL_LEDGER_PUT] = "INSERT INTO ledger(grp, slot, record) VALUES(?1, ?2, ?3)"
                           " ON CONFLICT(grp) DO UPDATE SET record = excluded.record",
@@ -77,6 +74,10 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_VACUUM] = "VACUUM",
     /* A commit that changes nothing: an UPDATE to the same value would be none. */
     [AS_SQL_TOUCH] = "PRAGMA user_version=" TEXT(AS_FORMAT),
+    [AS_SQL_SCHEMA] = "SELECT sql FROM sqlite_master ORDER BY rowid",
+    [AS_SQL_LEDGER_ALL] = "SELECT grp, slot, record FROM ledger ORDER BY grp",
+    [AS_SQL_PACK_AFTER] = "SELECT id FROM pack WHERE id >= ?1 ORDER BY id LIMIT 1",
+    [AS_SQL_CHECK] = "PRAGMA quick_check(1)",
 };
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)
@@ -225,13 +226,19 @@ anonset_code as_schema_fill(as_db *db, const uint8_t salt[ANONSET_SALT_BYTES],
                             anonset_detail *detail)
 {
     sqlite3_stmt *insert = NULL;
-    anonset_code code = as_db_exec(db, schema, "create the store", detail);
+    uint8_t record[AS_IDENTITY_BYTES];
+    anonset_store_info info = {.has_genesis = false};
+    anonset_code code = as_db_exec(db, mark, "create the store", detail);
+    for (size_t i = 0; i < AS_SCHEMA_TABLES && code == ANONSET_OK; i++)
+        code = as_db_exec(db, as_schema_tables[i], "create the store", detail);
     if (code != ANONSET_OK)
         return code;
-    int rc = sqlite3_prepare_v2(db->sqlite, "INSERT INTO info(id, salt) VALUES(1, ?1)", -1, &insert,
-                                NULL);
+    memcpy(info.salt, salt, sizeof info.salt);
+    as_identity_encode(record, &info);
+    int rc = sqlite3_prepare_v2(db->sqlite, "INSERT INTO info(id, record) VALUES(1, ?1)", -1,
+                                &insert, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_blob(insert, 1, salt, ANONSET_SALT_BYTES, SQLITE_STATIC);
+        rc = sqlite3_bind_blob(insert, 1, record, sizeof record, SQLITE_STATIC);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(insert);
     sqlite3_finalize(insert);

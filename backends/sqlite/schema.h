@@ -1,7 +1,7 @@
 /*
  * The file: what is in it, how it is told from others, how it comes to be.
  *
- *     info        one row: salt, genesis (NULL: not known). The format's version is user_version
+ *     info        one row: a record (core/ledger.h). The format's version is user_version
  *     ledger      a row a group: its record (core/ledger.h) and its slot
  *     pack        rows of coins (core/pack.h), keyed by slot and position
  *     checkpoint  records (core/ledger.h), keyed by slot and age
@@ -47,7 +47,18 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
 #define AS_PAGE_BYTES 4096
 
 #define AS_APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
-#define AS_FORMAT         1
+#define AS_FORMAT         2
+
+/* The text of each table, as it is kept in the file. */
+#define AS_SCHEMA_TABLES 4u
+extern const char *const as_schema_tables[AS_SCHEMA_TABLES];
+
+/*
+ * Looks at what every reading begins with: the tables are ours, each group's record is sound and
+ * of that group, and there are no coins without a record. Costs no more the more coins there are.
+ * CORRUPT. In a read transaction of its own.
+ */
+anonset_code as_schema_check(as_db *db, anonset_detail *detail);
 
 typedef enum as_schema_found {
     AS_FOUND_MISSING,

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* ---- Open and close ----------------------------------------------------------------------- */
@@ -111,10 +112,52 @@ static anonset_code sqlite_info(void *handle, anonset_store_info *info, anonset_
     return code;
 }
 
+/* A file that cannot be read, or that leads readings astray, is refused here. */
+static anonset_code look_inside(as_sqlite *s, anonset_detail *detail)
+{
+    anonset_store_info info;
+    as_db *db;
+    anonset_code code = as_sqlite_reader_take(s, &db, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_schema_check(db, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_read_info(db, &info, detail);
+    as_sqlite_reader_give(s, db);
+    return code;
+}
+
+/* The vtable's check: all that SQLite can say of its pages. */
+static anonset_code sqlite_check(void *handle, anonset_detail *detail)
+{
+    as_sqlite *s = handle;
+    as_db *db;
+    sqlite3_stmt *row;
+    bool found;
+    anonset_code code = as_sqlite_usable(s, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_reader_take(s, &db, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_schema_check(db, detail);
+    if (code == ANONSET_OK)
+        code = as_db_prepare(db, &row, AS_SQL_CHECK, 0, NULL, detail);
+    if (code == ANONSET_OK)
+        code = as_db_step(db, row, &found, detail);
+    if (code == ANONSET_OK) {
+        const unsigned char *text = found ? sqlite3_column_text(row, 0) : NULL;
+        if (text == NULL || strcmp((const char *)text, "ok") != 0)
+            code = as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file is damaged: %.120s", s->path,
+                           text ? (const char *)text : "it cannot be checked");
+        sqlite3_reset(row);
+    }
+    as_sqlite_reader_give(s, db);
+    return code;
+}
+
 static anonset_code sqlite_open(void **handle, const char *path,
                                 const anonset_backend_options *options, anonset_detail *detail)
 {
-    anonset_store_info info;
     as_sqlite *s = calloc(1, sizeof *s);
     if (s == NULL || pthread_mutex_init(&s->mutex, NULL) != 0) {
         free(s);
@@ -126,7 +169,7 @@ static anonset_code sqlite_open(void **handle, const char *path,
     if (code == ANONSET_OK)
         code = find_or_make(s, detail);
     if (code == ANONSET_OK)
-        code = sqlite_info(s, &info, detail); /* a file that cannot be read is refused here */
+        code = look_inside(s, detail);
     if (code == ANONSET_OK)
         *handle = s;
     else
@@ -286,4 +329,5 @@ const anonset_backend as_backend_sqlite = {
     .drop = sqlite_drop,
     .mend = sqlite_mend,
     .replace = sqlite_replace,
+    .check = sqlite_check,
 };

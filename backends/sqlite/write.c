@@ -221,14 +221,29 @@ anonset_code as_sqlite_work_discard(as_db *db, const void *in, anonset_detail *d
     return as_db_run(db, AS_SQL_LEDGER_DELETE, 1, (sqlite3_int64[]){group}, detail);
 }
 
+static anonset_code put_info(as_db *db, const anonset_store_info *info, anonset_detail *detail)
+{
+    uint8_t record[AS_IDENTITY_BYTES];
+    sqlite3_stmt *statement;
+    as_identity_encode(record, info);
+    anonset_code code = as_db_prepare(db, &statement, AS_SQL_INFO_PUT, 0, NULL, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = sqlite3_bind_blob(statement, 1, record, sizeof record, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
+                           : as_db_fail(db, rc, "record the network", detail);
+}
+
 static anonset_code clear_all(as_db *db, anonset_detail *detail)
 {
     static const as_sql all[] = {AS_SQL_PACK_DELETE_ALL, AS_SQL_CHECKPOINT_DELETE_ALL,
-                                 AS_SQL_LEDGER_DELETE_ALL, AS_SQL_CLEAR_GENESIS};
-    anonset_code code = ANONSET_OK;
+                                 AS_SQL_LEDGER_DELETE_ALL};
+    anonset_store_info info;
+    anonset_code code = as_sqlite_read_info(db, &info, detail);
     for (size_t i = 0; code == ANONSET_OK && i < sizeof all / sizeof *all; i++)
         code = as_db_run(db, all[i], 0, NULL, detail);
-    return code;
+    info.has_genesis = false;
+    return code == ANONSET_OK ? put_info(db, &info, detail) : code;
 }
 
 static anonset_code clear_group(as_db *db, uint32_t group, anonset_detail *detail)
@@ -259,7 +274,6 @@ anonset_code as_sqlite_work_clear(as_db *db, const void *in, anonset_detail *det
 anonset_code as_sqlite_work_genesis(as_db *db, const void *in, anonset_detail *detail)
 {
     anonset_store_info info;
-    sqlite3_stmt *statement;
     anonset_code code = as_sqlite_read_info(db, &info, detail);
     if (code != ANONSET_OK)
         return code;
@@ -270,10 +284,7 @@ anonset_code as_sqlite_work_genesis(as_db *db, const void *in, anonset_detail *d
                              "%s belongs to a chain with another genesis block: use another store "
                              "for this network",
                              db->path);
-    code = as_db_prepare(db, &statement, AS_SQL_SET_GENESIS, 0, NULL, detail);
-    if (code != ANONSET_OK)
-        return code;
-    int rc = sqlite3_bind_blob(statement, 1, in, ANONSET_HASH_BYTES, SQLITE_TRANSIENT);
-    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
-                           : as_db_fail(db, rc, "record the network", detail);
+    info.has_genesis = true;
+    memcpy(info.genesis, in, ANONSET_HASH_BYTES);
+    return put_info(db, &info, detail);
 }

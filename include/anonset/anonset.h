@@ -263,6 +263,8 @@ typedef struct anonset_verdict {
  * Reads every stored coin of `group`, finalized and pending, and recomputes its tag, the log digest
  * at each checkpoint and at the end, and the chain of set hashes where it was proven, all of one
  * state of the store (BUSY: commits come too fast for that).
+ * Group 0: looks at what the engine keeps around the groups in place of their coins (its pages, the
+ * lists of free ones), and tells that it cannot be trusted with damaged_to == damaged_from.
  * Memory does not grow with the set.
  * OK with verdict->sound set either way; the detail says what disagrees when it is not sound. Then
  * anonset_store_repair drops what is damaged, and a sync fetches it again.
@@ -285,6 +287,9 @@ typedef struct anonset_repair {
  * found.damaged_to), of the pending set what lies below its damage. The finalized set is not whole
  * then, and snapshots of it are refused, until the next sync has fetched the missing coins, which
  * prove themselves by the log digests around them; a sync fetches no others.
+ *
+ * Group 0: looks at what the engine keeps around the groups, and changes nothing. To be called
+ * before the groups: what is dropped from a file that lost its way may take more with it.
  *
  * OK: the group is sound now, or waits for a sync; *repair says which. A sound group is not
  * touched. CORRUPT: its records are damaged, or what the engine keeps around them: call

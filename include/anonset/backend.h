@@ -214,6 +214,10 @@ typedef struct anonset_backend {
      */
     anonset_code (*replace)(const char *path, const char *by, const char *kept, unsigned busy_ms,
                             anonset_detail *detail);
+
+    /* may; if absent, nothing is known to be wrong. Looks at all that the engine keeps around the
+     * coins, at the cost of reading everything. CORRUPT: reads may fail, or a write may do harm. */
+    anonset_code (*check)(void *handle, anonset_detail *detail);
 } anonset_backend;
 
 #ifdef __cplusplus
