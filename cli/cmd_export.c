@@ -106,7 +106,7 @@ static int run_export(const struct args *args)
 
     if (!args->group)
         return args_wrong("export", "--group N is missing");
-    code = store_open(&store, args, ANONSET_STORE_READ_ONLY, &detail);
+    code = store_open(&store, args, ANONSET_STORE_READ_ONLY | ANONSET_STORE_VERIFY_READS, &detail);
     if (code != ANONSET_OK)
         return exits_of_code(code);
     (void)setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
@@ -138,7 +138,8 @@ const struct command cmd_export = {
     .usage = "--db PATH --group N [--after BLOCKHASH_B64] [--order newest|oldest]\n"
              "           [--gate count|set-hash]",
     .options = options,
-    .notes = "Each line is a JSON array [\"serialized\",\"txHash\",\"context\"], base64, as the "
+    .notes = "Every coin is hashed and compared with the stored digests before it is printed.\n"
+             "Each line is a JSON array [\"serialized\",\"txHash\",\"context\"], base64, as the "
              "server sent\n"
              "them. All lines are of one finalized state, however many syncs end meanwhile.\n",
     .run = run_export,

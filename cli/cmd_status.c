@@ -28,6 +28,19 @@ static void print_pending_json(json *j, const anonset_state *state)
     json_end(j, '}');
 }
 
+static void print_missing_json(json *j, const anonset_state *state)
+{
+    if (!state->has_hole) {
+        json_null(j, "missing");
+        return;
+    }
+    json_begin(j, "missing", '{');
+    json_number(j, "from", state->hole_from);
+    json_number(j, "to", state->hole_to);
+    json_number(j, "fetched", state->hole_filled);
+    json_end(j, '}');
+}
+
 static void print_json(struct report *report, uint32_t group, const anonset_state *state)
 {
     json *j = &report->json;
@@ -42,6 +55,7 @@ static void print_json(struct report *report, uint32_t group, const anonset_stat
         json_null(j, "finalized");
     }
     print_pending_json(j, state);
+    print_missing_json(j, state);
     json_number(j, "disk_bytes", report->disk_bytes);
     json_end(j, '}');
 }
@@ -59,7 +73,10 @@ static void print_row(const struct report *report, uint32_t group, const anonset
     }
     printf("%5u  %11s  %-8s  %-44s  ", group, count,
            state->has_finalized ? text_gate(state->gate) : "-", block);
-    if (state->has_pending)
+    if (state->has_hole)
+        printf("%s are missing: sync it\n",
+               text_count(count, state->hole_to - state->hole_from - state->hole_filled));
+    else if (state->has_pending)
         printf("%s of %s\n", text_count(count, state->base + state->count),
                text_count(all, state->target.size));
     else
@@ -127,7 +144,9 @@ static const struct option_row options[] = {
     {ARGS_JSON, "json", NULL,
      "Print a JSON array with an object a group: group, finalized (block_hash,\n"
      "set_hash, size, digest, gate; or null), pending (base, count, block_hash,\n"
-     "set_hash, size; or null) and disk_bytes (of the whole store)."},
+     "set_hash, size; or null), missing (from, to, fetched: coins of the\n"
+     "finalized set that a repair dropped; or null) and disk_bytes (of the\n"
+     "whole store)."},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
 };
@@ -139,6 +158,7 @@ const struct command cmd_status = {
     .options = options,
     .notes = "\"whole coins\" is the finalized set, which readers see; \"downloading\" is the "
              "pending one,\n"
-             "which nobody sees before it is whole and checked. Works while a sync runs.\n",
+             "which nobody sees before it is whole and checked. A set with coins missing is not\n"
+             "shown to readers until a sync has fetched them. Works while a sync runs.\n",
     .run = run_status,
 };

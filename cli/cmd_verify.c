@@ -28,6 +28,7 @@ static void print_json(json *j, const anonset_verdict *verdict, const char *erro
         json_number(j, "damaged_from", verdict->damaged_from);
         json_number(j, "damaged_to", verdict->damaged_to);
     }
+    json_bool(j, "damaged_pending", verdict->damaged_pending);
     json_string(j, "error", error);
     json_end(j, '}');
 }
@@ -51,16 +52,20 @@ static void print_verdict(const anonset_verdict *verdict)
 static void tell_damage(const struct args *args, const anonset_verdict *verdict,
                         const anonset_detail *detail)
 {
-    fprintf(stderr, "anonset: group %u of %s is damaged", verdict->group, args->db);
-    if (verdict->damaged_to > verdict->damaged_from)
-        fprintf(stderr, ", within positions %u to %u", verdict->damaged_from,
-                verdict->damaged_to - 1);
+    if (verdict->group)
+        fprintf(stderr, "anonset: group %u of %s is damaged", verdict->group, args->db);
     else
-        fputs(", in its records", stderr);
+        fprintf(stderr, "anonset: %s is damaged", args->db);
+    if (verdict->damaged_to > verdict->damaged_from)
+        fprintf(stderr, ", within positions %u to %u%s", verdict->damaged_from,
+                verdict->damaged_to - 1,
+                verdict->damaged_pending ? " of an unfinished download" : "");
+    else
+        fputs(verdict->group ? ", in its records" : ", around its groups", stderr);
     fprintf(stderr,
             "\n  cause: %s\n"
-            "  next: anonset clear --db %s --group %u, then sync again; and check the disk\n",
-            detail->text, args->db, verdict->group);
+            "  next: anonset repair --db %s, then sync again; and check the disk\n",
+            detail->text, args->db);
 }
 
 static anonset_code visit(void *context, anonset_store *store, uint32_t group,
@@ -84,6 +89,21 @@ static anonset_code visit(void *context, anonset_store *store, uint32_t group,
         return ANONSET_OK;
     report->damaged++;
     tell_damage(report->args, &verdict, &why);
+    return ANONSET_OK;
+}
+
+/* At what the engine keeps around the groups; nothing is said of it where it is sound. */
+static anonset_code look_around(struct report *report, anonset_store *store, anonset_detail *detail)
+{
+    anonset_verdict verdict;
+    anonset_code code = anonset_store_verify(store, &verdict, 0, detail);
+
+    if (code != ANONSET_OK || verdict.sound)
+        return code;
+    if (report->args->json)
+        print_json(&report->json, &verdict, detail->text);
+    report->damaged++;
+    tell_damage(report->args, &verdict, detail);
     return ANONSET_OK;
 }
 
@@ -113,7 +133,9 @@ static int run_verify(const struct args *args)
         return exits_of_code(code);
     if (args->json)
         json_begin(&report.json, NULL, '[');
-    code = store_groups(store, args, visit, &report, &detail);
+    code = look_around(&report, store, &detail);
+    if (code == ANONSET_OK)
+        code = store_groups(store, args, visit, &report, &detail);
     anonset_store_close(store);
     if (args->json) {
         json_end(&report.json, ']');
@@ -132,7 +154,8 @@ static const struct option_row options[] = {
      "Print a JSON array with an object a group: group, sound, coins, digest,\n"
      "proven (coins of which a sync proved the set hash), rederived (those of\n"
      "which it was recomputed now), damaged_from, damaged_to (positions; null\n"
-     "if sound) and error."},
+     "if sound), damaged_pending (they are those of an unfinished download) and\n"
+     "error. Group 0 is there if the file around the groups is damaged."},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
 };

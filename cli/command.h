@@ -19,7 +19,8 @@ extern const char program_summary[];
 extern const struct command *const commands[];
 extern const struct option_row program_options[];
 
-extern const struct command cmd_sync, cmd_status, cmd_export, cmd_verify, cmd_clear, cmd_serve;
+extern const struct command cmd_sync, cmd_status, cmd_export, cmd_verify, cmd_repair, cmd_clear,
+    cmd_serve;
 
 /* Not a command: the program anonset-convert, for its help and manual page. */
 extern const struct command cmd_convert;

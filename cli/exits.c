@@ -4,7 +4,7 @@ static const struct {
     int code;
     const char *meaning;
 } meanings[] = {
-    {EXITS_DONE, "done: finalized, re-anchored or up to date; sound; written; cleared"},
+    {EXITS_DONE, "done: finalized, re-anchored or up to date; sound; written; repaired; cleared"},
     {EXITS_INTERNAL, "internal error, out of memory, or the output could not be written"},
     {EXITS_USAGE, "usage: an option is wrong or missing; nothing was done"},
     {EXITS_NETWORK, "server or network; what was downloaded is kept, run it again"},

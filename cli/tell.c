@@ -16,7 +16,7 @@ static const char *store_cure(anonset_code code)
     case ANONSET_IO:
         return "look for disk errors (dmesg), then run the same command again";
     case ANONSET_CORRUPT:
-        return "run `anonset verify`; then `anonset clear`, or delete the file, and sync again";
+        return "run `anonset repair`, then `anonset sync`; and check the disk";
     case ANONSET_FOREIGN:
         return "check the path given with --db, and that `anonset --version` names the backend "
                "that made the store; `anonset-convert` makes one of another backend out of it";
@@ -96,7 +96,10 @@ static void tell_kept(FILE *out, const anonset_state *state)
 {
     char have[TEXT_COUNT], all[TEXT_COUNT];
 
-    if (state->has_finalized)
+    if (state->has_finalized && state->has_hole)
+        fprintf(out, "  kept: what a repair left of the set of %s coins",
+                text_count(have, state->finalized.size));
+    else if (state->has_finalized)
         fprintf(out, "  kept: the set of %s coins, as it was",
                 text_count(have, state->finalized.size));
     else

@@ -1,0 +1,196 @@
+/* anonset repair: drop what is damaged, so that the next sync fetches just that again. */
+#include "cli/command.h"
+#include "cli/exits.h"
+#include "cli/json.h"
+#include "cli/store.h"
+#include "cli/tell.h"
+#include "cli/text.h"
+
+struct report {
+    const struct args *args;
+    json json;
+    unsigned groups;
+    bool found; /* something was damaged */
+};
+
+/* ---- Telling ------------------------------------------------------------------------------- */
+
+static void print_json(json *j, const anonset_repair *did)
+{
+    const anonset_verdict *found = &did->found;
+    bool coins = !found->sound && found->damaged_to > found->damaged_from;
+
+    json_begin(j, NULL, '{');
+    json_number(j, "group", found->group);
+    json_bool(j, "sound", found->sound);
+    if (coins) {
+        json_number(j, "damaged_from", found->damaged_from);
+        json_number(j, "damaged_to", found->damaged_to);
+    } else {
+        json_null(j, "damaged_from");
+        json_null(j, "damaged_to");
+    }
+    json_number(j, "missing", did->dropped);
+    json_number(j, "pending_dropped", did->pending_dropped);
+    json_bool(j, "cleared", did->cleared);
+    json_end(j, '}');
+}
+
+static void print_group(const anonset_repair *did)
+{
+    char count[TEXT_COUNT];
+    const anonset_verdict *found = &did->found;
+
+    if (found->sound) {
+        printf("group %u: sound, untouched\n", found->group);
+        return;
+    }
+    if (did->cleared)
+        printf("group %u: nothing of it could be kept\n", found->group);
+    else if (did->dropped)
+        printf("group %u: %s coins are missing now, positions %u to %u\n", found->group,
+               text_count(count, did->dropped), found->damaged_from, found->damaged_to - 1);
+    if (did->pending_dropped && !did->cleared)
+        printf("group %u: %s coins of an unfinished download were dropped\n", found->group,
+               text_count(count, did->pending_dropped));
+}
+
+static void tell_next(const struct report *report)
+{
+    if (report->found && !report->args->json)
+        puts("run `anonset sync` for each group: it fetches what is missing, and no more. And "
+             "look at the disk: coins do not rot by themselves");
+}
+
+static void print_rebuilt(struct report *report, const anonset_rebuilt *rebuilt)
+{
+    char count[TEXT_COUNT];
+    json *j = &report->json;
+
+    if (report->args->json) {
+        json_begin(j, "rebuilt", '{');
+        json_number(j, "kept", rebuilt->kept);
+        json_number(j, "lost", rebuilt->lost);
+        json_number(j, "missing", rebuilt->dropped);
+        json_string(j, "damaged_file", rebuilt->damaged);
+        json_end(j, '}');
+        return;
+    }
+    printf("%s was made anew: %u groups kept, %u lost, %s coins are missing\n", report->args->db,
+           rebuilt->kept, rebuilt->lost, text_count(count, rebuilt->dropped));
+    printf("the damaged file is %s: delete it when you need it no more\n", rebuilt->damaged);
+}
+
+/* ---- Repairing ----------------------------------------------------------------------------- */
+
+static anonset_code visit(void *context, anonset_store *store, uint32_t group,
+                          anonset_detail *detail)
+{
+    struct report *report = context;
+    anonset_repair did;
+    anonset_code code = anonset_store_repair(store, &did, group, detail);
+
+    if (code != ANONSET_OK)
+        return code;
+    if (report->args->json)
+        print_json(&report->json, &did);
+    else
+        print_group(&did);
+    report->groups++;
+    report->found |= !did.found.sound;
+    return ANONSET_OK;
+}
+
+/* CORRUPT: it must be made anew. */
+static anonset_code repair(struct report *report, anonset_detail *detail)
+{
+    anonset_store_options options;
+    anonset_store *store = NULL;
+    anonset_repair did;
+    anonset_code code;
+
+    anonset_store_options_init(&options);
+    options.flags = 0;
+    code = anonset_store_open(&store, report->args->db, &options, detail);
+    if (code == ANONSET_OK)
+        code = anonset_store_repair(store, &did, 0, detail);
+    if (code == ANONSET_OK)
+        code = store_groups(store, report->args, visit, report, detail);
+    anonset_store_close(store);
+    return code;
+}
+
+static anonset_code rebuild(struct report *report, anonset_detail *detail)
+{
+    anonset_rebuilt rebuilt;
+    anonset_code code = anonset_store_rebuild(report->args->db, NULL, &rebuilt, detail);
+
+    if (code != ANONSET_OK)
+        return code;
+    report->found = true;
+    print_rebuilt(report, &rebuilt);
+    return ANONSET_OK;
+}
+
+static int run_repair(const struct args *args)
+{
+    struct report report = {.args = args, .json = {.out = stdout}};
+    anonset_detail detail = {0};
+    anonset_code code;
+    bool anew;
+
+    if (args->json) {
+        json_begin(&report.json, NULL, '{');
+        json_begin(&report.json, "groups", '[');
+    }
+    code = repair(&report, &detail);
+    anew = code == ANONSET_CORRUPT;
+    if (args->json)
+        json_end(&report.json, ']');
+    if (anew)
+        code = rebuild(&report, &detail);
+    if (args->json && !(anew && code == ANONSET_OK))
+        json_null(&report.json, "rebuilt");
+    if (args->json) {
+        json_end(&report.json, '}');
+        putchar('\n');
+    }
+    if (code == ANONSET_NOT_FOUND && args->group) {
+        fprintf(stderr, "anonset: nothing of group %u is stored in %s\n", args->group, args->db);
+        return EXITS_KEPT;
+    }
+    if (code != ANONSET_OK) {
+        tell_store(stderr, "repair", args, &detail);
+        return exits_of_code(code);
+    }
+    if (!report.groups && !report.found && !args->json)
+        puts("nothing is stored yet");
+    tell_next(&report);
+    return EXITS_DONE;
+}
+
+static const struct option_row options[] = {
+    ARGS_ROW_DB,
+    {ARGS_GROUP, "group", "N",
+     "Only this group. Without it, every group of which something is stored."},
+    {ARGS_JSON, "json", NULL,
+     "Print a JSON object: groups, an array with an object a group (group,\n"
+     "sound, damaged_from, damaged_to, missing, pending_dropped, cleared), and\n"
+     "rebuilt (kept, lost, missing, damaged_file; or null)."},
+    ARGS_ROW_HELP,
+    ARGS_ROW_END,
+};
+
+const struct command cmd_repair = {
+    .name = "repair",
+    .summary = "drop what is damaged, for the next sync to fetch again",
+    .usage = "--db PATH [--group N] [--json]",
+    .options = options,
+    .notes =
+        "Needs no server. Reads every coin as verify does, and drops what differs from its\n"
+        "digest; what is sound stays. A set with coins missing is not shown to readers until\n"
+        "`anonset sync` has fetched them: it asks for no others, and takes none but the ones\n"
+        "that were there. A file that is damaged beyond that is made anew out of what is sound;\n"
+        "the damaged one is kept as PATH.damaged. No other program may use it meanwhile.\n",
+    .run = run_repair,
+};
