@@ -416,13 +416,26 @@ static bool fits(const anonset_state *s, const anonset_damage *d)
            (!s->has_hole || (d->from <= s->hole_from && d->to >= s->hole_to));
 }
 
-anonset_code as_ledger_drop(as_ledger *next, const as_ledger *now, const anonset_damage *damage,
+static void find_alone(uint32_t *from, uint32_t *to, const anonset_state *s,
+                       const anonset_damage *damage)
+{
+    *from = damage->from;
+    *to = damage->to;
+    if (damage->pending && *from < finalized_size(s))
+        *from = finalized_size(s);
+    if (!damage->pending && s->has_pending && *to > s->base)
+        *to = s->base;
+}
+
+anonset_code as_ledger_drop(as_ledger *next, uint32_t *alone_from, uint32_t *alone_to,
+                            const as_ledger *now, const anonset_damage *damage,
                             anonset_detail *detail)
 {
     if (!fits(&now->state, damage))
         return as_fail(detail, ANONSET_STALE, 0,
                        "group %u: the set whose coins %u to %u are damaged is not there any more",
                        damage->group, damage->from, damage->to);
+    find_alone(alone_from, alone_to, &now->state, damage);
     as_ledger after = *now;
     anonset_state *s = &after.state;
     if (damage->pending) {

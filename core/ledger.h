@@ -64,8 +64,10 @@ anonset_code as_ledger_complete(as_ledger *next, as_effect *effect, const as_led
 void as_ledger_discard(as_ledger *next, const as_ledger *now);
 
 /* drop: the caller deletes the rows that begin in [from, to), those of now->epoch if
- * damage->pending, else all others. */
-anonset_code as_ledger_drop(as_ledger *next, const as_ledger *now, const anonset_damage *damage,
+ * damage->pending, else all others; and of them that begin in [*alone_from, *alone_to) all: no row
+ * of the other set has a place there, so that one that has rotted into it must not stay. */
+anonset_code as_ledger_drop(as_ledger *next, uint32_t *alone_from, uint32_t *alone_to,
+                            const as_ledger *now, const anonset_damage *damage,
                             anonset_detail *detail);
 
 /* mend: the caller stores the coins as rows of AS_EPOCH_MENDED, which no pending set has. */

@@ -38,7 +38,7 @@ static anonset_code drop_pending(anonset_store *store, anonset_repair *repair,
 {
     const anonset_damage *damage = &found->of_pending;
     repair->pending_dropped = damage->to - damage->from;
-    if (damage->from == found->state.base || !found->has_before)
+    if (damage->from == damage->to || !found->has_before)
         return store->backend->discard_incomplete(store->handle, damage->group, detail);
     return store->backend->drop(store->handle, damage, detail);
 }

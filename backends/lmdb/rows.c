@@ -297,19 +297,24 @@ anonset_code as_rows_drop(as_write *write, uint32_t group, uint32_t from, uint32
     return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
 }
 
-anonset_code as_rows_drop_range(as_write *write, const anonset_damage *damage, uint32_t epoch,
-                                bool has_pending, anonset_detail *detail)
+static bool is_doomed(const as_doomed *doomed, const as_key *key)
 {
-    as_key key = {AS_KIND_PACK, damage->group, damage->from, 0};
+    bool pending = doomed->has_pending && key->sub == doomed->epoch;
+    return pending == doomed->damage->pending ||
+           (key->at >= doomed->alone_from && key->at < doomed->alone_to);
+}
+
+anonset_code as_rows_drop_range(as_write *write, const as_doomed *doomed, anonset_detail *detail)
+{
+    uint32_t group = doomed->damage->group;
+    as_key key = {AS_KIND_PACK, group, doomed->damage->from, 0};
     MDB_val val;
     int rc = as_cursor_at_least(write->cursor, &key, &val);
-    while (rc == 0 && key.at < damage->to) {
-        if ((has_pending && key.sub == epoch) == damage->pending) {
-            anonset_code code = as_write_delete(write, detail);
-            if (code != ANONSET_OK)
-                return code;
-        }
-        rc = as_cursor_move(write->cursor, MDB_NEXT, AS_KIND_PACK, damage->group, &key, &val);
+    while (rc == 0 && key.at < doomed->damage->to) {
+        anonset_code code = is_doomed(doomed, &key) ? as_write_delete(write, detail) : ANONSET_OK;
+        if (code != ANONSET_OK)
+            return code;
+        rc = as_cursor_move(write->cursor, MDB_NEXT, AS_KIND_PACK, group, &key, &val);
     }
     return rc == 0 || rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
 }

@@ -27,9 +27,14 @@ anonset_code as_rows_join(as_write *write, uint32_t group, const as_effect *effe
 anonset_code as_rows_drop(as_write *write, uint32_t group, uint32_t from, uint32_t epoch, bool keep,
                           anonset_detail *detail);
 
-/* Deletes the rows that begin in the damaged range and are of the damaged set; `epoch` is that of
- * the pending set, if there is one. */
-anonset_code as_rows_drop_range(as_write *write, const anonset_damage *damage, uint32_t epoch,
-                                bool has_pending, anonset_detail *detail);
+/* Rows that a damage takes with it: see as_ledger_drop. */
+typedef struct as_doomed {
+    const anonset_damage *damage;
+    uint32_t alone_from, alone_to;
+    bool has_pending;
+    uint32_t epoch; /* of the pending set */
+} as_doomed;
+
+anonset_code as_rows_drop_range(as_write *write, const as_doomed *doomed, anonset_detail *detail);
 
 #endif

@@ -102,11 +102,15 @@ anonset_code as_work_drop(as_write *write, const void *in, anonset_detail *detai
 {
     const anonset_damage *d = in;
     as_ledger now, next;
+    as_doomed doomed = {.damage = d};
     anonset_code code = load(&now, write, d->group, detail);
     if (code == ANONSET_OK)
-        code = as_ledger_drop(&next, &now, d, detail);
-    if (code == ANONSET_OK)
-        code = as_rows_drop_range(write, d, now.epoch, now.state.has_pending, detail);
+        code = as_ledger_drop(&next, &doomed.alone_from, &doomed.alone_to, &now, d, detail);
+    if (code != ANONSET_OK)
+        return code;
+    doomed.has_pending = now.state.has_pending;
+    doomed.epoch = now.epoch;
+    code = as_rows_drop_range(write, &doomed, detail);
     return code == ANONSET_OK ? store(write, d->group, &next, detail) : code;
 }
 

@@ -173,9 +173,10 @@ anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *deta
     const anonset_damage *d = in;
     as_sqlite_group now;
     as_ledger next;
+    uint32_t from, to;
     anonset_code code = as_sqlite_group_load(&now, db, d->group, detail);
     if (code == ANONSET_OK)
-        code = as_ledger_drop(&next, &now.ledger, d, detail);
+        code = as_ledger_drop(&next, &from, &to, &now.ledger, d, detail);
     if (code != ANONSET_OK)
         return code;
     sqlite3_int64 rows[] = {as_pack_id(now.slot, d->from, false),
@@ -183,6 +184,11 @@ anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *deta
                             now.ledger.state.has_pending ? (sqlite3_int64)now.ledger.epoch : -1};
     code = as_db_run(db, d->pending ? AS_SQL_PACK_DELETE_PENDING : AS_SQL_PACK_DELETE_OTHERS, 3,
                      rows, detail);
+    if (code == ANONSET_OK && from < to)
+        code = as_db_run(db, AS_SQL_PACK_DELETE_RANGE, 2,
+                         (sqlite3_int64[]){as_pack_id(now.slot, from, false),
+                                           as_pack_id(now.slot, to - 1, true)},
+                         detail);
     return code == ANONSET_OK ? put_ledger(db, d->group, now.slot, &next, detail) : code;
 }
 

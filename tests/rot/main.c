@@ -1,5 +1,5 @@
 /*
- * rot [--images N] [--seconds S] [--seed N] [--every-bit] [sqlite|lmdb]
+ * rot [--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET BIT] [sqlite|lmdb]
  *
  * Rotten disks (tests/rot/rot.h), with a table of figures. Exit code 1 if any image was bad. make
  * prove and make prove-long run it.
@@ -17,7 +17,7 @@ static const anonset_backend *const backends[] = {&as_backend_sqlite, &as_backen
 static int usage(void)
 {
     (void)fprintf(stderr, "usage: rot [--images N] [--seconds S] [--seed N] [--every-bit] "
-                          "[sqlite|lmdb]\n");
+                          "[--flip OFFSET BIT] [sqlite|lmdb]\n");
     return 2;
 }
 
@@ -28,7 +28,11 @@ static bool parse(tr_limits *limits, const char **only, int argc, char **argv)
             *only = argv[i];
         else if (strcmp(argv[i], "--every-bit") == 0)
             limits->images = 0;
-        else if (i + 1 == argc)
+        else if (strcmp(argv[i], "--flip") == 0 && i + 2 < argc) {
+            limits->one = true;
+            limits->at = strtoul(argv[++i], NULL, 10);
+            limits->bit = (uint32_t)strtoul(argv[++i], NULL, 10) % 8;
+        } else if (i + 1 == argc)
             return false;
         else if (strcmp(argv[i], "--images") == 0)
             limits->images = strtoul(argv[++i], NULL, 10);

@@ -222,7 +222,10 @@ static void run_one(struct run *r, bool open)
     uint64_t seed = r->limits->seed + open;
     r->rng.state = seed;
     r->store = tr_store_new(r->backend, r->folder, seed, open);
-    if (r->limits->images == 0) {
+    if (r->limits->one) {
+        if (!open)
+            try_damage(r, &(damage){FLIP, 0, r->limits->at, r->limits->bit});
+    } else if (r->limits->images == 0) {
         every_bit(r);
     } else {
         at_boundaries(r);

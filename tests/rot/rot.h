@@ -53,6 +53,9 @@ typedef struct tr_limits {
     uint64_t seed;
     unsigned long images; /* a backend; 0: every bit, once */
     double seconds;
+    bool one; /* only this flip, of the closed store's file: */
+    size_t at;
+    uint32_t bit;
 } tr_limits;
 
 typedef struct tr_figures {

@@ -478,9 +478,13 @@ static void finish_group(struct use *u, anonset_store *store, uint32_t g)
         return;
     }
     stage(u, "read after sync");
-    if (read_set(store, groups[g], h, &same, ANONSET_OLDEST_FIRST) != ANONSET_OK || !same ||
-        !as_meta_equal(&result.state.finalized, &h->chain->meta))
+    anonset_code code = read_set(store, groups[g], h, &same, ANONSET_OLDEST_FIRST);
+    if (code != ANONSET_OK)
+        bad(u, groups[g], anonset_strerror(code));
+    else if (!same || !as_meta_equal(&result.state.finalized, &h->chain->meta))
         bad(u, groups[g], "the next sync ends with another set");
+    if (u->fate->bad)
+        return;
     stage(u, "verify after sync");
     if (anonset_store_verify(store, &verdict, groups[g], NULL) != ANONSET_OK || !verdict.sound)
         bad(u, groups[g], "the next sync ends with a damaged set");

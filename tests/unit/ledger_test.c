@@ -466,3 +466,24 @@ Test(ledger, sizes_of_views_and_ends_of_rows)
     cr_expect_eq(as_ledger_row_end(&with, NEXT, 80, 20, NO), 90u, "cut at the pending end");
     cr_expect_eq(as_ledger_row_end(&large, FINALIZED, NO - 5, 20, NO), NO - 1, "no overflow");
 }
+
+/* A row whose epoch rotted lies among those of the other set: where that has none, it goes too. */
+Test(ledger, a_drop_leaves_no_row_where_only_the_damaged_set_has_rows)
+{
+    as_ledger now = {.epoch = 3}, next;
+    anonset_state *s = &now.state;
+    uint32_t from, to;
+    s->has_finalized = s->has_pending = true;
+    s->finalized.size = 100;
+    s->target.size = 200;
+    s->base = 80;
+    s->count = 60;
+    anonset_damage pending = {.group = 1, .pending = true, .from = 90, .to = 140};
+    anonset_damage finalized = {.group = 1, .from = 60, .to = 90};
+    cr_assert_eq(as_ledger_drop(&next, &from, &to, &now, &pending, NULL), OK);
+    cr_expect(from == 100 && to == 140, "[%u, %u)", from, to);
+    cr_expect_eq(next.state.count, 10);
+    cr_assert_eq(as_ledger_drop(&next, &from, &to, &now, &finalized, NULL), OK);
+    cr_expect(from == 60 && to == 80, "[%u, %u)", from, to);
+    cr_expect(next.state.has_hole && next.state.hole_from == 60 && next.state.hole_to == 90);
+}

@@ -71,6 +71,13 @@ class anonset_state(Structure):
         ("base", c_uint32),
         ("count", c_uint32),
         ("pending_digest", Hash),
+        ("has_hole", c_bool),
+        ("hole_from", c_uint32),
+        ("hole_to", c_uint32),
+        ("hole_filled", c_uint32),
+        ("hole_before", Hash),
+        ("hole_digest", Hash),
+        ("hole_after", Hash),
     ]
 
 
@@ -95,6 +102,7 @@ class anonset_verdict(Structure):
         ("sound", c_bool),
         ("damaged_from", c_uint32),
         ("damaged_to", c_uint32),
+        ("damaged_pending", c_bool),
         ("digest", Hash),
         ("proven", c_uint32),
         ("rederived", c_uint32),
