@@ -175,12 +175,17 @@ static int take_among_files(int fd, const struct timespec *deadline)
 }
 
 /* Somebody may have removed the lock file, or moved the store: a lock on a file without its name
- * excludes nobody who comes later. */
-static bool still_named(const as_lock *lock)
+ * excludes nobody who comes later. Returns 0 or an errno. */
+static int still_named(const as_lock *lock, bool *is)
 {
     struct stat named, opened;
-    return stat(lock->path, &named) == 0 && fstat(lock->fd, &opened) == 0 &&
-           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+    *is = false;
+    if (fstat(lock->fd, &opened) != 0)
+        return errno;
+    if (stat(lock->path, &named) != 0)
+        return errno == ENOENT ? 0 : errno;
+    *is = named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+    return 0;
 }
 
 static int reopen(as_lock *lock)
@@ -200,8 +205,11 @@ anonset_code as_lock_take(as_lock *lock, unsigned ms, anonset_detail *detail)
     if (!take_among_threads(lock, &deadline))
         goto busy;
     for (;;) {
+        bool is_named = false;
         error = take_among_files(lock->fd, &deadline);
-        if (error != 0 || still_named(lock))
+        if (error == 0)
+            error = still_named(lock, &is_named);
+        if (error != 0 || is_named)
             break;
         error = reopen(lock);
         if (error != 0)
@@ -209,6 +217,7 @@ anonset_code as_lock_take(as_lock *lock, unsigned ms, anonset_detail *detail)
     }
     if (error == 0)
         return ANONSET_OK;
+    flock(lock->fd, LOCK_UN); /* it may be held, and what failed came after */
     release_among_threads(lock);
     if (error != EWOULDBLOCK)
         return lock_file_fail(detail, lock->path, error);

@@ -153,7 +153,15 @@ static anonset_code env_make(as_env **out, const char *path, const struct stat *
         env->writable = false;
         rc = open_mdb(env, readers, MDB_RDONLY);
     }
-    code = rc == 0 ? open_table(env, detail) : as_lmdb_fail(detail, rc, "open", path);
+    if (rc == 0)
+        code = open_table(env, detail);
+    else if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH) /* as_file_check saw to the store */
+        code = as_fail(detail, ANONSET_IO, 0,
+                       "%s: its -lock file cannot be used: close all programs that have the store "
+                       "open",
+                       path);
+    else
+        code = as_lmdb_fail(detail, rc, "open", path);
     if (code == ANONSET_OK)
         *out = env;
     else

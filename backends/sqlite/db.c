@@ -6,6 +6,7 @@
 #include "core/detail.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,10 +21,18 @@
 
 /* ---- Failures ----------------------------------------------------------------------------- */
 
+/* Of the folder, if the file is still to be made. */
 static bool disk_is_full(const char *path)
 {
+    char folder[FILENAME_MAX];
     struct statvfs disk;
-    return statvfs(path, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < DISK_FULL_BELOW;
+    const char *slash = strrchr(path, '/');
+    int error = statvfs(path, &disk);
+    if (error != 0 && slash != NULL && (size_t)(slash - path) < sizeof folder) {
+        (void)snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path);
+        error = statvfs(folder, &disk);
+    }
+    return error == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < DISK_FULL_BELOW;
 }
 
 static anonset_code fail_full(const as_db *db, int os_error, const char *doing,
@@ -74,6 +83,12 @@ anonset_code(as_db_fail)(as_db *db, int rc, const char *doing, anonset_detail *d
     case SQLITE_CANTOPEN:
         return fail_io(db, rc, doing, detail);
     case SQLITE_READONLY:
+        if (rc == SQLITE_READONLY_DBMOVED)
+            return as_fail(detail, ANONSET_IO, 0,
+                           "%s: cannot %s: the file was moved or removed, or cannot be looked at: "
+                           "close the store and open it again",
+                           db->path, doing);
+        /* fall through */
     case SQLITE_PERM:
     case SQLITE_AUTH:
         return fail_permission(db, sqlite3_system_errno(db->sqlite), doing, detail);

@@ -1,5 +1,6 @@
 #include "backends/sqlite/vfs.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdbool.h>
@@ -7,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUFFER_BYTES 65536
 #define GAP_MOST     24 /* between pages of the log: a frame's head. Sequential all the same */
@@ -34,6 +36,13 @@ static gathering *of(sqlite3_file *file)
     return (gathering *)(void *)file;
 }
 
+/* A quota that is used up is a full disk, which SQLite takes back in good order. */
+static int write_real(const gathering *g, const void *in, int n, sqlite3_int64 at)
+{
+    int rc = g->real->pMethods->xWrite(g->real, in, n, at);
+    return rc == SQLITE_IOERR_WRITE && errno == EDQUOT ? SQLITE_FULL : rc;
+}
+
 /* Passes on what was gathered, and forgets what was read ahead. What could not be written is given
  * up: SQLite takes its write for failed, and rolls back. */
 static int flush(gathering *g)
@@ -44,7 +53,7 @@ static int flush(gathering *g)
     g->used = 0;
     g->ahead = 0;
     if (rc == SQLITE_OK && used > 0)
-        rc = g->real->pMethods->xWrite(g->real, g->bytes, used, g->at);
+        rc = write_real(g, g->bytes, used, g->at);
     return rc;
 }
 
@@ -85,6 +94,13 @@ static bool have_buffer(gathering *g)
     return g->bytes != NULL;
 }
 
+/* SQLite takes a disk that cannot be read for a damaged file, and tells nobody of the disk. */
+static int read_real(const gathering *g, void *out, int n, sqlite3_int64 at)
+{
+    int rc = g->real->pMethods->xRead(g->real, out, n, at);
+    return rc == SQLITE_IOERR_CORRUPTFS ? SQLITE_IOERR_READ : rc;
+}
+
 /* Fills the buffer from `at` on. *read: it did, with at least n bytes. */
 static int read_ahead(gathering *g, bool *read, int n, sqlite3_int64 at)
 {
@@ -96,7 +112,7 @@ static int read_ahead(gathering *g, bool *read, int n, sqlite3_int64 at)
     if (rc != SQLITE_OK || size - at < n)
         return rc;
     int len = size - at < BUFFER_BYTES ? (int)(size - at) : BUFFER_BYTES;
-    rc = g->real->pMethods->xRead(g->real, g->bytes, len, at);
+    rc = read_real(g, g->bytes, len, at);
     if (rc == SQLITE_IOERR_SHORT_READ) /* somebody cut the file: let the plain read tell */
         return SQLITE_OK;
     if (rc != SQLITE_OK)
@@ -121,7 +137,7 @@ static int file_read(sqlite3_file *file, void *out, int n, sqlite3_int64 at)
     if (rc != SQLITE_OK)
         return rc;
     if (!held)
-        return g->real->pMethods->xRead(g->real, out, n, at);
+        return read_real(g, out, n, at);
     memcpy(out, g->bytes + (at - g->at), (size_t)n);
     return SQLITE_OK;
 }
@@ -136,7 +152,7 @@ static int file_write(sqlite3_file *file, const void *in, int n, sqlite3_int64 a
         return rc;
     g->ahead = 0;
     if (n > BUFFER_BYTES || !have_buffer(g))
-        return g->real->pMethods->xWrite(g->real, in, n, at);
+        return write_real(g, in, n, at);
     if (g->used == 0)
         g->at = at;
     memcpy(g->bytes + g->used, in, (size_t)n);
@@ -258,13 +274,37 @@ static const sqlite3_io_methods file_methods = {
 
 /* ---- The layer ---------------------------------------------------------------------------- */
 
+/*
+ * Where a file cannot be opened for writing, or made, SQLite goes on to open it for reading,
+ * whatever the reason was. That is right where writing is not allowed; elsewhere a passing error
+ * would be told as a lack of permission, and one at making a file as its absence: the first errno
+ * is gone.
+ */
+static int open_real(sqlite3_file *file, const char *name, int flags, int *out)
+{
+    int got = flags;
+    int rc = real_vfs->xOpen(real_vfs, name, file, flags, &got);
+    if (rc == SQLITE_OK && (flags & SQLITE_OPEN_READWRITE) != 0 &&
+        (got & SQLITE_OPEN_READONLY) != 0 && name != NULL && access(name, W_OK) == 0) {
+        (void)file->pMethods->xClose(file);
+        file->pMethods = NULL;
+        rc = SQLITE_CANTOPEN;
+        errno = EIO;
+    } else if (rc != SQLITE_OK && (flags & SQLITE_OPEN_CREATE) != 0 && errno == ENOENT) {
+        errno = EIO;
+    }
+    if (out != NULL)
+        *out = got;
+    return rc;
+}
+
 static int layer_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
     gathering *g = of(file);
     (void)vfs;
     memset(g, 0, sizeof *g);
     g->real = (sqlite3_file *)(void *)((uint8_t *)file + REAL_AT);
-    int rc = real_vfs->xOpen(real_vfs, name, g->real, flags, out);
+    int rc = open_real(g->real, name, flags, out);
     if (g->real->pMethods != NULL) /* then SQLite closes it, also after a failure */
         g->base.pMethods = &file_methods;
     if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
