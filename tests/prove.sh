@@ -20,6 +20,8 @@ readers | tests/readers/readers | tests/readers/readers --times 100
 full-disk | tests/faults/disk | tests/faults/disk
 places | tests/faults/place | tests/faults/place
 hostile | tests/scenario/hostile | tests/scenario/hostile
+failed-sync | tests/crash/crash --failed-sync --states 10000 | tests/crash/crash --failed-sync --states 500000
+io-faults | tests/crash/faults | tests/crash/faults --pairs
 END
 }
 

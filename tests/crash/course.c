@@ -102,8 +102,12 @@ static bool tells(anonset_code code, const char *text)
     int error = disk_error();
     if (code == ANONSET_UNKNOWN)
         return true;
-    if (error == ENOSPC || error == EDQUOT)
-        return code == ANONSET_FULL && strstr(text, "full");
+    if (error == ENOSPC)
+        return code == ANONSET_FULL && strstr(text, "free some space");
+    if (error == EDQUOT) /* SQLite does not tell why it cannot make a file, or sync one */
+        return code == ANONSET_FULL || strstr(text, "(SQLite 14)") || strstr(text, "(SQLite 1034)");
+    if (error == ENOLCK) /* to SQLite one more way of being locked out */
+        return code == ANONSET_IO || code == ANONSET_BUSY;
     if (error == ENOMEM)
         return code == ANONSET_NO_MEMORY || code == ANONSET_IO;
     return code == ANONSET_IO || (error == DISK_SHORT && code == ANONSET_FULL);

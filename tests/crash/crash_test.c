@@ -83,6 +83,11 @@ Test(crash, sqlite_stands_every_image_after_a_failed_sync)
     slice(TC_SQLITE_SYNC_FAILS, 1000, 5);
 }
 
+Test(crash, an_upgrade_stands_every_image_after_a_failed_sync)
+{
+    slice(TC_LEGACY_SYNC_FAILS, 500, 5);
+}
+
 Test(crash, lmdb_stands_every_image_after_a_failed_sync)
 {
     slice(TC_LMDB_SYNC_FAILS, 1000, 5);

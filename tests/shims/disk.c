@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define EXPORT  __attribute__((visibility("default")))
@@ -158,9 +159,11 @@ EXPORT void *mmap64(void *at, size_t len, int protection, int flags, int fd, off
 
 /* ---- Locking ------------------------------------------------------------------------------ */
 
-static bool is_lock(int command)
+/* To let go of a lock needs nothing that could be missing. */
+static bool is_lock(int command, const void *argument)
 {
-    return command == F_SETLK || command == F_SETLKW || command == F_GETLK;
+    const struct flock *lock = argument;
+    return (command == F_SETLK || command == F_SETLKW) && lock->l_type != F_UNLCK;
 }
 
 #define FCNTL(name)                                                                                \
@@ -171,7 +174,9 @@ static bool is_lock(int command)
         va_start(args, command);                                                                   \
         void *argument = va_arg(args, void *);                                                     \
         va_end(args);                                                                              \
-        return is_lock(command) && fd_fails(DISK_ON_LOCK, fd) ? -1 : real(fd, command, argument);  \
+        return is_lock(command, argument) && fd_fails(DISK_ON_LOCK, fd)                            \
+                   ? -1                                                                            \
+                   : real(fd, command, argument);                                                  \
     }
 
 FCNTL(fcntl)
@@ -211,6 +216,16 @@ EXPORT int __fxstat(int version, int fd, struct stat *out)
 {
     REAL(__fxstat);
     return fd_fails(DISK_ON_LOOK, fd) ? -1 : real(version, fd, out);
+}
+
+/* A disk that refused for want of room has none. */
+EXPORT int statvfs(const char *path, struct statvfs *out)
+{
+    REAL(statvfs);
+    int rc = real(path, out);
+    if (rc == 0 && disk_inside(path) && disk_error() == ENOSPC)
+        out->f_bavail = 0;
+    return rc;
 }
 
 EXPORT int access(const char *path, int mode)

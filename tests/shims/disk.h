@@ -102,7 +102,7 @@ void disk_pause(bool pause);
 /* Calls since disk_fail, and how many of all failed. */
 unsigned disk_count(unsigned call);
 unsigned disk_failed(void);
-/* What the newest that failed said. */
+/* What the newest that failed said; 0: none did, or the disk was healed. */
 int disk_error(void);
 
 #endif

@@ -39,6 +39,7 @@ void disk_fail(const disk_fault *faults, size_t n)
 
 void disk_heal(void)
 {
+    last_error = 0;
     n_planned = 0;
 }
 
