@@ -4,6 +4,7 @@
 #include "core/store.h"
 #include "tests/crash/must.h"
 #include "tests/support/legacy.h"
+#include "tests/support/play.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -396,8 +397,7 @@ static void answer_first(anonset_sync *sync, tw_reply *reply, const tw_chain *ch
 }
 
 /* Syncs with the chain; given up when the course has made `most` writes. */
-static anonset_outcome sync_with(tc_course *c, anonset_store *store, uint32_t sector, size_t most,
-                                 uint32_t budget)
+static anonset_outcome sync_with(tc_course *c, anonset_store *store, uint32_t sector, size_t most)
 {
     anonset_outcome outcome = ANONSET_OUTCOME_COUNT;
     anonset_sync_options options;
@@ -406,7 +406,7 @@ static anonset_outcome sync_with(tc_course *c, anonset_store *store, uint32_t se
     anonset_step step;
     anonset_sync_options_init(&options);
     options.sector_size = sector;
-    options.proof_budget = budget;
+    options.proof_budget = c->may_fail ? 0 : BUDGET; /* a sync begun anew may prove less */
     options.on_result = keep_outcome;
     options.context = &outcome;
     tc_must(anonset_sync_new(&sync, store, &options, NULL) == ANONSET_OK, "a sync can be made");
@@ -442,7 +442,7 @@ static void sync_until(tc_course *c, size_t which, size_t most)
     uint32_t sector = tw_between(&c->world.rng, 1, 1u << tw_between(&c->world.rng, 1, 6));
     c->resumes = resumes(c, which);
     for (;;) {
-        c->outcome = sync_with(c, c->stores[which], sector, most, c->may_fail ? 0 : BUDGET);
+        c->outcome = sync_with(c, c->stores[which], sector, most);
         if (is_success(c->outcome) || c->failed == ANONSET_OK)
             break;
         recover(c);
@@ -541,16 +541,17 @@ static void clear(tc_course *c)
 static anonset_code read_all(tc_course *c, anonset_store *store)
 {
     anonset_state state;
-    bool same = true;
+    char why[TC_WHY];
     uint64_t bytes;
     anonset_code code = anonset_store_state(store, &state, TC_GROUP, NULL);
-    if (code == ANONSET_OK && state.has_finalized)
-        code = tc_compare(&same, store, tw_find(&c->world, &state.finalized), NULL);
-    if (code == ANONSET_OK)
-        code = anonset_store_disk_bytes(store, &bytes, NULL);
-    if (code == ANONSET_OK && !same)
-        bad(c, "a snapshot shows other coins");
-    return code;
+    c->failed = code;
+    if (code == ANONSET_OK && state.has_finalized &&
+        !tp_is_whole(store, TC_GROUP, tw_find(&c->world, &state.finalized), why, sizeof why) &&
+        c->failed == ANONSET_OK)
+        bad(c, "a snapshot shows other coins: %s", why);
+    if (c->failed == ANONSET_OK)
+        c->failed = anonset_store_disk_bytes(store, &bytes, NULL);
+    return c->failed;
 }
 
 /* By this handle, and by one that only reads. */
@@ -680,23 +681,25 @@ void tc_course_free(tc_course *c)
 bool tc_course_go_on(tc_course *c, const char *path, char why[TC_WHY])
 {
     anonset_store_options options;
+    anonset_sync_options how;
+    anonset_result result;
     anonset_store *store;
     anonset_detail detail = {.code = ANONSET_OK};
-    bool same = false;
     anonset_store_options_init(&options);
     options.backend = c->real;
     if (anonset_store_open(&store, path, &options, &detail) != ANONSET_OK) {
         (void)snprintf(why, TC_WHY, "%s", detail.text);
         return false;
     }
-    anonset_outcome outcome = sync_with(c, store, 8, SIZE_MAX, BUDGET / 64);
-    anonset_code code =
-        outcome == ANONSET_FINALIZED ? tc_compare(&same, store, c->chain, &detail) : ANONSET_OK;
-    if (outcome != ANONSET_FINALIZED)
-        (void)snprintf(why, TC_WHY, "it ends as %s", anonset_outcome_name(outcome));
-    else if (!same)
-        (void)snprintf(why, TC_WHY, "%s",
-                       code == ANONSET_OK ? "it ends with another set" : detail.text);
+    anonset_sync_options_init(&how);
+    how.sector_size = 8;
+    how.proof_budget = BUDGET / 64;
+    tc_must(tp_sync(&result, store, c->chain, &how, TP_ALL, &c->reply) == ANONSET_OK,
+            "a sync can be made, and its answers be fed");
+    bool whole =
+        result.outcome == ANONSET_FINALIZED && tp_is_whole(store, TC_GROUP, c->chain, why, TC_WHY);
+    if (result.outcome != ANONSET_FINALIZED)
+        (void)snprintf(why, TC_WHY, "it ends as %s", anonset_outcome_name(result.outcome));
     anonset_store_close(store);
-    return same;
+    return whole;
 }

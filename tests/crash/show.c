@@ -1,10 +1,6 @@
 #include "tests/crash/show.h"
 
 #include "core/bytes.h"
-#include "core/coin.h"
-#include "core/plan.h"
-
-#include <string.h>
 
 static uint64_t add(uint64_t sum, const void *bytes, size_t len)
 {
@@ -126,39 +122,5 @@ anonset_code tc_show(uint64_t *shown, const anonset_backend *b, void *handle,
     sum = add(sum, info.genesis, sizeof info.genesis);
     code = add_groups(&sum, b, handle, detail);
     *shown = sum | 4; /* neither BAD nor ABSENT */
-    return code;
-}
-
-/* Exactly the coins of `chain`, oldest first. */
-static anonset_code compare(bool *same, anonset_snapshot *snapshot, const tw_chain *chain,
-                            anonset_detail *detail)
-{
-    uint32_t size = chain->meta.size;
-    anonset_code code = anonset_snapshot_seek(snapshot, 0, size, ANONSET_OLDEST_FIRST, detail);
-    *same = true;
-    for (uint32_t i = 0; i < size && code == ANONSET_OK && *same; i++) {
-        uint8_t bytes[TW_COIN_BYTES];
-        anonset_coin must, coin;
-        tw_coin(&must, bytes, chain->coin[i], &chain->coin_tx[i]);
-        code = anonset_snapshot_next(snapshot, &coin, detail);
-        *same = code == ANONSET_OK && as_coin_equal(&must, &coin);
-    }
-    return code;
-}
-
-anonset_code tc_compare(bool *same, anonset_store *store, const tw_chain *chain,
-                        anonset_detail *detail)
-{
-    anonset_snapshot *snapshot = NULL;
-    anonset_code code = anonset_snapshot_open(&snapshot, store, TC_GROUP, detail);
-    *same = false;
-    if (code != ANONSET_OK)
-        return code;
-    const anonset_state *state = anonset_snapshot_state(snapshot);
-    *same = as_meta_equal(&state->finalized, &chain->meta) &&
-            memcmp(state->digest, chain->digest, sizeof state->digest) == 0;
-    if (*same)
-        code = compare(same, snapshot, chain, detail);
-    anonset_snapshot_close(snapshot);
     return code;
 }
