@@ -88,7 +88,8 @@ void as_link_shut(as_link *link)
     as_inbuf_clear(&link->in);
 }
 
-/* Errors that come again however often one tries. */
+/* Errors that come again however often one tries. Not CURLE_BAD_FUNCTION_ARGUMENT, which libcurl
+ * also answers when memory runs out in the midst of a request. */
 static const char *cure_of_fatal(CURLcode code)
 {
     switch (code) {
@@ -105,7 +106,6 @@ static const char *cure_of_fatal(CURLcode code)
     case CURLE_SSL_CIPHER:
     case CURLE_NOT_BUILT_IN:
     case CURLE_UNKNOWN_OPTION:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_URL_MALFORMAT:
         return "this libcurl cannot do what the URL and options ask";
     case CURLE_COULDNT_RESOLVE_PROXY:

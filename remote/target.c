@@ -126,23 +126,35 @@ static void parts_free(url_parts *parts)
     curl_free(parts->fragment);
 }
 
-/* Absent parts stay NULL. False: not a URL. */
-static bool split(url_parts *parts, const char *url)
+/* Absent parts stay NULL; one that there was no memory for must not pass for absent. INVALID,
+ * without a detail: not a URL. NO_MEMORY. */
+static anonset_code split(url_parts *parts, const char *url, anonset_detail *detail)
 {
+    const struct {
+        char **to;
+        CURLUPart part;
+        unsigned flags;
+    } wanted[] = {
+        {&parts->scheme, CURLUPART_SCHEME, 0},
+        {&parts->host, CURLUPART_HOST, 0},
+        {&parts->port, CURLUPART_PORT, 0},
+        {&parts->path, CURLUPART_PATH, 0},
+        {&parts->user, CURLUPART_USER, CURLU_URLDECODE},
+        {&parts->password, CURLUPART_PASSWORD, CURLU_URLDECODE},
+        {&parts->query, CURLUPART_QUERY, 0},
+        {&parts->fragment, CURLUPART_FRAGMENT, 0},
+    };
     CURLU *parser = curl_url();
-    bool good = parser && curl_url_set(parser, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == 0;
-    if (good) {
-        (void)curl_url_get(parser, CURLUPART_SCHEME, &parts->scheme, 0);
-        (void)curl_url_get(parser, CURLUPART_HOST, &parts->host, 0);
-        (void)curl_url_get(parser, CURLUPART_PORT, &parts->port, 0);
-        (void)curl_url_get(parser, CURLUPART_PATH, &parts->path, 0);
-        (void)curl_url_get(parser, CURLUPART_USER, &parts->user, CURLU_URLDECODE);
-        (void)curl_url_get(parser, CURLUPART_PASSWORD, &parts->password, CURLU_URLDECODE);
-        (void)curl_url_get(parser, CURLUPART_QUERY, &parts->query, 0);
-        (void)curl_url_get(parser, CURLUPART_FRAGMENT, &parts->fragment, 0);
-    }
+    CURLUcode code = parser ? curl_url_set(parser, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME)
+                            : CURLUE_OUT_OF_MEMORY;
+    bool read = code == CURLUE_OK;
+    for (size_t i = 0; read && code != CURLUE_OUT_OF_MEMORY && i < sizeof wanted / sizeof *wanted;
+         i++)
+        code = curl_url_get(parser, wanted[i].part, wanted[i].to, wanted[i].flags);
     curl_url_cleanup(parser);
-    return good && parts->scheme && parts->host;
+    if (code == CURLUE_OUT_OF_MEMORY)
+        return no_memory(detail);
+    return read && parts->scheme && parts->host ? ANONSET_OK : ANONSET_INVALID;
 }
 
 static anonset_code set_scheme(as_target *target, const char *scheme, anonset_detail *detail)
@@ -215,13 +227,16 @@ static anonset_code take_parts(as_target *target, const url_parts *parts, anonse
 static anonset_code read_url(as_target *target, const char *url, anonset_detail *detail)
 {
     url_parts parts = {0};
-    anonset_code code;
-    if (!split(&parts, url))
-        code = as_fail(detail, ANONSET_INVALID, 0,
-                       "the server's URL cannot be read: write tcp://HOST:PORT, ssl://HOST:PORT, "
-                       "http://HOST:PORT or https://HOST:PORT");
-    else if ((code = set_scheme(target, parts.scheme, detail)) == ANONSET_OK &&
-             (code = check_parts(target, &parts, detail)) == ANONSET_OK)
+    anonset_code code = split(&parts, url, detail);
+    if (code == ANONSET_INVALID)
+        (void)as_fail(detail, code, 0,
+                      "the server's URL cannot be read: write tcp://HOST:PORT, ssl://HOST:PORT, "
+                      "http://HOST:PORT or https://HOST:PORT");
+    if (code == ANONSET_OK)
+        code = set_scheme(target, parts.scheme, detail);
+    if (code == ANONSET_OK)
+        code = check_parts(target, &parts, detail);
+    if (code == ANONSET_OK)
         code = take_parts(target, &parts, detail);
     parts_free(&parts);
     return code;
@@ -246,16 +261,22 @@ static bool is_pin(const char *pin)
     }
 }
 
-static bool is_proxy(const char *proxy)
+static anonset_code check_proxy(const char *proxy, anonset_detail *detail)
 {
     static const char *const schemes[] = {"socks5h://", "socks5://", "socks4a://"};
     url_parts parts = {0};
     bool known = false;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
         known = known || strncmp(proxy, schemes[i], strlen(schemes[i])) == 0;
-    bool good = known && split(&parts, proxy) && parts.port && !parts.query && !parts.fragment;
+    anonset_code code = known ? split(&parts, proxy, detail) : ANONSET_INVALID;
+    if (code == ANONSET_OK && (!parts.port || parts.query || parts.fragment))
+        code = ANONSET_INVALID;
     parts_free(&parts);
-    return good;
+    if (code == ANONSET_INVALID)
+        (void)as_fail(detail, code, 0,
+                      "the proxy cannot be read: write socks5h://HOST:PORT or "
+                      "socks5h://USER:PASSWORD@HOST:PORT");
+    return code;
 }
 
 static anonset_code check_tls(const as_target *target, const anonset_client_options *options,
@@ -282,10 +303,9 @@ static anonset_code check_options(const as_target *target, const anonset_client_
     if (options->cookie_file && target->user)
         return as_fail(detail, ANONSET_INVALID, 0,
                        "a cookie file and a user in the URL exclude each other");
-    if (options->proxy && !is_proxy(options->proxy))
-        return as_fail(detail, ANONSET_INVALID, 0,
-                       "the proxy cannot be read: write socks5h://HOST:PORT or "
-                       "socks5h://USER:PASSWORD@HOST:PORT");
+    anonset_code code = options->proxy ? check_proxy(options->proxy, detail) : ANONSET_OK;
+    if (code != ANONSET_OK)
+        return code;
     if (options->timeout_ms == 0 || options->timeout_ms > INT32_MAX)
         return as_fail(detail, ANONSET_INVALID, 0, "the timeout is not in 1 to 2,147,483,647 ms");
     return check_tls(target, options, detail);

@@ -1,7 +1,10 @@
 /* Every URL and option that makes no sense has a code and a text that says which. */
+#define _GNU_SOURCE /* RTLD_NEXT */
+
 #include "remote/client.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +13,23 @@
 
 #define PIN  "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define PIN2 PIN ";" PIN
+
+/* Comes before libcurl's own, whose first parameter has another type in every few versions: there
+ * is no memory for this part of a URL. */
+static CURLUPart no_memory_for = (CURLUPart)-1;
+
+ANONSET_API CURLUcode url_get(const void *url, CURLUPart part, char **text,
+                              unsigned flags) __asm__("curl_url_get");
+
+CURLUcode url_get(const void *url, CURLUPart part, char **text, unsigned flags)
+{
+    static CURLUcode (*real)(const void *, CURLUPart, char **, unsigned);
+    if (part == no_memory_for)
+        return CURLUE_OUT_OF_MEMORY;
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "curl_url_get");
+    return real(url, part, text, flags);
+}
 
 static anonset_client_options options;
 static anonset_client *client;
@@ -64,6 +84,21 @@ Test(client_options, defaults)
     cr_assert_eq(options.retries, 5);
     cr_assert_null(options.proxy);
     cr_assert_eq(anonset_client_new(&client, "tcp://h:1", NULL, NULL), ANONSET_OK);
+}
+
+/* A password that there was no memory for must not pass for none. */
+Test(client_options, no_memory_for_a_part_of_a_url)
+{
+    static const CURLUPart parts[] = {CURLUPART_SCHEME,   CURLUPART_HOST, CURLUPART_PORT,
+                                      CURLUPART_PATH,     CURLUPART_USER, CURLUPART_PASSWORD,
+                                      CURLUPART_FRAGMENT, CURLUPART_QUERY};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        no_memory_for = parts[i];
+        expect_bad("http://me:secret@host:1/path", ANONSET_NO_MEMORY, "no memory");
+    }
+    options.proxy = "socks5h://me:secret@host:1";
+    no_memory_for = CURLUPART_USER;
+    expect_bad("tcp://host:1", ANONSET_NO_MEMORY, "no memory");
 }
 
 Test(client_options, urls)
