@@ -72,7 +72,7 @@ int main(int argc, char **argv)
         ts_dir_remove(&dir);
     (void)printf("figures: %lu courses%s, %lu points: %lu done, %lu full, %lu unknown; bad %lu\n",
                  sum.courses, has_disk ? "" : " (full disk skipped)", sum.points, sum.done,
-                 sum.refused, sum.unknown, sum.bad);
+                 sum.refused, sum.other, sum.bad);
     if (sum.bad > 0)
         return 1;
     return has_disk ? 0 : 77;

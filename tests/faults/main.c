@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "backends/backends.h"
+#include "tests/faults/client.h"
 #include "tests/faults/store.h"
 #include "tests/support/support.h"
 
@@ -54,6 +55,9 @@ static void play_all(tf_figures *sum, const tf_options *options)
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
         tf_store(sum, backends[i], dir.path, options);
     ts_dir_remove(&dir);
+#ifdef TF_WITH_CLIENT
+    tf_client(sum, options);
+#endif
 }
 #endif
 

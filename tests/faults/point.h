@@ -60,6 +60,7 @@ typedef struct tf_course {
     void (*play)(const struct tf_course *course, tf_report *report);
     const void *context; /* of play */
     bool counts_blocks;  /* whether report->live means something */
+    long may_stay;       /* so many blocks more than without a fault are no leak */
 } tf_course;
 
 /* Notes that the point is bad, and why; the first reason stays. */
@@ -78,7 +79,7 @@ typedef struct tf_figures {
     unsigned long courses, allocations, points;
     unsigned long done;    /* the course was finished in spite of the fault */
     unsigned long refused; /* the code of the fault */
-    unsigned long unknown; /* UNKNOWN */
+    unsigned long other;   /* another code that is right there, as UNKNOWN */
     unsigned long bad;
 } tf_figures;
 
