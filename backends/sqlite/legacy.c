@@ -197,7 +197,7 @@ static anonset_code open_alone(as_db **db, const char *path, unsigned busy_ms,
     if (code == ANONSET_OK)
         code = as_db_exec(*db,
                           AS_LEGACY_READ_PRAGMAS "PRAGMA locking_mode=EXCLUSIVE;"
-                                                 "BEGIN EXCLUSIVE;COMMIT;",
+                                                 "BEGIN EXCLUSIVE;ROLLBACK;",
                           "upgrade the older cache", detail);
     if (code != ANONSET_OK)
         as_db_close(*db);

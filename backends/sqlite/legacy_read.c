@@ -11,6 +11,12 @@ static anonset_code prepare(sqlite3_stmt **statement, as_db *db, const char *sql
                             anonset_detail *detail)
 {
     int rc = sqlite3_prepare_v2(db->sqlite, sql, -1, statement, NULL);
+    if (rc == SQLITE_ERROR) /* our words are right: it is the file's tables that are not */
+        return as_fail(
+            detail, ANONSET_CORRUPT, 0,
+            "%s: an older cache that SQLite cannot read (%s): it was not touched; delete "
+            "the file and sync anew",
+            db->path, sqlite3_errmsg(db->sqlite));
     return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(db, rc, "read the older cache", detail);
 }
 
@@ -198,12 +204,13 @@ static anonset_code add_coin(reader *r, sqlite3_int64 id, sqlite3_stmt *row, int
                           r->detail);
 }
 
-/* Adds the coin of the link that `links` stands on, if it is there. */
+/* Adds the coin of the link that `links` stands on, if it is there. Of a link to coin 1.5 it is
+ * not: so the layouts' queries have it, and SQLite compares the value as it is. */
 static anonset_code look_up_coin(reader *r, sqlite3_int64 id)
 {
     bool found;
     sqlite3_reset(r->coin);
-    int rc = sqlite3_bind_int64(r->coin, 1, id);
+    int rc = sqlite3_bind_value(r->coin, 1, sqlite3_column_value(r->links, 1));
     if (rc != SQLITE_OK)
         return as_db_fail(r->db, rc, "read the older cache", r->detail);
     anonset_code code = as_db_step(r->db, r->coin, &found, r->detail);
@@ -323,8 +330,16 @@ static anonset_code ask(bool *any, const reader *r, const char *format)
     return code;
 }
 
+static bool is_link_of_integers(sqlite3_stmt *row)
+{
+    return sqlite3_column_type(row, 0) == SQLITE_INTEGER &&
+           sqlite3_column_type(row, 1) == SQLITE_INTEGER &&
+           sqlite3_column_type(row, 2) == SQLITE_INTEGER;
+}
+
 /* Rising sets, rising coins and, within a set, falling keys: what a v1 wallet writes. It is the
- * order to read in, and no link can be there twice. */
+ * order to read in, and no link can be there twice. Other values than integers have an order that
+ * only SQLite knows. */
 static anonset_code find_order(reader *r)
 {
     sqlite3_stmt *row = NULL;
@@ -335,7 +350,8 @@ static anonset_code find_order(reader *r)
     while (code == ANONSET_OK && r->in_order &&
            (code = as_db_step(r->db, row, &more, r->detail)) == ANONSET_OK && more) {
         sqlite3_int64 next = sqlite3_column_int64(row, 0);
-        r->in_order = next >= set && sqlite3_column_int64(row, 1) > coin &&
+        r->in_order = is_link_of_integers(row) && next >= set &&
+                      sqlite3_column_int64(row, 1) > coin &&
                       (next > set || sqlite3_column_int64(row, 2) <= key);
         set = next;
         coin = sqlite3_column_int64(row, 1);
@@ -382,7 +398,7 @@ static anonset_code read_groups(reader *r, sqlite3_stmt *groups)
     anonset_code code;
     while ((code = as_db_step(r->db, groups, &row, r->detail)) == ANONSET_OK && row) {
         sqlite3_int64 group = sqlite3_column_int64(groups, 0);
-        if (group < 1 || group > UINT32_MAX)
+        if (sqlite3_column_type(groups, 0) != SQLITE_INTEGER || group < 1 || group > UINT32_MAX)
             return refuse(r, tables[SET].name, sqlite3_column_int64(groups, 1), "groupId");
         code = read_group(r, (uint32_t)group);
         if (code != ANONSET_OK)

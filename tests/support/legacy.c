@@ -184,10 +184,12 @@ void ts_legacy_delta(ts_legacy *l, sqlite3_int64 set, uint32_t group, const anon
 
 static bool has_column(sqlite3 *db, const char *table, const char *column)
 {
-    sqlite3_stmt *s = prepare(db, "SELECT 1 FROM pragma_table_info(?) WHERE name = ?");
+    sqlite3_stmt *s = NULL;
+    bool found = sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", -1, &s,
+                                    NULL) == SQLITE_OK;
     sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
     sqlite3_bind_text(s, 2, column, -1, SQLITE_STATIC);
-    bool found = sqlite3_step(s) == SQLITE_ROW;
+    found = found && sqlite3_step(s) == SQLITE_ROW;
     sqlite3_finalize(s);
     return found;
 }
@@ -211,25 +213,45 @@ static char *query(sqlite3 *db, anonset_order order, bool after)
         oldest ? "ASC" : "DESC");
 }
 
+static int print_rows(FILE *out, sqlite3_stmt *s)
+{
+    int rc;
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *text[3];
+        for (int i = 0; i < 3; i++)
+            text[i] = (const char *)sqlite3_column_text(s, i);
+        fprintf(out, "[\"%s\",\"%s\",\"%s\"]\n", text[0] ? text[0] : "", text[1] ? text[1] : "",
+                text[2] ? text[2] : "");
+    }
+    return rc;
+}
+
+bool ts_legacy_try_export(FILE *out, sqlite3 *db, uint32_t group, const uint8_t *after,
+                          anonset_order order)
+{
+    char block[HASH_CHARS];
+    char *sql = query(db, order, after != NULL);
+    sqlite3_stmt *s = NULL;
+    int rc = sql ? sqlite3_prepare_v2(db, sql, -1, &s, NULL) : SQLITE_NOMEM;
+    sqlite3_free(sql);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(s, 1, group);
+    if (rc == SQLITE_OK && after) {
+        (void)as_base64_encode(block, after, ANONSET_HASH_BYTES);
+        rc = sqlite3_bind_text(s, 2, block, -1, SQLITE_STATIC);
+    }
+    if (rc == SQLITE_OK)
+        rc = print_rows(out, s);
+    sqlite3_finalize(s);
+    return rc == SQLITE_DONE;
+}
+
 void ts_legacy_export(FILE *out, const char *path, uint32_t group, const uint8_t *after,
                       anonset_order order)
 {
     sqlite3 *db = NULL;
-    char block[HASH_CHARS];
     ok(db, sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), path);
-    char *sql = query(db, order, after != NULL);
-    sqlite3_stmt *s = prepare(db, sql);
-    sqlite3_free(sql);
-    sqlite3_bind_int64(s, 1, group);
-    if (after) {
-        (void)as_base64_encode(block, after, ANONSET_HASH_BYTES);
-        sqlite3_bind_text(s, 2, block, -1, SQLITE_STATIC);
-    }
-    int rc;
-    while ((rc = sqlite3_step(s)) == SQLITE_ROW)
-        fprintf(out, "[\"%s\",\"%s\",\"%s\"]\n", (const char *)sqlite3_column_text(s, 0),
-                (const char *)sqlite3_column_text(s, 1), (const char *)sqlite3_column_text(s, 2));
-    ok(db, rc, "export");
-    sqlite3_finalize(s);
+    if (!ts_legacy_try_export(out, db, group, after, order))
+        ts_die("legacy: export: %s", sqlite3_errmsg(db));
     sqlite3_close(db);
 }

@@ -54,5 +54,8 @@ void ts_legacy_delta(ts_legacy *l, sqlite3_int64 set, uint32_t group, const anon
  */
 void ts_legacy_export(FILE *out, const char *path, uint32_t group, const uint8_t *after,
                       anonset_order order);
+/* The same of a file that is open and may be damaged. False: the query failed. */
+bool ts_legacy_try_export(FILE *out, sqlite3 *db, uint32_t group, const uint8_t *after,
+                          anonset_order order);
 
 #endif

@@ -363,6 +363,21 @@ static void nothing(ts_legacy *l, const ts_chain *chain)
     (void)chain;
 }
 
+/* What no integer is equal to leads to no coin, though it has an integer part. */
+static void links_to_fractions(ts_legacy *l, const ts_chain *chain)
+{
+    two_syncs(l, chain);
+    ts_legacy_run(l,
+                  "INSERT INTO SparkSetCoins(setId, coinId) VALUES(1, 4.5), (1, 'x'), (1, x'31')");
+}
+
+/* An order key that is no number sorts behind all that are. */
+static void keys_of_text(ts_legacy *l, const ts_chain *chain)
+{
+    two_syncs(l, chain);
+    ts_legacy_run(l, "UPDATE SparkSetCoins SET orderKey = 'x' WHERE id = 2");
+}
+
 static void lost_coins(ts_legacy *l, const ts_chain *chain)
 {
     two_syncs(l, chain);
@@ -518,6 +533,9 @@ static const shape shapes[] = {
     {"empty, v2", V2, nothing, {{0}}},
     {"links without coins, v1", V1, lost_coins, {{1, 5, C}}},
     {"links without coins, v2", V2, lost_coins, {{1, 5, C}}},
+    {"links to fractions, v1", V1, links_to_fractions, {{1, 5, C}}},
+    {"links to fractions, v2", V2, links_to_fractions, {{1, 5, C}}},
+    {"keys of text", COLS, keys_of_text, {{1, 5, C}}},
     {"coins lost", V1, lost_coins_that_counted, {{1, 4, N}}},
     {"sizes that do not add up", V1, one_group_short, {{1, 5, N}, {2, 3, C}, {3, 5, C}}},
     {"sizes that do not add up, v2", V2, one_group_short, {{1, 5, N}, {2, 3, C}, {3, 5, C}}},
@@ -730,6 +748,7 @@ Test(legacy, impossible_values_are_refused_untouched)
         "UPDATE SparkSet SET groupId = 0",
         "UPDATE SparkSet SET groupId = 4294967296",
         "UPDATE SparkSet SET groupId = 'one'",
+        "UPDATE SparkSet SET groupId = 1.5 WHERE id = 2",
     };
     ts_chain *chain = ts_chain_new(1, 10);
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
