@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Installs what the other scripts need: deps.sh build|check
+# Installs what the other scripts need: deps.sh build|check|prove
 #   build: to build both backends and their tests
 #   check: that, and the tools for static checks
+#   prove: what build needs, and clang with libFuzzer for `make prove`
 # On Debian and its like with apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
 
 what=${1:-build}
 case $what in
-build | check) ;;
+build | check | prove) ;;
 *)
-    echo "usage: deps.sh build|check" >&2
+    echo "usage: deps.sh build|check|prove" >&2
     exit 2
     ;;
 esac

@@ -22,6 +22,7 @@ places | tests/faults/place | tests/faults/place
 hostile | tests/scenario/hostile | tests/scenario/hostile
 failed-sync | tests/crash/crash --failed-sync --states 10000 | tests/crash/crash --failed-sync --states 500000
 io-faults | tests/crash/faults | tests/crash/faults --pairs
+fuzz | "$source/tests/fuzz/prove.sh" short | "$source/tests/fuzz/prove.sh" long
 END
 }
 

@@ -9,3 +9,5 @@ seed=${FUZZ_SEED:-$(date +%s)}
     "$fixtures"/electrumx/*.response "$fixtures"/h_edges/*.json "$fixtures"/a_nogroup/*.json \
     "$fixtures"/b_1block/*.json "$fixtures"/d_3blocks/*.json "$fixtures"/i_mintmeta/*.json
 ./tests/fuzz/sync_fuzz -s "$seed" -n 5000
+./tests/fuzz/legacy_fuzz -s "$seed" -n 1000
+./tests/fuzz/store_fuzz -s "$seed" -n 3000
