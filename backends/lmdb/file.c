@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -133,6 +134,39 @@ anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const 
 
 #define SMALL_MAP ((size_t)1 << 20) /* LMDB takes more where the file is longer */
 
+/*
+ * Who opens the file while nobody else has it open makes LMDB's reader table anew. Killed in the
+ * midst of that, he leaves a table that says that nothing was ever committed, and a second process
+ * that waited for him takes it as it is: then it would read, and write on, some older state. So
+ * they wait here, before they are in LMDB: who is alone makes the table anew once more.
+ */
+static int wait_for_turn(int *fd, const char *path)
+{
+    int rc;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return errno;
+    do
+        rc = flock(*fd, LOCK_EX);
+    while (rc != 0 && errno == EINTR);
+    if (rc == 0)
+        return 0;
+    rc = errno;
+    close(*fd);
+    return rc;
+}
+
+static int open_in_turn(MDB_env *env, const char *path, unsigned flags)
+{
+    int fd;
+    int rc = wait_for_turn(&fd, path);
+    if (rc != 0)
+        return rc;
+    rc = mdb_env_open(env, path, flags, 0644);
+    close(fd);
+    return rc;
+}
+
 int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, unsigned flags)
 {
     MDB_env *made;
@@ -142,8 +176,10 @@ int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, u
     rc = mdb_env_set_maxreaders(made, readers);
     if (rc == 0)
         rc = mdb_env_set_mapsize(made, map);
+    flags |= MDB_NOSUBDIR | MDB_NOTLS;
     if (rc == 0)
-        rc = mdb_env_open(made, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0644);
+        rc = flags & MDB_NOLOCK ? mdb_env_open(made, path, flags, 0644)
+                                : open_in_turn(made, path, flags);
     if (rc == 0)
         *env = made;
     else

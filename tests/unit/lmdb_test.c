@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -556,6 +558,98 @@ Test(lmdb, a_file_that_grows_while_it_is_looked_at_is_opened)
 Test(lmdb, a_file_that_grows_while_it_is_opened_is_opened)
 {
     file_grows_before(2);
+}
+
+/* On the way into LMDB: it takes a lock of the reader table, makes the table, reads the file's
+ * head, and writes into the table what that says. A process stops in between, or tells that it
+ * waits. */
+static int stops_at_head, tells_of_waiting; /* a descriptor, or 0 */
+static bool makes_table;
+
+static void about_to_wait(void)
+{
+    if (tells_of_waiting)
+        tell(tells_of_waiting);
+    tells_of_waiting = 0;
+}
+
+ANONSET_API int fcntl(int fd, int command, ...)
+{
+    va_list args;
+    va_start(args, command);
+    void *argument = va_arg(args, void *);
+    va_end(args);
+    if (command == F_SETLKW)
+        about_to_wait();
+    makes_table |= command == F_SETLK && ((struct flock *)argument)->l_type == F_WRLCK;
+    return (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
+ANONSET_API ssize_t pread(int fd, void *bytes, size_t len, off_t at)
+{
+    if (stops_at_head && makes_table) {
+        tell(stops_at_head);
+        for (;;)
+            (void)pause();
+    }
+    return syscall(SYS_pread64, fd, bytes, len, at);
+}
+
+int flock(int fd, int operation)
+{
+    if (operation == LOCK_EX)
+        about_to_wait();
+    return (int)syscall(SYS_flock, fd, operation);
+}
+
+static void stop_while_opening(int says, int told)
+{
+    void *handle;
+    (void)told;
+    stops_at_head = says;
+    (void)try_open(&handle, path, ANONSET_STORE_READ_ONLY, 5000);
+}
+
+static void open_when_told(int says, int told)
+{
+    void *handle;
+    hear(told);
+    tells_of_waiting = says;
+    GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_READ_ONLY, 5000));
+    cr_assert_eq(state_of(handle).finalized.size, COINS);
+    check_coins(handle, ANONSET_VIEW_FINALIZED);
+    lmdb->close(handle);
+}
+
+/* One process waits for another that opens the store, and that is killed while it does. `more`
+ * commits: the newest one may be in either meta page. */
+static void opener_is_killed(unsigned more)
+{
+    void *handle = open_store();
+    grow_to(handle, COINS, 1000);
+    while (more-- > 0)
+        GIVES(ANONSET_OK, try_append(handle, COINS, COINS, 0, COINS + 1 + more));
+    lmdb->close(handle);
+    other second = start(open_when_told);
+    other first = start(stop_while_opening);
+    hear(first.says);
+    tell(second.told);
+    hear(second.says);
+    end(&first, SIGKILL);
+    end(&second, 0);
+    handle = open_store();
+    check_coins(handle, ANONSET_VIEW_FINALIZED);
+    lmdb->close(handle);
+}
+
+Test(lmdb, a_killed_opener_leaves_the_newest_state_in_the_first_meta_page)
+{
+    opener_is_killed(0);
+}
+
+Test(lmdb, a_killed_opener_leaves_the_newest_state_in_the_second_meta_page)
+{
+    opener_is_killed(1);
 }
 
 static void hold_lock(int says, int told)
