@@ -157,6 +157,12 @@ conformance_in()
     ! ./prove-broken
 }
 
+# tool_in DIR valgrind|tsan PROGRAM…
+tool_in()
+{
+    cd "$1" && shift && "$root/tests/tools.sh" "$@"
+}
+
 headers_alone()
 {
     local header status=0
@@ -281,6 +287,11 @@ if step build-embed build_in "$work/embed" --without-curl --enable-static; then
 fi
 step build-sanitized build_in "$work/sanitized" --enable-sanitizers &&
     step check-sanitized check_in "$work/sanitized"
+# Threads under TSan, and quick tests of all parts under valgrind; make prove runs all tests so.
+step tsan tool_in "$work/sqlite" tsan tests/unit/lock_test tests/unit/lmdb_test tests/unit/sqlite_test \
+    tests/conformance/conformance tests/readers/readers_test
+step valgrind tool_in "$work/sqlite" valgrind tests/unit/lock_test tests/unit/ledger_test \
+    tests/unit/pack_test tests/unit/store_test tests/unit/json_test tests/unit/lmdb_test
 step headers headers_alone
 step includes includes_kept_apart
 step symbols exported_symbols

@@ -19,7 +19,7 @@ packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
     libssl-dev libcurl4-openssl-dev libjsmn-dev libsqlite3-dev liblmdb-dev libcriterion-dev
     python3)
 if [ "$what" = check ]; then
-    packages+=(g++ git binutils clang-tidy clang-format cppcheck doxygen mypy python3-pycparser)
+    packages+=(g++ git binutils valgrind clang-tidy clang-format cppcheck doxygen mypy python3-pycparser)
 fi
 
 # What is missing, as the names of Debian packages: by looking for the thing itself, so that it works
@@ -51,6 +51,7 @@ probe()
         command_of clang-tidy clang-tidy
         command_of clang-format clang-format
         command_of cppcheck cppcheck
+        command_of valgrind valgrind
         command_of doxygen doxygen
         command_of mypy mypy
         /usr/bin/python3 -c 'import pycparser' 2>/dev/null || echo python3-pycparser

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# tools.sh valgrind|tsan [PROGRAM…]
+#
+# Runs test programs, in the build's folder, under valgrind's memcheck, or a build of them with the
+# thread sanitizer, made below the folder; without names all of them. tests/shims/runner.c stands in for
+# Criterion. Any report is bad, of the programs and of all that they start; the reports are kept in
+# tools-logs/. The last line is that of a harness of prove.sh.
+set -uo pipefail
+
+source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tool=${1:-}
+[[ $tool == valgrind || $tool == tsan ]] || {
+    printf 'usage: tools.sh valgrind|tsan [PROGRAM…]\n' >&2
+    exit 2
+}
+shift
+
+# The thread sanitizer needs a build of its own.
+if [[ $tool == tsan ]]; then
+    mkdir -p tsan-build && cd tsan-build || exit 1
+    [[ -f Makefile ]] || "$source/configure" --enable-sanitizers=thread CFLAGS='-g -O1' >configure.log 2>&1 || exit 1
+    { make -j2 && make -j2 check TESTS=; } >build.log 2>&1 || {
+        tail -n 50 build.log
+        exit 1
+    }
+fi
+build=$PWD
+logs=$build/tools-logs
+rm -rf "$logs"
+mkdir -p "$logs"
+
+all_programs()
+{
+    # shellcheck disable=SC2016 # make's variable
+    printf 'print:\n\t@echo $(TESTS)\n' | make -s -f Makefile -f - print | tr ' ' '\n' | grep -v '\.sh$'
+}
+
+# A program that Criterion does not run has no line of Criterion's: it counts as one test.
+run()
+{
+    local program=$1 log=$logs/${1//\//-}
+    if [[ $tool == valgrind ]]; then
+        LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=50 ANONSET_KILLS=10 \
+            valgrind -q --trace-children=yes --child-silent-after-fork=no --error-exitcode=9 \
+            --leak-check=full --show-leak-kinds=definite,possible \
+            --errors-for-leak-kinds=definite,possible --suppressions="$source/tests/valgrind.supp" \
+            --log-file="$log.report.%p" "$program" >"$log.log" 2>&1 </dev/null
+    else
+        LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=10 \
+            TSAN_OPTIONS="halt_on_error=1:exitcode=66:log_path=$log.report:suppressions=$source/tests/tsan.supp" \
+            "$program" >"$log.log" 2>&1 </dev/null
+    fi
+}
+
+programs=0 tests=0 bad=0
+[[ $# -gt 0 ]] || mapfile -t named < <(all_programs)
+[[ $# -gt 0 ]] && named=("$@")
+for program in "${named[@]}"; do
+    at=$SECONDS
+    verdict=ok
+    run "$program" || verdict=FAILED
+    log=$logs/${program//\//-}
+    find "$logs" -name "${log##*/}.report*" -empty -delete
+    [[ -z $(find "$logs" -name "${log##*/}.report*") ]] || verdict=REPORTED
+    [[ $verdict == ok ]] || {
+        bad=$((bad + 1))
+        tail -n 15 "$log.log"
+        find "$logs" -name "${log##*/}.report*" -exec head -n 40 {} +
+    }
+    counted=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$log.log" | tail -n 1)
+    tests=$((tests + ${counted:-1}))
+    programs=$((programs + 1))
+    printf '%-44s %6s tests %5d s  %s\n' "$program" "${counted:-1}" $((SECONDS - at)) "$verdict"
+done
+printf 'figures: %d programs, %d tests under %s; bad %d\n' "$programs" "$tests" "$tool" "$bad"
+[[ $bad -eq 0 && $programs -gt 0 ]]
