@@ -56,6 +56,7 @@ programs=0 tests=0 bad=0
 [[ $# -gt 0 ]] || mapfile -t named < <(all_programs)
 [[ $# -gt 0 ]] && named=("$@")
 for program in "${named[@]}"; do
+    [[ $program != *.sh ]] || continue
     at=$SECONDS
     verdict=ok
     run "$program" || verdict=FAILED
