@@ -203,7 +203,8 @@ void tr_write(tr_round *round, anonset_store *store, uint64_t seed)
         tr_bad(round, "no memory");
         return;
     }
-    *w = (writer){.round = round, .store = store, .rng = {seed}, .last = round->n_steps - 1};
+    *w = (writer){
+        .round = round, .store = store, .rng = {.state = seed}, .last = round->n_steps - 1};
     uint32_t tries = 0;
     while (atomic_load(&round->board->acked) < w->last &&
            atomic_load(&round->board->n[TR_BAD]) == 0) {
