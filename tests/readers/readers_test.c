@@ -23,9 +23,9 @@ static void slice(const anonset_backend *backend)
     tr_run(&figures, backend, &limits);
     tr_print(backend->name, &figures);
     cr_assert_eq(tr_sum(&figures, TR_BAD), 0);
-    for (tr_count count = TR_SNAPSHOTS; count < TR_BAD; count++)
-        if (count != TR_BUSY)
-            cr_expect_gt(tr_sum(&figures, count), 0, "none is %s", tr_count_name[count]);
+    /* What comes behind depends on who runs when. */
+    for (tr_count count = TR_SNAPSHOTS; count < TR_OVERTAKEN; count++)
+        cr_expect_gt(tr_sum(&figures, count), 0, "none is %s", tr_count_name[count]);
 }
 
 Test(readers, slice_sqlite, .timeout = 300)
