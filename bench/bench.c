@@ -1,5 +1,5 @@
 /*
- * The driver: bench [--quick COINS] [--full] [--svg FILE]
+ * The driver: bench [--quick COINS] [--full] [--svg FILE] [--code KIB KIB KIB KIB]
  *
  * Rows are measured in turns, round by round (A B C A B C …), so that what else the machine does
  * strikes all of them; ratios are taken within a round. What is counted (bytes, syncs, heap) is
@@ -30,6 +30,7 @@ typedef struct options {
     bool full;
     uint32_t quick; /* coins of a quick run; 0: a real one */
     const char *svg;
+    char **code; /* what bench/code_size.sh says, or NULL */
 } options;
 
 static char self[512];
@@ -364,6 +365,32 @@ static void musts_of_growth(report *r, const options *o, uint32_t group, uint32_
     }
 }
 
+/* ---- Answers and code --------------------------------------------------------------------- */
+
+/* The same for both backends: they never see text. */
+static void musts_of_answers(report *r)
+{
+    ts_result result;
+    run_job(&result, false, "answers", NULL);
+    must *speed = report_must(r, "parser and base64", "GB/s", true, 1, 1);
+    must *hostile = report_must(r, "the slowest of hostile answers of 1 MiB", "ms", false, 20, 20);
+    for (int b = 0; b < BACKENDS; b++) {
+        must_got(speed, b, said(&result, "gigabytes"));
+        must_got(hostile, b, said(&result, "hostile"));
+    }
+    ts_result_free(&result);
+}
+
+static void musts_of_code(report *r, const options *o)
+{
+    must *core = report_must(r, "code at -Os: core and backend", "KiB", false, 48, 48);
+    must *all = report_must(r, "the same, with remote/", "KiB", false, 80, 80);
+    for (int b = 0; o->code && b < BACKENDS; b++) {
+        must_got(core, b, strtod(o->code[b], NULL));
+        must_got(all, b, strtod(o->code[BACKENDS + b], NULL));
+    }
+}
+
 /* ---- Main --------------------------------------------------------------------------------- */
 
 static void measure_rows(report *r, const options *o, uint32_t group, unsigned rounds)
@@ -398,6 +425,8 @@ static void measure_all(report *r, const options *o)
                            .rounds = rounds,
                            .quick = o->quick > 0,
                            .legacy = figure_median(&r->sizes[0].rows[LEGACY].processor)});
+    musts_of_answers(r);
+    musts_of_code(r, o);
     report_musts(stdout, r);
     (void)fflush(stdout);
     if (!o->quick)
@@ -417,8 +446,11 @@ static options read_options(int argc, char **argv)
             o.quick = (uint32_t)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--svg") == 0 && more)
             o.svg = argv[++i];
-        else
-            fail("usage: bench [--full] [--quick COINS] [--svg FILE]");
+        else if (strcmp(argv[i], "--code") == 0 && argc - i > 2 * BACKENDS) {
+            o.code = argv + i + 1;
+            i += 2 * BACKENDS;
+        } else
+            fail("usage: bench [--full] [--quick COINS] [--svg FILE] [--code KIB KIB KIB KIB]");
     }
     return o;
 }

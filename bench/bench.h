@@ -88,6 +88,9 @@ void set_plan(const set *s);
 
 /* ---- Jobs --------------------------------------------------------------------------------- */
 
+/* The one that has a file of its own. */
+int job_answers(char **argv);
+
 /* Runs the job that the arguments behind "--job" name, and prints a JSON object. */
 int job_main(int argc, char **argv);
 

@@ -283,6 +283,7 @@ static const struct {
     {"grow", 3, job_grow},   /* BACKEND DELTAS DIR */
     {"delta", 2, job_delta}, /* BACKEND DIR */
     {"open", 2, job_open},   /* BACKEND DIR */
+    {"answers", 0, job_answers},
 };
 
 int job_main(int argc, char **argv)

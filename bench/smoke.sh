@@ -28,7 +28,7 @@ need()
 }
 
 need 6 '^(legacy layout|raw append|bare|anonset,)[^|]*( \|[^|]+){6}$'
-need 49 ' (SQLite|LMDB  ) \| .* \| [<>]= .* \| (held|not held|not run)$'
+need 57 ' (SQLite|LMDB  ) \| .* \| [<>]= .* \| (held|not held|not run)$'
 head -c 4 "$work/chart.svg" | grep -q '<svg' && tail -n 1 "$work/chart.svg" | grep -q '^</svg>$' || {
     echo "smoke: the chart is no SVG"
     status=1

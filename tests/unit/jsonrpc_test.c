@@ -1,11 +1,13 @@
 /* Requests as text, and answers that no recorded server sends: odd ones, hostile ones. */
+#include "tests/support/hostile.h"
+
 #include <anonset/anonset.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ID 7u
+#define ID TS_HOSTILE_ID
 /* 32 bytes: of ones (0x11), of zeros, and one byte too few and too many. */
 #define ONES    "ERERERERERERERERERERERERERERERERERERERERERE="
 #define ZEROS   "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -618,36 +620,12 @@ Test(jsonrpc, null_arguments_are_invalid)
 /* A mebibyte of each pattern. Quadratic code takes minutes here. */
 Test(jsonrpc, hostile_bulk_is_read_in_linear_time, .timeout = 20)
 {
-    static const struct {
-        const char *head, *repeat;
-    } cases[] = {
-        {"", "["},
-        {"", "{\"a\":"},
-        {"", " "},
-        {"", "\\"},
-        {"{\"id\":7", " "},
-        {"{\"id\":7,\"result\":{\"coins\":[", "["},
-        {"{\"id\":7,\"result\":{\"coins\":[", "[],"},
-        {"{\"id\":7,\"result\":{\"coins\":[", "{},"},
-        {"{\"id\":7,\"result\":{\"coins\":[", COIN ","},
-        {"{\"id\":7,\"result\":{\"coins\":[", "1,"},
-        {"{\"id\":7,\"result\":{\"coins\":[\"", "\\u0041"},
-        {"{\"id\":7,\"result\":{", "\"coins\":[],"},
-        {"{\"id\":7,", "\"i\\u0064d\":7,"},
-        {"{\"id\":7,\"error\":{\"code\":1,\"message\":\"", "Incorrect blockHash provide"},
-        {"{\"id\":7,\"error\":{\"code\":", "9"},
-        {"{\"id\":", "7"},
-        {"}", " "},
-    };
     size_t len = (size_t)1 << 20;
     char *text = malloc(len);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t head = strlen(cases[i].head), step = strlen(cases[i].repeat);
+    for (size_t i = 0; i < ts_hostile_count; i++) {
         anonset_request request = request_for(SECTOR);
         anonset_answer answer;
-        memcpy(text, cases[i].head, head);
-        for (size_t k = head; k < len; k++)
-            text[k] = cases[i].repeat[(k - head) % step];
+        ts_hostile_fill(text, len, i);
         for (int again = 0; again < 10; again++)
             cr_expect_eq(
                 anonset_answer_read(&answer, text, len, &request, 1, ANONSET_ELECTRUMX, NULL),
