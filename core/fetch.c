@@ -13,8 +13,7 @@ static void ask_next(anonset_sync *sync, bool overlap)
 {
     uint32_t lo = sync->next;
     uint32_t left = sync->target.size - lo;
-    uint32_t n = as_sector_size(&sync->sector);
-    sync->next = left < n ? sync->target.size : lo + n;
+    sync->next = lo + as_sector_part(&sync->sector, left);
     as_sync_ask_range(sync, AS_ASK_SECTOR, lo, sync->next, overlap);
     if (sync->next == sync->target.size)
         as_finish_ask(sync);
@@ -190,7 +189,8 @@ void as_fetch_take(anonset_sync *sync, const as_asked *asked, anonset_answer *an
 {
     if (!is_good(sync, asked, answer->coins, answer->n))
         return;
-    as_sector_good(&sync->sector, answer->n, answer->text_bytes);
+    as_sector_good(&sync->sector, answer->n, answer->text_bytes,
+                   answer->wire_bytes > answer->text_bytes);
     reverse(answer->coins, answer->n);
     bool early = sync->phase == AS_PHASE_DOWNLOAD &&
                  as_flight_lowest(&sync->flight, AS_ASK_SECTOR) < asked->lo;

@@ -246,8 +246,7 @@ void as_prove_newest(anonset_sync *sync)
 static void ask_compare(anonset_sync *sync)
 {
     uint32_t lo = sync->compare_next;
-    uint32_t n = as_sector_size(&sync->sector);
-    uint32_t hi = sync->compare_to - lo > n ? lo + n : sync->compare_to;
+    uint32_t hi = lo + as_sector_part(&sync->sector, sync->compare_to - lo);
     sync->compare_next = hi;
     as_sync_ask_range(sync, AS_ASK_COMPARE, lo, hi, false);
 }
