@@ -5,7 +5,7 @@
 #define MOST_COINS   65536u /* the largest sector the interface allows */
 #define ENVELOPE     512u   /* the answer's own bytes around the coins, generously */
 #define LEARN_LEAST  16u    /* coins of an answer that tells of others */
-#define COIN_MOST    (UINT64_C(1) << 18)
+#define COIN_MOST    (UINT64_C(1) << 20)
 #define SAMPLES_KEPT 32u
 #define SPREAD_FIRST                                                                               \
     (UINT64_C(700) * 700) /* of a coin, in bytes: coins of one transaction go together */
@@ -37,7 +37,7 @@ static uint64_t bytes_each(const as_sector *sector, uint64_t n)
 {
     uint64_t mean = sector->bytes * 16 / sector->coins + 1;
     uint64_t spread = (sector->spread + SPREAD_FIRST) / (sector->samples + 1);
-    uint64_t margin = 2 * square_root(spread * 256 / (n > 0 ? n : 1));
+    uint64_t margin = 2 * 16 * square_root(spread / (n > 0 ? n : 1));
     if (margin < mean / MARGIN_LEAST)
         margin = mean / MARGIN_LEAST;
     return mean + (margin < mean / MARGIN_MOST ? margin : mean / MARGIN_MOST);
