@@ -232,7 +232,7 @@ anonset_code as_db_run(as_db *db, as_sql which, int n, const sqlite3_int64 *para
 
 anonset_code as_db_need_wal(as_db *db, anonset_detail *detail)
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     bool found;
     anonset_code code = as_db_prepare(db, &row, AS_SQL_JOURNAL_MODE, 0, NULL, detail);
     if (code == ANONSET_OK)
