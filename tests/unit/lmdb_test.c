@@ -309,7 +309,9 @@ Test(lmdb, somebody_elses_lmdb_file_is_foreign_and_stays_as_it_is)
 
 Test(lmdb, a_store_of_another_byte_order_is_foreign)
 {
-    uint8_t page[8192] = {[16] = 0xBE, [17] = 0xEF, [18] = 0xC0, [19] = 0xDE};
+    uint8_t page[8192] = {0};
+    uint32_t magic = 0xDEC0EFBEu; /* 0xBEEFC0DE there */
+    memcpy(page + 2 * sizeof(size_t), &magic, sizeof magic);
     write_file(path, page, sizeof page);
     refuses_untouched(ANONSET_FOREIGN);
     cr_assert(strstr(detail.text, "byte order"));
