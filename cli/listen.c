@@ -169,13 +169,19 @@ static void turn(struct clients *all, struct client *c, short events)
 
 static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
+    struct sockaddr_in6 six[2];
+    struct sockaddr_in four[2];
+
     if (a->ss_family != b->ss_family)
         return false;
-    if (a->ss_family == AF_INET6)
-        return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
-                      &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
-    return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-           ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    if (a->ss_family == AF_INET6) {
+        memcpy(&six[0], a, sizeof six[0]);
+        memcpy(&six[1], b, sizeof six[1]);
+        return memcmp(&six[0].sin6_addr, &six[1].sin6_addr, sizeof six[0].sin6_addr) == 0;
+    }
+    memcpy(&four[0], a, sizeof four[0]);
+    memcpy(&four[1], b, sizeof four[1]);
+    return memcmp(&four[0].sin_addr, &four[1].sin_addr, sizeof four[0].sin_addr) == 0;
 }
 
 /* A free place for a client from there; NULL: it has enough. */

@@ -14,11 +14,12 @@ struct listen_to {
     void *context;
 };
 
-#define LISTEN_CLIENTS    64  /* at once; others wait to be accepted */
-#define LISTEN_OF_ONE     16  /* of them from one address: it cannot take all places */
-#define LISTEN_GREETING_S 10  /* from the connection to server.version */
-#define LISTEN_REQUEST_S  120 /* from an answer to the next whole request: a phone may prove a set \
-                               */
+#define LISTEN_CLIENTS    64 /* at once; others wait to be accepted */
+#define LISTEN_OF_ONE     16 /* of them from one address: it cannot take all places */
+#define LISTEN_GREETING_S 10 /* from the connection to server.version */
+#define LISTEN_REQUEST_S                                                                           \
+    120 /* from an answer to the next whole request: a phone may prove a set                       \
+         */
 #define LISTEN_PIECE_S      60 /* to take a piece of an answer: slower than 1 KiB/s is cut */
 #define LISTEN_LAST_WORDS_S 2  /* after an error that ends it: to read it */
 

@@ -385,13 +385,13 @@ static bool find_block(as_session *s, as_pin *pin, const as_call *call, uint32_t
     return false;
 }
 
-static bool read_number(const char *word, uint32_t *number)
+static bool read_number(char *word, uint32_t *number)
 {
-    as_span span = {(char *)(uintptr_t)word, strlen(word)};
+    as_span span = {word, strlen(word)};
     return as_json_unsigned(span, UINT32_MAX, number);
 }
 
-static void answer_sector(as_session *s, const as_call *call, uint32_t group)
+static void answer_sector(as_session *s, as_call *call, uint32_t group)
 {
     uint8_t block[WORD_MOST];
     as_pin pin;
@@ -478,7 +478,7 @@ enum {
     METHODS
 };
 
-static void answer_set(as_session *s, const as_call *call, bool meta)
+static void answer_set(as_session *s, as_call *call, bool meta)
 {
     uint32_t group = 0;
     if (!call->strings)
@@ -491,7 +491,7 @@ static void answer_set(as_session *s, const as_call *call, bool meta)
         answer_sector(s, call, group);
 }
 
-static void answer_call(as_session *s, const as_call *call)
+static void answer_call(as_session *s, as_call *call)
 {
     int method = 0;
     while (method < METHODS && !as_json_is(call->method, methods[method].name))
