@@ -6,6 +6,7 @@
 #   4. everything again under ASan and UBSan
 #   5. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck, Doxygen
 #   6. make distcheck
+# With ANONSET_CHECK_CROSS=1 also what scripts/cross.sh does, for armhf and s390x (minutes, and a network).
 # Builds are below build-check/ (or $ANONSET_CHECK_DIR) and kept for the next run. A step that fails
 # prints its log; the others still run. The last line is the sum of all tests.
 set -uo pipefail
@@ -88,6 +89,10 @@ install_in()
     for page in "$root"/doc/*.3 "$dir"/generated/*.1; do
         page=$(basename "$page")
         [ -s "$to/share/man/man${page##*.}/$page" ] || { echo "$page is not installed"; return 1; }
+    done
+    # Android loads libraries in pages of up to 16 KiB.
+    for page in $(readelf -lW "$to/lib/libanonset.so" | awk '$1 == "LOAD" {print $NF}'); do
+        [ $((page % 16384)) -eq 0 ] || { echo "a segment is aligned to $page"; return 1; }
     done
     [ -s "$to/share/bash-completion/completions/anonset" ] &&
         [ -s "$to/share/zsh/site-functions/_anonset" ] &&
@@ -265,6 +270,9 @@ sum_in()
 }
 
 bash "$root/scripts/deps.sh" check || exit 1
+if [ "${ANONSET_CHECK_CROSS:-0}" = 1 ]; then
+    bash "$root/scripts/deps.sh" cross || exit 1
+fi
 rm -rf "$logs" "$work/config.cache"
 mkdir -p "$logs"
 if [ -f "$root/config.status" ]; then
@@ -300,6 +308,11 @@ step clang-tidy tidy
 step cppcheck cpp_check
 step doxygen make -C "$work/sqlite" doxygen
 step distcheck distcheck
+if [ "${ANONSET_CHECK_CROSS:-0}" = 1 ]; then
+    for arch in armhf s390x; do
+        step "cross-$arch" env ANONSET_CHECK_DIR="$work" bash "$root/scripts/cross.sh" "$arch" "$work/sqlite"
+    done
+fi
 
 sum_in "make check" "$work/sqlite"
 sum_in "make check without libcurl" "$work/embed"

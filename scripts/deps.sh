@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Installs what the other scripts need: deps.sh build|check|prove
+# Installs what the other scripts need: deps.sh build|check|prove|cross
 #   build: to build both backends and their tests
 #   check: that, and the tools for static checks
 #   prove: what build needs, and clang with libFuzzer for `make prove`
+#   cross: to build, and the compilers and emulators of scripts/cross.sh
 # On Debian and its like with apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
 
 what=${1:-build}
 case $what in
-build | check | prove) ;;
+build | check | prove | cross) ;;
 *)
-    echo "usage: deps.sh build|check|prove" >&2
+    echo "usage: deps.sh build|check|prove|cross" >&2
     exit 2
     ;;
 esac
@@ -20,6 +21,9 @@ packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
     python3)
 if [ "$what" = check ]; then
     packages+=(g++ git binutils valgrind clang-tidy clang-format cppcheck doxygen mypy python3-pycparser)
+fi
+if [ "$what" = cross ]; then
+    packages+=(gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu qemu-user)
 fi
 
 # What is missing, as the names of Debian packages: by looking for the thing itself, so that it works
@@ -44,6 +48,11 @@ probe()
     echo '#include <stdlib.h>' | gcc -fsyntax-only -x c - 2>/dev/null || echo libc6-dev
     printf '#include <stddef.h>\n#define JSMN_HEADER\n#include <jsmn.h>\n' |
         gcc -fsyntax-only -x c - 2>/dev/null || echo libjsmn-dev
+    if [ "$what" = cross ]; then
+        command_of arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+        command_of s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+        command_of qemu-s390x qemu-user
+    fi
     if [ "$what" = check ]; then
         command_of g++ g++
         command_of git git

@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# Builds for another machine and tests there, under qemu-user: cross.sh armhf|s390x NATIVE
+#   NATIVE: a build folder of this machine, with its test programs (make check TESTS=)
+# In order: library, program and tests, with Debian's cross compiler; unit tests and the conformance suite
+# on every backend; a sync over loopback from a server of this machine; and stores made on one machine read
+# and continued on the other. Debian's libraries for that machine are unpacked beside the build, not
+# installed. Builds are below $ANONSET_CHECK_DIR (build-check/) and kept for the next run.
+set -euo pipefail
+
+arch=${1:-} native=${2:-}
+case $arch in
+armhf) triplet=arm-linux-gnueabihf qemu=qemu-arm ;;
+s390x) triplet=s390x-linux-gnu qemu=qemu-s390x ;;
+*) triplet= ;;
+esac
+if [ -z "$triplet" ] || [ ! -x "$native/tests/server/anonset-testserver" ]; then
+    echo "usage: cross.sh armhf|s390x NATIVE, a build folder with its test programs" >&2
+    exit 2
+fi
+native=$(cd "$native" && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=${ANONSET_CHECK_DIR:-$root/build-check}/cross-$arch
+sysroot=$work/sysroot build=$work/build scratch=$work/scratch
+run=("$qemu" -L "$sysroot")
+here=() there=("${run[@]}" "$build/tests/anonset-sqlite")
+server_pid=
+
+# apt as if this were the other machine, with lists and a cache of its own.
+other_apt()
+{
+    apt-get -qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::State="$work/apt" \
+        -o Dir::State::status="$work/apt/status" -o Dir::Cache="$work/apt" \
+        -o Dir::Etc::SourceList="$work/apt/sources.list" -o Dir::Etc::SourceParts=- \
+        -o APT::Install-Recommends=false -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+make_sysroot()
+{
+    local package codename
+    [ ! -e "$sysroot/complete" ] || return 0
+    mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$sysroot"
+    : >"$work/apt/status"
+    codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $codename main" \
+        >"$work/apt/sources.list"
+    other_apt update
+    other_apt -y --download-only install libc6-dev libssl-dev libcurl4-openssl-dev libjsmn-dev \
+        libsqlite3-dev liblmdb-dev >/dev/null
+    for package in "$work"/apt/archives/*.deb; do
+        dpkg -x "$package" "$sysroot"
+    done
+    touch "$sysroot/complete"
+}
+
+# What does not take minutes under emulation, and uses no more of Criterion than tests/plain has. Those of
+# one backend take the place of the C library's pwrite, which has two names where a long has 32 bits.
+unit_tests()
+{
+    local left_out='convert|legacy|gate|chain_recorded|noclient|serve|cli_[a-z]*'
+    [ "$arch" = s390x ] || left_out+='|lmdb|sqlite'
+    (cd "$root" && ls tests/unit/*_test.c) | sed 's/\.c$//' | grep -vE "/($left_out)_test$"
+}
+
+build_there()
+{
+    local programs
+    mkdir -p "$build" && cd "$build"
+    [ -f Makefile ] || PKG_CONFIG_SYSROOT_DIR=$sysroot \
+        PKG_CONFIG_LIBDIR=$sysroot/usr/lib/$triplet/pkgconfig:$sysroot/usr/share/pkgconfig \
+        "$root/configure" --host="$triplet" CC="$triplet-gcc --sysroot=$sysroot" \
+        CPPFLAGS="-I$root/tests/plain" CRITERION_CFLAGS="-I$root/tests/plain" CRITERION_LIBS=-lm
+    programs="$(unit_tests | tr '\n' ' ') tests/conformance/conformance tests/anonset-sqlite tests/anonset-lmdb"
+    make -j2
+    # shellcheck disable=SC2086 # words on purpose
+    make -j2 $programs
+}
+
+test_there()
+{
+    local test status=0
+    for test in $(unit_tests) tests/conformance/conformance; do
+        echo "$arch $test"
+        "${run[@]}" "$build/$test" || status=1
+    done
+    return $status
+}
+
+expect()
+{
+    local wanted=$1 status=0
+    shift
+    "$@" || status=$?
+    [ "$status" -eq "$wanted" ] || { echo "exit code $status, not $wanted: $*" >&2; return 1; }
+}
+
+tell()
+{
+    local answer
+    echo "$1" >&"${control[1]}"
+    read -r -t 20 answer <&"${control[0]}"
+    [ "${answer%% *}" = ok ] || { echo "$1: $answer" >&2; return 1; }
+}
+
+start_server()
+{
+    local ready port
+    coproc server { exec "$native/tests/server/anonset-testserver" --lifeline --coins 3000; }
+    server_pid=$!
+    read -r -t 20 ready <&"${server[0]}"
+    url=tcp://127.0.0.1:$(sed -E 's/.* electrumx=([0-9]+).*/\1/' <<<"$ready")
+    port=$(sed -E 's/.* control=([0-9]+).*/\1/' <<<"$ready")
+    exec {wire}<>"/dev/tcp/127.0.0.1/$port"
+    control=("$wire" "$wire")
+}
+
+# same_set STORE: both machines read it as the server has it.
+same_set()
+{
+    tell "dump 1 $scratch/wanted"
+    "${here[@]}" export --db "$1" --group 1 | cmp - "$scratch/wanted"
+    "${there[@]}" export --db "$1" --group 1 | cmp - "$scratch/wanted"
+    "${here[@]}" verify --db "$1" >/dev/null
+    "${there[@]}" verify --db "$1" >/dev/null
+}
+
+# Each machine begins a store, the other goes on with it.
+move_stores()
+{
+    rm -rf "$scratch" && mkdir -p "$scratch"
+    here=("$native/tests/anonset-sqlite")
+    "${here[@]}" sync --quiet --db "$scratch/from-here" --server "$url" --group 1
+    "${there[@]}" sync --quiet --db "$scratch/from-there" --server "$url" --group 1
+    same_set "$scratch/from-here"
+    same_set "$scratch/from-there"
+    tell "grow 250"
+    "${there[@]}" sync --quiet --db "$scratch/from-here" --server "$url" --group 1
+    "${here[@]}" sync --quiet --db "$scratch/from-there" --server "$url" --group 1
+    tell "reorg 3"
+    "${here[@]}" sync --quiet --db "$scratch/from-here" --server "$url" --group 1
+    "${there[@]}" sync --quiet --db "$scratch/from-there" --server "$url" --group 1
+    same_set "$scratch/from-here"
+    same_set "$scratch/from-there"
+}
+
+# LMDB's files belong to one kind of machine: each syncs, and refuses the other's unharmed.
+keep_lmdb_apart()
+{
+    local other=("${run[@]}" "$build/tests/anonset-lmdb") ours=("$native/tests/anonset-lmdb") sum
+    "${other[@]}" sync --quiet --db "$scratch/lmdb-there" --server "$url" --group 1
+    "${other[@]}" verify --db "$scratch/lmdb-there" >/dev/null
+    "${other[@]}" export --db "$scratch/lmdb-there" --group 1 | cmp - "$scratch/wanted"
+    "${ours[@]}" sync --quiet --db "$scratch/lmdb-here" --server "$url" --group 1
+    sum=$(sha256sum "$scratch"/lmdb-{there,here})
+    expect 6 "${ours[@]}" status --db "$scratch/lmdb-there"
+    expect 6 "${other[@]}" status --db "$scratch/lmdb-here"
+    [ "$sum" = "$(sha256sum "$scratch"/lmdb-{there,here})" ]
+}
+
+# Android loads libraries in pages of up to 16 KiB.
+aligned_for_android()
+{
+    local align
+    for align in $(readelf -lW "$build/.libs/libanonset.so" | awk '$1 == "LOAD" {print $NF}'); do
+        [ $((align % 16384)) -eq 0 ] || { echo "a segment is aligned to $align" >&2; return 1; }
+    done
+}
+
+make_sysroot
+build_there
+aligned_for_android
+test_there
+start_server
+move_stores
+keep_lmdb_apart
+kill "$server_pid"
+echo "$arch: ok"
