@@ -48,7 +48,7 @@ build_and_check()
     make -j2 >make.log 2>&1 || { tail -n 30 make.log >&2; return 1; }
     # What a run that was broken off left, and other versions of the sources.
     find . -name '*.gcda' -o -name '*.profraw' | xargs -r rm -f
-    make -j2 check >check.log 2>&1 || { grep -aE '^(FAIL|ERROR)' check.log >&2; return 1; }
+    make -j2 check >check.log 2>&1 || { grep -aE "^(FAIL|ERROR)|\*\*\*" check.log >&2; return 1; }
     grep -aE '^# (TOTAL|PASS|SKIP)' check.log | tr -s '\n ' '  '
     echo
 }

@@ -355,7 +355,7 @@ static void new_path(void)
     (void)snprintf(now.path, sizeof now.path, "%s/store-%u", now.dir.path, now.runs++);
 }
 
-static const int os_errors[] = {EIO, ENOSPC, EACCES, EMFILE};
+static const int os_errors[] = {EIO, ENOSPC, EACCES, EMFILE, ENOMEM};
 
 /* What is done while calls fail, before and behind it. */
 typedef struct job {

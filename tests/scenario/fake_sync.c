@@ -2,7 +2,10 @@
 
 #include "core/detail.h"
 
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 static anonset_step hand_out(anonset_sync *sync, anonset_request *request,
                              anonset_request_kind kind)
@@ -41,6 +44,8 @@ static void commit(anonset_sync *sync)
 
 anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request)
 {
+    if (sync->silent)
+        return sync->aborted ? ANONSET_STEP_DONE : ANONSET_STEP_WAIT;
     if (anonset_sync_is_cancelled(sync)) {
         sync->cancelled_seen = true;
         return ANONSET_STEP_DONE;
@@ -126,4 +131,21 @@ bool anonset_sync_is_cancelled(const anonset_sync *sync)
 uint64_t anonset_sync_commits(const anonset_sync *sync)
 {
     return sync->commits;
+}
+
+static anonset_sync *to_cancel;
+
+static void on_alarm(int number)
+{
+    (void)number;
+    anonset_sync_cancel(to_cancel);
+}
+
+void fake_cancel_after(anonset_sync *sync, long us)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval timer = {.it_value.tv_usec = us};
+    to_cancel = sync;
+    if (sigaction(SIGALRM, &action, NULL) != 0 || setitimer(ITIMER_REAL, &timer, NULL) != 0)
+        abort();
 }

@@ -18,6 +18,7 @@ struct anonset_sync {
     uint32_t heights;
     void (*on_commit)(void *context); /* inside of step, while a commit would run */
     void *context;
+    bool silent; /* step waits for an answer, and nothing was asked */
 
     /* What happened. */
     uint64_t commits;
@@ -40,5 +41,8 @@ struct anonset_sync {
     uint8_t block_hash[ANONSET_HASH_BYTES], tx_hash[ANONSET_HASH_BYTES];
     anonset_coin coin;
 };
+
+/* Cancels `sync` from a signal's handler, so many microseconds from now (below a second). */
+void fake_cancel_after(anonset_sync *sync, long us);
 
 #endif

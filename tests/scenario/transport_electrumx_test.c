@@ -384,25 +384,11 @@ Test(electrumx, garbage_is_a_bad_answer, .timeout = 20)
 
 /* ---- Cancel ------------------------------------------------------------------------------- */
 
-static void on_alarm(int number)
-{
-    (void)number;
-    anonset_sync_cancel(&sync_);
-}
-
-static void cancel_after(suseconds_t us)
-{
-    struct sigaction action = {.sa_handler = on_alarm};
-    struct itimerval timer = {.it_value.tv_usec = us};
-    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
-    cr_assert_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
-}
-
 Test(electrumx, cancel_ends_a_wait_for_an_answer, .timeout = 20)
 {
     sync_.sectors = 1;
     peer_start(&server, "tcp", serve_hang);
-    cancel_after(200000);
+    fake_cancel_after(&sync_, 200000);
     uint64_t began = as_now_ms();
     run(server.url, 5, 30000, NULL);
     cr_assert_lt(as_now_ms() - began, 200 + 100 + 200); /* the last is for a busy machine */
@@ -419,7 +405,7 @@ Test(electrumx, cancel_ends_a_backoff, .timeout = 20)
     peer_start(&server, "tcp", serve_nothing);
     cr_assert_eq(anonset_client_new(&client, server.url, NULL, &detail), ANONSET_OK);
     client->backoff_base_ms = client->backoff_cap_ms = 1u << 30;
-    cancel_after(200000);
+    fake_cancel_after(&sync_, 200000);
     uint64_t began = as_now_ms();
     cr_assert_eq(anonset_client_run(client, &sync_, &detail), ANONSET_OK);
     cr_assert_lt(as_now_ms() - began, 200 + 100 + 200);
@@ -497,4 +483,28 @@ Test(electrumx, the_environment_leads_past_no_proxy, .timeout = 20)
     peer_stop(&server);
     expect_whole(1);
     cr_assert_eq(server.counts[0], 1);
+}
+
+/* A handshake that the server never answers. */
+Test(electrumx, cancel_ends_a_connect, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "ssl", serve_hang);
+    fake_cancel_after(&sync_, 200000);
+    uint64_t began = as_now_ms();
+    run(server.url, 5, 30000, NULL);
+    cr_assert_lt(as_now_ms() - began, 200 + 100 + 200);
+    peer_stop(&server);
+    cr_assert(sync_.cancelled_seen);
+    cr_assert(!sync_.aborted);
+}
+
+Test(electrumx, a_sync_that_asks_nothing_is_given_up, .timeout = 20)
+{
+    sync_.silent = true;
+    peer_start(&server, "tcp", serve_hang);
+    run(server.url, 5, 30000, NULL);
+    peer_stop(&server);
+    cr_assert(sync_.aborted);
+    cr_assert_eq(sync_.why.code, ANONSET_INTERNAL, "%s", sync_.why.text);
 }

@@ -405,3 +405,38 @@ Test(firod, silence_times_out, .timeout = 20)
     expect_abort(ANONSET_NETWORK, "no byte");
     cr_assert_eq(sync_.timeouts, 1);
 }
+
+Test(firod, cancel_ends_a_wait_for_an_answer, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "http", serve_hang);
+    fake_cancel_after(&sync_, 200000);
+    uint64_t began = as_now_ms();
+    run(server.url, NULL, 5);
+    cr_assert_lt(as_now_ms() - began, 200 + 100 + 200); /* the last is for a busy machine */
+    peer_stop(&server);
+    cr_assert(sync_.cancelled_seen);
+    cr_assert(!sync_.aborted);
+}
+
+/* firod ended: its cookie is gone when the login is refused. */
+static void serve_end(ts_peer *self, int fd, unsigned nth)
+{
+    char body[1024], login[128];
+    (void)self;
+    (void)nth;
+    if (peer_http_read(fd, body, sizeof body, login, sizeof login) != 0)
+        return;
+    (void)unlink(cookie_path);
+    (void)peer_http_write(fd, "401 Unauthorized", "");
+}
+
+Test(firod, a_cookie_that_vanished_is_told, .timeout = 20)
+{
+    sync_.sectors = 1;
+    make_cookie("u:p");
+    peer_start(&server, "http", serve_end);
+    run(server.url, cookie_path, 5);
+    peer_stop(&server);
+    expect_abort(ANONSET_NOT_FOUND, "cookie");
+}

@@ -188,7 +188,7 @@ WRAP_MEMORY(void *, calloc, (size_t n, size_t len), (n, len))
 WRAP_MEMORY(void *, realloc, (void *block, size_t len), (block, len))
 WRAP_MEMORY(char *, strdup, (const char *text), (text))
 WRAP_MEMORY(char *, strndup, (const char *text, size_t len), (text, len))
-WRAP_MEMORY(char *, realpath, (const char *path, char *out), (path, out))
+WRAP(char *, realpath, (const char *path, char *out), (path, out), (errno = os_error, NULL))
 WRAP(int, pthread_mutex_init, (pthread_mutex_t * mutex, const pthread_mutexattr_t *how),
      (mutex, how), ENOMEM)
 WRAP(int, pthread_cond_init, (pthread_cond_t * condition, const pthread_condattr_t *how),

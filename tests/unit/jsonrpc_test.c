@@ -3,9 +3,11 @@
 
 #include <anonset/anonset.h>
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ID TS_HOSTILE_ID
 /* 32 bytes: of ones (0x11), of zeros, and one byte too few and too many. */
@@ -650,4 +652,37 @@ Test(jsonrpc, more_coins_than_asked_take_no_more_memory)
     cr_expect_eq(answer.n, 3);
     anonset_answer_clear(&answer);
     free(text);
+}
+
+/* What no sync asks for. */
+Test(jsonrpc, requests_of_no_known_kind)
+{
+    char text[ANONSET_REQUEST_TEXT], answered[] = "{\"result\":1,\"error\":null,\"id\":7}";
+    anonset_request request = request_for(SECTOR);
+    anonset_answer answer;
+    anonset_detail detail;
+    cr_expect_eq(anonset_request_write(NULL, &request, ANONSET_FIROD), 0);
+    cr_expect_eq(anonset_request_write(text, NULL, ANONSET_FIROD), 0);
+    request.kind = (anonset_request_kind)99;
+    cr_expect_gt(anonset_request_write(text, &request, ANONSET_FIROD), 0);
+    cr_expect(strstr(text, "\"method\":\"\""), "%s", text);
+    cr_expect_eq(anonset_answer_read(&answer, answered, strlen(answered), &request, 1,
+                                     ANONSET_ELECTRUMX, &detail),
+                 ANONSET_INVALID);
+    cr_expect(strstr(detail.text, "no known kind"), "%s", detail.text);
+}
+
+/* More than the tokenizer can count is refused by its length. Nothing of it takes memory. */
+Test(jsonrpc, an_answer_longer_than_can_be_counted)
+{
+    size_t len = (size_t)INT_MAX + 1;
+    char *text = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    anonset_request request = request_for(SECTOR);
+    anonset_answer answer;
+    anonset_detail detail;
+    cr_assert_neq(text, MAP_FAILED);
+    cr_expect_eq(anonset_answer_read(&answer, text, len, &request, 1, ANONSET_ELECTRUMX, &detail),
+                 ANONSET_BAD_ANSWER);
+    cr_expect(strstr(detail.text, "2 GiB"), "%s", detail.text);
+    cr_assert_eq(munmap(text, len), 0);
 }
