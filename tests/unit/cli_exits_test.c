@@ -57,3 +57,10 @@ Test(cli_exits, of_several_groups_the_worst_in_the_documented_order)
         }
     }
 }
+
+/* Of a library that is newer than the program. */
+Test(cli_exits, what_is_not_known_is_internal)
+{
+    cr_expect_eq(exits_of_code((anonset_code)999), 1);
+    cr_expect_eq(exits_of_result((anonset_outcome)999, ANONSET_OK), 1);
+}

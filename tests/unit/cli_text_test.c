@@ -152,3 +152,10 @@ Test(cli_text, figures_for_people)
     cr_expect_str_eq(text_seconds(out, 3599), "59:59");
     cr_expect_str_eq(text_seconds(out, 3723), "1:02:03");
 }
+
+/* Of a library that is newer than the program. */
+Test(cli_text, levels_and_proofs_that_are_not_known)
+{
+    cr_expect_str_eq(text_gate((anonset_gate)99), "unknown");
+    cr_expect_null(text_proof((anonset_proof)99));
+}

@@ -154,3 +154,29 @@ Test(tag, spreads_evenly)
         cr_expect(low[i] > 1080 && low[i] < 1420, "low %u: %u", i, low[i]);
     }
 }
+
+/* The polynomial's value is a number below the prime 2^61 - 1: one that comes out as the prime
+ * itself counts as 0. With the key 1 it is the sum of all blocks of seven bytes and the lengths, so
+ * that a coin can be made whose sum is the prime. */
+Test(tag, the_prime_itself_is_zero)
+{
+    enum {
+        LEN = 252,
+        FULL = 31
+    };
+    static uint8_t bytes[LEN];
+    static const uint8_t tx_hash[ANONSET_HASH_BYTES];
+    const uint8_t salt[ANONSET_SALT_BYTES] = {1};
+    const anonset_coin coin = {.serialized = bytes, .serialized_len = LEN, .tx_hash = tx_hash};
+    const uint64_t full = (UINT64_C(1) << 56) - 1;
+    uint64_t rest = (UINT64_C(1) << 61) - 1 - (UINT64_C(2) << 32 | LEN) - FULL * full;
+    as_tagger tagger;
+    as_tagger_init(&tagger, salt);
+    memset(bytes, 0xff, (size_t)7 * FULL);
+    for (size_t i = 0; i < 7; i++)
+        bytes[7 * FULL + i] = (uint8_t)(rest >> (8 * i));
+    cr_expect_eq(as_tag(&tagger, &coin), 0);
+    /* 2^32 more is 2^32, and its upper half is the tag. */
+    bytes[7 * FULL + 4]++;
+    cr_expect_eq(as_tag(&tagger, &coin), 1);
+}
