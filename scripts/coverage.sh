@@ -17,6 +17,7 @@ folders='core|backends|remote|cli'
 lines_least=100
 branches_least=95
 mcdc='' keep=''
+unset MAKEFLAGS MFLAGS MAKELEVEL # of a make that called this: the build here is another
 
 for option in "$@"; do
     case $option in

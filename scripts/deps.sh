@@ -2,7 +2,7 @@
 # Installs what the other scripts need: deps.sh build|check|prove|cross
 #   build: to build both backends and their tests
 #   check: that, and the tools for static checks
-#   prove: what build needs, and clang with libFuzzer for `make prove`
+#   prove: to build, and clang with libFuzzer, valgrind and gcovr for `make prove`
 #   cross: to build, and the compilers and emulators of scripts/cross.sh
 # On Debian and its like with apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
@@ -21,6 +21,9 @@ packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
     python3)
 if [ "$what" = check ]; then
     packages+=(g++ git binutils valgrind clang-tidy clang-format cppcheck doxygen mypy python3-pycparser)
+fi
+if [ "$what" = prove ]; then
+    packages+=(g++ git clang libclang-rt-14-dev valgrind gcovr)
 fi
 if [ "$what" = cross ]; then
     packages+=(gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu qemu-user)
@@ -64,6 +67,13 @@ probe()
         command_of doxygen doxygen
         command_of mypy mypy
         /usr/bin/python3 -c 'import pycparser' 2>/dev/null || echo python3-pycparser
+    fi
+    if [ "$what" = prove ]; then
+        command_of valgrind valgrind
+        command_of gcovr gcovr
+        command_of clang clang
+        echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' |
+            clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null || echo libclang-rt-14-dev
     fi
 }
 

@@ -26,6 +26,8 @@ fuzz | "$source/tests/fuzz/prove.sh" short | "$source/tests/fuzz/prove.sh" long
 kills | tests/kill/kill --kills 1000 | tests/kill/kill --kills 50000
 tsan | "$source/tests/tools.sh" tsan | "$source/tests/tools.sh" tsan
 valgrind | "$source/tests/tools.sh" valgrind | "$source/tests/tools.sh" valgrind
+coverage | "$source/scripts/coverage.sh" | "$source/scripts/coverage.sh" --mcdc && "$source/scripts/coverage.sh"
+library-calls | "$source/tests/calls.sh" | ANONSET_EVERY_CODE=1 "$source/tests/calls.sh"
 END
 }
 
