@@ -104,9 +104,6 @@ static void bend_append(struct ops *o, anonset_append *a, const anonset_state *s
     case 5:
         a->target.size = UINT32_MAX;
         break;
-    case 7:
-        o->upon.size++;
-        break;
     case 6:
         a->base = UINT32_MAX - a->n - pick(o, 2);
         a->start = a->base;
