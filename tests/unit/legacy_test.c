@@ -274,7 +274,7 @@ static char *dump(void)
 {
     static const char *const queries[] = {
         "SELECT type || name || sql FROM sqlite_master ORDER BY name",
-        "SELECT id || hex(salt) || ifnull(hex(genesis), '-') FROM info",
+        "SELECT id || hex(record) FROM info",
         "SELECT grp || ' ' || slot || hex(record) FROM ledger ORDER BY grp",
         "SELECT id || ' ' || n || ' ' || epoch || hex(body) FROM pack ORDER BY id",
         "SELECT id || ' ' || hex(record) FROM checkpoint ORDER BY id"};

@@ -108,7 +108,8 @@ Test(store, bad_options_are_refused)
         {0, ANONSET_STORE_CREATE, ANONSET_OK},
         {-1, ANONSET_STORE_CREATE, ANONSET_INVALID},
         {8, ANONSET_STORE_CREATE, ANONSET_INVALID},
-        {0, 4, ANONSET_INVALID},
+        {0, ANONSET_STORE_CREATE | ANONSET_STORE_VERIFY_READS, ANONSET_OK},
+        {0, 8, ANONSET_INVALID},
         {0, ANONSET_STORE_CREATE | 0x80000000u, ANONSET_INVALID},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -125,11 +126,13 @@ Test(store, bad_options_are_refused)
     }
 }
 
-Test(store, null_arguments_and_group_0_are_refused)
+Test(store, null_arguments_and_groups_that_cannot_be_are_refused)
 {
     anonset_store *store;
     anonset_state state;
     anonset_snapshot *snapshot;
+    anonset_repair repair;
+    anonset_rebuilt rebuilt;
     anonset_verdict verdict;
     uint32_t group;
     uint64_t bytes;
@@ -147,7 +150,14 @@ Test(store, null_arguments_and_group_0_are_refused)
     cr_expect_eq(anonset_store_disk_bytes(NULL, &bytes, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_snapshot_open(&snapshot, store, 0, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_snapshot_open(NULL, store, 1, NULL), ANONSET_INVALID);
-    cr_expect_eq(anonset_store_verify(store, &verdict, 0, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_verify(NULL, &verdict, 1, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_repair(NULL, &repair, 1, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_repair(store, NULL, 1, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_rebuild(NULL, NULL, &rebuilt, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_rebuild("x", NULL, NULL, NULL), ANONSET_INVALID);
+    /* Group 0 is what is kept around the groups. */
+    cr_expect_eq(anonset_store_verify(store, &verdict, 0, NULL), ANONSET_OK);
+    cr_expect(verdict.sound);
     cr_expect_eq(anonset_store_verify(store, NULL, 1, NULL), ANONSET_INVALID);
     anonset_store_close(store);
     anonset_store_close(NULL);
@@ -265,6 +275,7 @@ static anonset_store *make_store(ts_chain **chain, uint32_t base)
     backend.checkpoint = faulty_checkpoint;
     backend.snapshot_open = faulty_open;
     cr_assert_eq(open_with(&store, &backend, NULL), ANONSET_OK);
+    memcpy(store->info.salt, ts_salt, sizeof store->info.salt); /* of the chain's tags */
     /* Handles of one path share a store. */
     cr_assert_eq(anonset_store_clear(store, 0, NULL), ANONSET_OK);
     *chain = ts_chain_new(1, SIZE);
