@@ -33,6 +33,7 @@ DETAIL_TEXT = 256
 REQUEST_TEXT = 256
 STORE_CREATE = 1
 STORE_READ_ONLY = 2
+STORE_VERIFY_READS = 4
 
 Hash = c_uint8 * HASH_BYTES
 
@@ -106,6 +107,24 @@ class anonset_verdict(Structure):
         ("digest", Hash),
         ("proven", c_uint32),
         ("rederived", c_uint32),
+    ]
+
+
+class anonset_repair(Structure):
+    _fields_ = [
+        ("found", anonset_verdict),
+        ("dropped", c_uint32),
+        ("pending_dropped", c_uint32),
+        ("cleared", c_bool),
+    ]
+
+
+class anonset_rebuilt(Structure):
+    _fields_ = [
+        ("kept", c_uint32),
+        ("lost", c_uint32),
+        ("dropped", c_uint32),
+        ("damaged", c_char * 4096),
     ]
 
 
@@ -233,6 +252,11 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "anonset_store_clear": (c_int, [_store, c_uint32, _detail]),
     "anonset_store_disk_bytes": (c_int, [_store, POINTER(c_uint64), _detail]),
     "anonset_store_verify": (c_int, [_store, POINTER(anonset_verdict), c_uint32, _detail]),
+    "anonset_store_repair": (c_int, [_store, POINTER(anonset_repair), c_uint32, _detail]),
+    "anonset_store_rebuild": (
+        c_int,
+        [c_char_p, POINTER(anonset_store_options), POINTER(anonset_rebuilt), _detail],
+    ),
     "anonset_snapshot_open": (c_int, [POINTER(_snapshot), _store, c_uint32, _detail]),
     "anonset_snapshot_open_gated": (
         c_int,

@@ -121,6 +121,15 @@ class Store:
             _c.call(_c.lib.anonset_store_disk_bytes, store, byref(size))
         return size.value
 
+    def repair(self, group: int) -> int:
+        """Drops what is damaged of a group; group 0: looks at the file around the groups. Returns how
+        many coins of the finalized set are missing: the next sync fetches them. Error CORRUPT: the
+        store must be made anew, by the program's `anonset repair`."""
+        c = _c.anonset_repair()
+        with self._handle as store:
+            _c.call(_c.lib.anonset_store_repair, store, byref(c), group)
+        return int(c.dropped)
+
     def verify(self, group: int) -> Verdict:
         """Reads and hashes every coin of a group. A damaged store is no Error but `sound=False`."""
         c = _c.anonset_verdict()
