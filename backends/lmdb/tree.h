@@ -1,8 +1,8 @@
 /*
  * LMDB's pages, read without LMDB. It takes what its pages say for true: a length or a page number
  * that rotted leads it out of its map, and a free list that did makes it write over what is in use.
- * So the tables' own pages are looked at before it may map a file: one of 4,096 bytes for some
- * 7,000 coins, as the coins themselves lie in pages of their own.
+ * So the tables' own pages are looked at before it may follow them: one for about a hundred rows of
+ * up to 64 KiB of coins, which lie in pages of their own.
  */
 #ifndef AS_LMDB_TREE_H
 #define AS_LMDB_TREE_H
