@@ -214,11 +214,19 @@ static int compare(const tree *t, const uint8_t *a, size_t a_len, const uint8_t 
     return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
+static bool decode(as_key *key, const node *n)
+{
+    uint8_t bytes[AS_KEY_BYTES];
+    if (n->key_len > sizeof bytes)
+        return false;
+    memcpy(bytes, n->key, n->key_len);
+    return as_key_decode(key, &(MDB_val){n->key_len, bytes});
+}
+
 static bool is_key(const tree *t, const node *n)
 {
     as_key key;
-    MDB_val val = {n->key_len, (void *)(uintptr_t)n->key};
-    return t->free_pages ? n->key_len == sizeof(size_t) : as_key_decode(&key, &val);
+    return t->free_pages ? n->key_len == sizeof(size_t) : decode(&key, n);
 }
 
 static bool push(uint32_t **list, size_t *n, size_t *room, uint32_t group)
@@ -256,9 +264,8 @@ static bool holds(const uint32_t *list, size_t n, uint32_t group)
 static anonset_code note_group(tree *t, const node *n, size_t page)
 {
     as_key key = {.kind = AS_KIND_INFO};
-    MDB_val val = {n->key_len, (void *)(uintptr_t)n->key};
     bool kept = true;
-    if (!as_key_decode(&key, &val))
+    if (!decode(&key, n))
         return damaged(t, page, "its keys are not ours");
     if (key.kind == AS_KIND_PACK)
         kept = push(&t->groups, &t->n_groups, &t->room, key.group);
@@ -483,7 +490,8 @@ static anonset_code read_info(tree *t, const as_meta_page *meta, uint8_t *info, 
         if (code == ANONSET_OK)
             (void)read_node(&n, t, bytes, 0);
     }
-    if (code == ANONSET_OK && n.key_len == 1 && n.key[0] == AS_KIND_INFO && !n.data_page) {
+    if (code == ANONSET_OK && n.data != NULL && n.key_len == 1 && n.key[0] == AS_KIND_INFO &&
+        !n.data_page) {
         *len = n.len < AS_INFO_BYTES ? n.len : AS_INFO_BYTES;
         memcpy(info, n.data, *len);
     }
