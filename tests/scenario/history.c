@@ -120,8 +120,8 @@ static void answer_one(struct history *h, anonset_sync *sync)
         h->seen(h, &h->reply.answer);
     bool asked = is_asked(requests, n, h->reply.answer.id);
     anonset_code code = anonset_sync_feed(sync, &h->reply.answer, NULL);
-    HISTORY_HOLDS(h, code == (asked ? ANONSET_OK : ANONSET_INVALID),
-                  "feed answers %s", anonset_strerror(code));
+    HISTORY_HOLDS(h, code == (asked ? ANONSET_OK : ANONSET_INVALID), "feed answers %s",
+                  anonset_strerror(code));
 }
 
 static void keep_result(void *context, const anonset_result *result)

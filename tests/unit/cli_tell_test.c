@@ -130,7 +130,7 @@ Test(cli_tell, every_code_of_a_store)
         {ANONSET_PERMISSION, "let this user"},
         {ANONSET_UNKNOWN, "disk errors"},
         {ANONSET_IO, "disk errors"},
-        {ANONSET_CORRUPT, "anonset verify"},
+        {ANONSET_CORRUPT, "anonset repair"},
         {ANONSET_FOREIGN, "anonset-convert"},
         {ANONSET_BUSY, "wait for"},
         {ANONSET_STALE, "wait for"},

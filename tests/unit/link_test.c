@@ -29,7 +29,6 @@ Test(link, every_failure_that_comes_again_names_its_cure)
         {CURLE_SSL_CIPHER, "this libcurl cannot"},
         {CURLE_NOT_BUILT_IN, "this libcurl cannot"},
         {CURLE_UNKNOWN_OPTION, "this libcurl cannot"},
-        {CURLE_BAD_FUNCTION_ARGUMENT, "this libcurl cannot"},
         {CURLE_URL_MALFORMAT, "this libcurl cannot"},
         {CURLE_COULDNT_RESOLVE_PROXY, "check the proxy"},
     };
