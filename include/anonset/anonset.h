@@ -180,7 +180,8 @@ ANONSET_API void anonset_store_options_init(anonset_store_options *options);
 /*
  * Opens the store at `path` (UTF-8, NUL-ended; copied). `options` may be NULL for the defaults.
  * After a crash the store shows exactly the state before or after the interrupted write. The cost
- * does not grow with the number of coins, but for the SQLite cache of an older wallet: the sqlite
+ * hardly grows with the number of coins (lmdb looks at its tables' own pages before it follows
+ * them, some 4 KiB for 7,000 coins), but for the SQLite cache of an older wallet: the sqlite
  * backend makes it a store as it opens it, in one step, with all other users kept out. On success
  * the caller owns *store and ends it with anonset_store_close; on failure there is nothing to
  * close.

@@ -20,8 +20,9 @@
  *  - On a handle opened READ_ONLY every write answers INVALID, whatever it would have done.
  *  - Any number of handles and processes may have the same store open, also two in one process.
  *  - Text for people goes into the detail (NULL is possible), never to a stream.
- *  - Memory must not grow with the set. The cost of open, load_state, append and complete must not
- *    grow with the number of coins stored (replacing a tail may touch the tail).
+ *  - Memory must not grow with the set. The cost of load_state, append and complete must not grow
+ *    with the number of coins stored (replacing a tail may touch the tail), that of open only by
+ *    what it takes to see that the engine's own pages are sound.
  */
 #ifndef ANONSET_BACKEND_H
 #define ANONSET_BACKEND_H
