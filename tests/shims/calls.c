@@ -9,7 +9,7 @@
 #define SLOTS       65536u /* a power of two, and more than twice the ways of any test */
 
 static uint64_t failed[SLOTS]; /* a hash table of ways; 0: free */
-static unsigned ways;
+static unsigned ways, one_in = 1;
 static bool armed, lasting, struck;
 static const char *name_struck = "";
 
@@ -17,6 +17,11 @@ void calls_forget(void)
 {
     memset(failed, 0, sizeof failed);
     ways = 0;
+}
+
+void calls_sample(unsigned n)
+{
+    one_in = n;
 }
 
 void calls_arm(bool for_good)
@@ -58,10 +63,12 @@ static uint64_t way_here(const char *name)
     return hash | 1;
 }
 
-/* Notes the way; false: it has failed before. */
+/* Notes the way; false: it has failed before, or is not in the sample. */
 static bool is_new(uint64_t way)
 {
     size_t slot = (size_t)(way >> 32) % SLOTS;
+    if ((way >> 1) % one_in != 0)
+        return false;
     while (failed[slot] != 0 && failed[slot] != way)
         slot = (slot + 1) % SLOTS;
     if (failed[slot] == way)

@@ -24,6 +24,8 @@
 
 /* No way has failed yet. */
 void calls_forget(void);
+/* Only one way in n fails, by its addresses: others in the next process. */
+void calls_sample(unsigned n);
 /* The next call whose way has not failed yet fails; with `for_good` all calls behind it as well. */
 void calls_arm(bool for_good);
 void calls_disarm(void);
