@@ -41,6 +41,10 @@ static anonset_code fail_lmdb(anonset_detail *detail, int rc, const char *what, 
                        "%s: all places for readers are taken: close snapshots, or look for "
                        "programs that keep them open",
                        path);
+    case MDB_MAP_RESIZED:
+        return as_fail(detail, ANONSET_BUSY, 0,
+                       "%s: %s: other programs make the store longer all the time: try again", path,
+                       what);
     case MDB_MAP_FULL:
         return as_fail(detail, ANONSET_FULL, 0, "%s: %s: the memory map is full", path, what);
     case MDB_PANIC:
@@ -187,10 +191,12 @@ int as_file_map(MDB_env **env, const char *path, size_t map, unsigned readers, u
     return rc;
 }
 
+#define GROWN_MOST 16 /* commits of others between two calls here */
+
 int as_file_read(MDB_txn **txn, MDB_env *env)
 {
     int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, txn);
-    while (rc == MDB_MAP_RESIZED) {
+    for (int i = 0; i < GROWN_MOST && rc == MDB_MAP_RESIZED; i++) {
         rc = mdb_env_set_mapsize(env, 0);
         if (rc == 0)
             rc = mdb_txn_begin(env, NULL, MDB_RDONLY, txn);

@@ -220,7 +220,8 @@ static bool decode(as_key *key, const node *n)
     if (n->key_len > sizeof bytes)
         return false;
     memcpy(bytes, n->key, n->key_len);
-    return as_key_decode(key, &(MDB_val){n->key_len, bytes});
+    MDB_val val = {n->key_len, bytes};
+    return as_key_decode(key, &val);
 }
 
 static bool is_key(const tree *t, const node *n)
