@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #define SECTOR       512u
-#define SECONDS_MOST 60u /* of one image: it hangs */
+#define SPREAD       4099u /* a prime, and more than a file has sectors: each comes once */
+#define SECONDS_MOST 60u   /* of one image: it hangs */
 #define TOLD_MOST    10u
 
 typedef enum kind {
@@ -164,12 +165,15 @@ static bool is_over(const struct run *r)
     return (r->limits->images > 0 && r->figures->images >= r->limits->images) || now() > r->until;
 }
 
-/* The first and the last byte of each sector, and a cut and a cleared sector there. */
+/* The first and the last byte of each sector, and a cut and a cleared sector there. From all over
+ * the file: a run that ends early must not have seen its head alone. */
 static void at_boundaries(struct run *r)
 {
     const tr_file *files = tr_store_files(r->store);
     for (uint32_t i = 0; i < TR_FILES; i++) {
-        for (size_t at = 0; at < files[i].len && !is_over(r); at += SECTOR) {
+        size_t n = (files[i].len + SECTOR - 1) / SECTOR;
+        for (size_t step = 0; step < n && !is_over(r); step++) {
+            size_t at = step * SPREAD % n * SECTOR;
             size_t last = files[i].len - at < SECTOR ? files[i].len - 1 : at + SECTOR - 1;
             damage all[] = {{FLIP, i, at, tw_between(&r->rng, 0, 7)},
                             {FLIP, i, last, tw_between(&r->rng, 0, 7)},

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #define GROUPS      3u
-#define STATES_MOST 64u
+#define STATES_MOST 256u
 #define POINTS_MOST 32u
 #define BUDGET      4096u
 
@@ -93,9 +93,51 @@ static void keep_result(void *context, const anonset_result *result)
     *(anonset_result *)context = *result;
 }
 
-/* Syncs a group, up to `answers` answers; after each the state is noted, if asked. */
+/* Every commit is noted, for each may be the newest that is left of a log: by a backend that passes
+ * all on. */
+static anonset_backend noting;
+static const anonset_backend *noted;
+static history *noted_in; /* NULL: nothing is noted */
+
+static anonset_code note(anonset_code code, void *handle, uint32_t group)
+{
+    history *h = noted_in;
+    if (code != ANONSET_OK || !h)
+        return code;
+    tc_must(h->n < STATES_MOST, "there is room for states");
+    tc_must(look(&h->states[h->n++], noted, handle, group) == ANONSET_OK, "it reads");
+    return code;
+}
+
+static anonset_code note_append(void *handle, const anonset_append *append, anonset_detail *detail)
+{
+    return note(noted->append_sector(handle, append, detail), handle, append->group);
+}
+
+static anonset_code note_complete(void *handle, const anonset_complete *complete,
+                                  anonset_detail *detail)
+{
+    return note(noted->mark_complete(handle, complete, detail), handle, complete->group);
+}
+
+static anonset_code note_discard(void *handle, uint32_t group, anonset_detail *detail)
+{
+    return note(noted->discard_incomplete(handle, group, detail), handle, group);
+}
+
+static const anonset_backend *note_all(const anonset_backend *backend)
+{
+    noted = backend;
+    noting = *backend;
+    noting.append_sector = note_append;
+    noting.mark_complete = note_complete;
+    noting.discard_incomplete = note_discard;
+    return &noting;
+}
+
+/* Syncs a group, up to `answers` answers. */
 static void sync_group(tr_store *s, anonset_store *store, uint32_t g, uint32_t sector,
-                       uint32_t answers, anonset_result *result, bool note)
+                       uint32_t answers, anonset_result *result, bool is_noted)
 {
     history *h = &s->groups[g];
     anonset_sync_options options;
@@ -109,16 +151,9 @@ static void sync_group(tr_store *s, anonset_store *store, uint32_t g, uint32_t s
     options.on_result = keep_result;
     options.context = result;
     result->outcome = ANONSET_OUTCOME_COUNT;
+    noted_in = is_noted ? h : NULL;
     tc_must(anonset_sync_new(&sync, store, &options, NULL) == ANONSET_OK, "a sync can be made");
     while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE) {
-        if (note && (h->n == 0 || anonset_sync_commits(sync) > 0)) {
-            shown now;
-            tc_must(look(&now, store->backend, store->handle, groups[g]) == ANONSET_OK, "it reads");
-            if (h->n == 0 || !same_state(&now.state, &h->states[h->n - 1].state)) {
-                tc_must(h->n < STATES_MOST, "there is room for states");
-                h->states[h->n++] = now;
-            }
-        }
         if (step == ANONSET_STEP_SEND)
             continue;
         if (answers-- == 0)
@@ -129,9 +164,7 @@ static void sync_group(tr_store *s, anonset_store *store, uint32_t g, uint32_t s
         tc_must(anonset_sync_feed(sync, &s->reply.answer, NULL) == ANONSET_OK, "it can be fed");
     }
     anonset_sync_free(sync);
-    if (note && h->n < STATES_MOST)
-        tc_must(look(&h->states[h->n++], store->backend, store->handle, groups[g]) == ANONSET_OK,
-                "it reads");
+    noted_in = NULL;
 }
 
 /* ---- Making it ---------------------------------------------------------------------------- */
@@ -227,12 +260,12 @@ tr_store *tr_store_new(const anonset_backend *backend, const char *folder, uint6
     (void)snprintf(path, sizeof path, "%s/whole", folder);
     for (uint32_t g = 0; g < GROUPS; g++)
         tw_world_init(&s->groups[g].world, seed * GROUPS + g);
-    s->open = open_store(backend, path, ANONSET_STORE_CREATE, &code, NULL);
+    s->open = open_store(note_all(backend), path, ANONSET_STORE_CREATE, &code, NULL);
     tc_must(s->open, "a store can be made");
     fill(s);
     if (!open) {
         anonset_store_close(s->open);
-        s->open = open_store(backend, path, 0, &code, NULL);
+        s->open = open_store(note_all(backend), path, 0, &code, NULL);
         tc_must(s->open, "it opens");
     }
     s->info = (anonset_store_info){.has_genesis = false};
