@@ -19,6 +19,7 @@
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -82,16 +83,27 @@ WRAP_SQLITE(sqlite3_prepare_v3,
 WRAP_SQLITE(sqlite3_bind_int64, (sqlite3_stmt * statement, int i, sqlite3_int64 value),
             (statement, i, value))
 WRAP_SQLITE(sqlite3_bind_null, (sqlite3_stmt * statement, int i), (statement, i))
-WRAP_SQLITE(sqlite3_bind_blob,
-            (sqlite3_stmt * statement, int i, const void *bytes, int len, void (*end)(void *)),
-            (statement, i, bytes, len, end))
-WRAP_SQLITE(sqlite3_bind_blob64,
-            (sqlite3_stmt * statement, int i, const void *bytes, sqlite3_uint64 len,
-             void (*end)(void *)),
-            (statement, i, bytes, len, end))
-WRAP_SQLITE(sqlite3_bind_text,
-            (sqlite3_stmt * statement, int i, const char *text, int len, void (*end)(void *)),
-            (statement, i, text, len, end))
+/* SQLite frees what it was given to keep, also when it fails. */
+static int bind_fails(const void *bytes, void (*end)(void *))
+{
+    if (end != SQLITE_STATIC && end != SQLITE_TRANSIENT)
+        end((void *)(uintptr_t)bytes);
+    return sqlite_fails();
+}
+
+#define WRAP_BIND(name, parameters, arguments)                                                     \
+    WRAP(int, name, parameters, arguments, bind_fails(bytes, end))
+
+WRAP_BIND(sqlite3_bind_blob,
+          (sqlite3_stmt * statement, int i, const void *bytes, int len, void (*end)(void *)),
+          (statement, i, bytes, len, end))
+WRAP_BIND(sqlite3_bind_blob64,
+          (sqlite3_stmt * statement, int i, const void *bytes, sqlite3_uint64 len,
+           void (*end)(void *)),
+          (statement, i, bytes, len, end))
+WRAP_BIND(sqlite3_bind_text,
+          (sqlite3_stmt * statement, int i, const char *bytes, int len, void (*end)(void *)),
+          (statement, i, bytes, len, end))
 WRAP_SQLITE(sqlite3_step, (sqlite3_stmt * statement), (statement))
 WRAP_SQLITE(sqlite3_blob_open,
             (sqlite3 * db, const char *schema, const char *table, const char *column,
