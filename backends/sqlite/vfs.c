@@ -36,11 +36,12 @@ static gathering *of(sqlite3_file *file)
     return (gathering *)(void *)file;
 }
 
-/* A quota that is used up is a full disk, which SQLite takes back in good order. */
+/* A quota that is used up, or a limit on file sizes, is a full disk, which SQLite takes back in good
+ * order. It must be told here: where it is told late (`failed`), errno is another one's by then. */
 static int write_real(const gathering *g, const void *in, int n, sqlite3_int64 at)
 {
     int rc = g->real->pMethods->xWrite(g->real, in, n, at);
-    return rc == SQLITE_IOERR_WRITE && errno == EDQUOT ? SQLITE_FULL : rc;
+    return rc == SQLITE_IOERR_WRITE && (errno == EDQUOT || errno == EFBIG) ? SQLITE_FULL : rc;
 }
 
 /* Passes on what was gathered, and forgets what was read ahead. What could not be written is given
