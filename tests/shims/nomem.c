@@ -5,7 +5,6 @@
 #include "tests/shims/malloc.h"
 
 #include <execinfo.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -140,18 +139,4 @@ void malloc_goes(void *block)
 {
     atomic_fetch_sub(&live, 1);
     forget(block);
-}
-
-/* ---- Preloaded ----------------------------------------------------------------------------- */
-
-__attribute__((constructor)) static void arm_as_told(void)
-{
-    const char *name = getenv(NOMEM_ENV);
-    int fd = name ? open(name, O_RDWR | O_CLOEXEC) : -1;
-    if (fd < 0)
-        return;
-    void *plan = mmap(NULL, sizeof(nomem_plan), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (plan != MAP_FAILED)
-        nomem_arm(plan);
 }

@@ -1,14 +1,11 @@
 /*
  * Allocations that fail (tests/shims/malloc.h): the n-th one from a moment on, alone or with all
- * that follow. In the program that links it by the calls below; preloaded into a program by
- * ANONSET_NOMEM, which names a file of one `nomem_plan` that both processes map.
+ * that follow, in the program that links it.
  */
 #ifndef NOMEM_H
 #define NOMEM_H
 
 #include <stdbool.h>
-
-#define NOMEM_ENV "ANONSET_NOMEM"
 
 typedef struct nomem_plan {
     unsigned long at; /* this one fails, counted from 1; 0: none */
