@@ -15,7 +15,7 @@ rows()
     cat <<'END'
 crash-states | tests/crash/crash --states 100000 | tests/crash/crash --states 5000000
 rotten-disks | tests/rot/rot --images 20000 | tests/rot/rot --every-bit
-allocations | tests/faults/alloc | tests/faults/alloc
+allocations | tests/faults/alloc | tests/faults/alloc && "$source/tests/tools.sh" valgrind tests/faults/alloc
 readers | tests/readers/readers | tests/readers/readers --times 100
 full-disk | tests/faults/disk | tests/faults/disk
 places | tests/faults/place | tests/faults/place
