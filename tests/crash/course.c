@@ -622,27 +622,23 @@ void tc_course_wander(tc_course *c)
 
 /* ---- Beginning and ending ----------------------------------------------------------------- */
 
-/* The cache of a wallet that synced the chain in two steps. */
-static void make_legacy(tc_course *c)
+static void add_legacy_set(ts_legacy *l, const tw_chain *chain, uint32_t from)
 {
     static uint8_t bytes[TW_COINS_MAX][TW_COIN_BYTES];
     static anonset_coin coins[TW_COINS_MAX];
+    uint32_t n = chain->meta.size - from;
+    for (uint32_t i = 0; i < n; i++)
+        tw_coin(&coins[i], bytes[i], chain->coin[from + i], &chain->coin_tx[from + i]);
+    ts_legacy_delta(l, ts_legacy_set(l, TC_GROUP, &chain->meta), TC_GROUP, coins, n, 7);
+}
+
+/* The cache of a wallet that synced the chain as it was first, and as it is now. */
+static void make_legacy(const tc_course *c, const tw_chain *first)
+{
     ts_legacy l;
-    uint32_t had = 0;
     ts_legacy_create(&l, c->path, TS_LEGACY_UPGRADED);
-    for (uint32_t i = 0; i < c->chain->meta.size; i++)
-        tw_coin(&coins[i], bytes[i], c->chain->coin[i], &c->chain->coin_tx[i]);
-    for (uint32_t block = c->chain->n / 2; block < c->chain->n; block = c->chain->n - 1) {
-        anonset_meta meta = c->chain->meta;
-        meta.size = c->chain->size[block];
-        if (block != c->chain->n - 1)
-            memcpy(meta.block_hash, c->chain->pin[block], sizeof meta.block_hash);
-        sqlite3_int64 set = ts_legacy_set(&l, TC_GROUP, &meta);
-        ts_legacy_delta(&l, set, TC_GROUP, coins + had, meta.size - had, 7);
-        had = meta.size;
-        if (block == c->chain->n - 1)
-            break;
-    }
+    add_legacy_set(&l, first, 0);
+    add_legacy_set(&l, c->chain, first->meta.size);
     ts_legacy_close(&l);
 }
 
@@ -652,9 +648,10 @@ void tc_course_prepare(tc_course *c)
     tw_world_init(&c->world, c->seed);
     c->shown[0] = TC_ABSENT;
     grow(c);
+    const tw_chain *first = c->chain;
     grow(c);
     if (c->is_legacy)
-        make_legacy(c);
+        make_legacy(c, first);
 }
 
 void tc_course_open(tc_course *c)
