@@ -183,7 +183,7 @@ static void sweep_singles(const runner *r)
                 disk_fault fault = {.call = call, .error = *error, .for_good = for_good != 0};
                 fault.at = 1 + (unsigned)(r->sweep->seed % r->sweep->stride);
                 while (point(r, &fault, 1))
-                    fault.at += r->sweep->stride;
+                    fault.at += (unsigned)r->sweep->stride;
             }
 }
 
@@ -198,7 +198,7 @@ static void sweep_pairs(const runner *r, int error)
         more = false;
         while (point(r, faults, 2)) {
             more = true;
-            faults[1].at += r->sweep->stride;
+            faults[1].at += (unsigned)r->sweep->stride;
         }
     }
 }

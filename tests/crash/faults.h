@@ -18,7 +18,7 @@ typedef struct tc_sweep {
     bool is_legacy;
     bool pairs; /* of calls that change the disk, in place of single calls of every kind */
     uint64_t seed;
-    unsigned stride;        /* every so many-th point only; 1: all */
+    unsigned long stride;   /* every so many-th point only; 1: all */
     unsigned long bad_most; /* ends behind so many bad points; 0: never */
 } tc_sweep;
 

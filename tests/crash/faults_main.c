@@ -7,36 +7,11 @@
  */
 #include "backends/backends.h"
 #include "tests/crash/faults.h"
+#include "tests/support/options.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static int usage(void)
-{
-    (void)fprintf(stderr, "usage: faults [--pairs] [--stride N] [--seed N] [sqlite|lmdb]\n");
-    return 2;
-}
-
-static bool parse(tc_sweep *sweep, const char **only, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "sqlite") == 0 || strcmp(argv[i], "lmdb") == 0)
-            *only = argv[i];
-        else if (strcmp(argv[i], "--pairs") == 0)
-            sweep->pairs = true;
-        else if (i + 1 == argc)
-            return false;
-        else if (strcmp(argv[i], "--stride") == 0)
-            sweep->stride = (unsigned)strtoul(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            sweep->seed = strtoull(argv[++i], NULL, 10);
-        else
-            return false;
-    }
-    return sweep->stride > 0;
-}
 
 static double now_s(void)
 {
@@ -67,8 +42,14 @@ int main(int argc, char **argv)
     tc_sweep asked = {.seed = (uint64_t)time(NULL), .stride = 1};
     const char *only = NULL;
     tc_points all = {.bad = 0};
-    if (!parse(&asked, &only, argc, argv))
-        return usage();
+    const ts_option named[] = {{"pairs", .on = &asked.pairs},
+                               {"stride", .number = &asked.stride},
+                               {"seed", .seed = &asked.seed},
+                               {NULL}};
+    if (!ts_options(named, &only, ts_backend_words,
+                    "[--pairs] [--stride N] [--seed N] [sqlite|lmdb]", argc, argv))
+        return 2;
+    asked.stride = asked.stride ? asked.stride : 1;
     (void)printf("failing calls, seed %llu\n%-24s %-8s %8s %10s %6s %9s\n",
                  (unsigned long long)asked.seed, "store", "failing", "calls", "points", "bad",
                  "seconds");

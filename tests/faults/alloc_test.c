@@ -8,6 +8,7 @@
 
 #include "backends/backends.h"
 #include "tests/faults/store.h"
+#include "tests/support/options.h"
 #include "tests/support/support.h"
 
 #include <stdio.h>
@@ -166,14 +167,11 @@ int main(int argc, char **argv)
 #else
     tf_options options = {.fault = &tf_no_memory, .every = EVERY, .seed = (uint64_t)time(NULL)};
     ts_dir dir;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--every") == 0)
-            options.every = strtoul(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            options.seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    if (options.every == 0)
+    const ts_option named[] = {
+        {"every", .number = &options.every}, {"seed", .seed = &options.seed}, {NULL}};
+    if (!ts_options(named, &options.only, NULL, "[--every N] [--seed N] [NAME]", argc, argv))
         return 2;
+    options.every = options.every ? options.every : 1;
     if (access("/dev/shm", W_OK) == 0)
         (void)setenv("TMPDIR", "/dev/shm", 0);
     ts_dir_make(&dir);

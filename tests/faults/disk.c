@@ -10,34 +10,15 @@
 #include "backends/backends.h"
 #include "tests/faults/own_disk.h"
 #include "tests/faults/store.h"
+#include "tests/support/options.h"
 #include "tests/support/support.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
-
-static bool parse(tf_options *options, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) != 0)
-            options->only = argv[i];
-        else if (i + 1 == argc)
-            return false;
-        else if (strcmp(argv[i], "--every") == 0)
-            options->every = strtoul(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            options->seed = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--at") == 0)
-            options->at = strtoul(argv[++i], NULL, 10);
-        else
-            return false;
-    }
-    return options->every > 0;
-}
 
 static void play(tf_figures *sum, const tf_fault *fault, const char *folder, tf_options options)
 {
@@ -54,10 +35,14 @@ int main(int argc, char **argv)
     tf_options options = {.every = 1, .seed = (uint64_t)time(NULL)};
     tf_figures sum = {0};
     ts_dir dir;
-    if (!parse(&options, argc, argv)) {
-        (void)fprintf(stderr, "usage: disk [--every N] [--seed N] [--at N] [NAME]\n");
+    const ts_option named[] = {{"every", .number = &options.every},
+                               {"seed", .seed = &options.seed},
+                               {"at", .number = &options.at},
+                               {NULL}};
+    if (!ts_options(named, &options.only, NULL, "[--every N] [--seed N] [--at N] [NAME]", argc,
+                    argv))
         return 2;
-    }
+    options.every = options.every ? options.every : 1;
     (void)printf("every %lu. point, seed %llu\n", options.every, (unsigned long long)options.seed);
     ts_dir_make(&dir);
     play(&sum, &tf_long_file, dir.path, options);

@@ -10,42 +10,15 @@
 #include "backends/backends.h"
 #include "tests/faults/client.h"
 #include "tests/faults/store.h"
+#include "tests/support/options.h"
 #include "tests/support/support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #ifndef ANONSET_SANITIZED
-static int usage(void)
-{
-    (void)fprintf(stderr, "usage: alloc [--every N] [--seed N] [--at N [--for-good]] [NAME]\n");
-    return 2;
-}
-
-static bool parse(tf_options *options, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--for-good") == 0)
-            options->for_good = true;
-        else if (strncmp(argv[i], "--", 2) != 0)
-            options->only = argv[i];
-        else if (i + 1 == argc)
-            return false;
-        else if (strcmp(argv[i], "--every") == 0)
-            options->every = strtoul(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            options->seed = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--at") == 0)
-            options->at = strtoul(argv[++i], NULL, 10);
-        else
-            return false;
-    }
-    return options->every > 0;
-}
-
 static void play_all(tf_figures *sum, const tf_options *options)
 {
     static const anonset_backend *const backends[] = {&as_backend_sqlite, &as_backend_lmdb,
@@ -70,8 +43,15 @@ int main(int argc, char **argv)
 #else
     tf_options options = {.fault = &tf_no_memory, .every = 1, .seed = (uint64_t)time(NULL)};
     tf_figures sum = {0};
-    if (!parse(&options, argc, argv))
-        return usage();
+    const ts_option named[] = {{"every", .number = &options.every},
+                               {"seed", .seed = &options.seed},
+                               {"at", .number = &options.at},
+                               {"for-good", .on = &options.for_good},
+                               {NULL}};
+    if (!ts_options(named, &options.only, NULL,
+                    "[--every N] [--seed N] [--at N [--for-good]] [NAME]", argc, argv))
+        return 2;
+    options.every = options.every ? options.every : 1;
     /* What is tested here is not what a power loss leaves: syncs need not reach a disk. */
     if (access("/dev/shm", W_OK) == 0)
         (void)setenv("TMPDIR", "/dev/shm", 0);

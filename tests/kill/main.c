@@ -6,46 +6,26 @@
  */
 #include "backends/backends.h"
 #include "tests/kill/kill.h"
+#include "tests/support/options.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 static const anonset_backend *const backends[] = {&as_backend_sqlite, &as_backend_lmdb};
-
-static int usage(void)
-{
-    (void)fprintf(stderr, "usage: kill [--kills N] [--seconds S] [--seed N] [sqlite|lmdb]\n");
-    return 2;
-}
-
-static bool parse(tk_limits *limits, const char **only, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "sqlite") == 0 || strcmp(argv[i], "lmdb") == 0)
-            *only = argv[i];
-        else if (i + 1 == argc)
-            return false;
-        else if (strcmp(argv[i], "--kills") == 0)
-            limits->kills = strtoul(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--seconds") == 0)
-            limits->seconds = strtod(argv[++i], NULL);
-        else if (strcmp(argv[i], "--seed") == 0)
-            limits->seed = strtoull(argv[++i], NULL, 10);
-        else
-            return false;
-    }
-    return limits->kills > 0;
-}
 
 int main(int argc, char **argv)
 {
     tk_limits limits = {.seed = (uint64_t)time(NULL), .kills = 1000, .seconds = 1e9};
     const char *only = NULL;
     unsigned long kills[2] = {0, 0}, bad = 0;
-    if (!parse(&limits, &only, argc, argv))
-        return usage();
+    const ts_option named[] = {{"kills", .number = &limits.kills},
+                               {"seconds", .seconds = &limits.seconds},
+                               {"seed", .seed = &limits.seed},
+                               {NULL}};
+    if (!ts_options(named, &only, ts_backend_words,
+                    "[--kills N] [--seconds S] [--seed N] [sqlite|lmdb]", argc, argv))
+        return 2;
     (void)printf("kills, seed %llu\n", (unsigned long long)limits.seed);
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         tk_figures figures;

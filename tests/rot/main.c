@@ -1,58 +1,40 @@
 /*
- * rot [--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET BIT] [sqlite|lmdb]
+ * rot [--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET --bit N] [sqlite|lmdb]
  *
  * Rotten disks (tests/rot/rot.h), with a table of figures. Exit code 1 if any image was bad. make
  * prove and make prove-long run it.
  */
 #include "backends/backends.h"
 #include "tests/rot/rot.h"
+#include "tests/support/options.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 static const anonset_backend *const backends[] = {&as_backend_sqlite, &as_backend_lmdb};
 
-static int usage(void)
-{
-    (void)fprintf(stderr, "usage: rot [--images N] [--seconds S] [--seed N] [--every-bit] "
-                          "[--flip OFFSET BIT] [sqlite|lmdb]\n");
-    return 2;
-}
-
-static bool parse(tr_limits *limits, const char **only, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "sqlite") == 0 || strcmp(argv[i], "lmdb") == 0)
-            *only = argv[i];
-        else if (strcmp(argv[i], "--every-bit") == 0)
-            limits->images = 0;
-        else if (strcmp(argv[i], "--flip") == 0 && i + 2 < argc) {
-            limits->one = true;
-            limits->at = strtoul(argv[++i], NULL, 10);
-            limits->bit = (uint32_t)strtoul(argv[++i], NULL, 10) % 8;
-        } else if (i + 1 == argc)
-            return false;
-        else if (strcmp(argv[i], "--images") == 0)
-            limits->images = strtoul(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--seconds") == 0)
-            limits->seconds = strtod(argv[++i], NULL);
-        else if (strcmp(argv[i], "--seed") == 0)
-            limits->seed = strtoull(argv[++i], NULL, 10);
-        else
-            return false;
-    }
-    return true;
-}
-
 int main(int argc, char **argv)
 {
-    tr_limits limits = {.seed = (uint64_t)time(NULL), .images = 20000, .seconds = 1e9};
+    tr_limits limits = {
+        .seed = (uint64_t)time(NULL), .images = 20000, .seconds = 1e9, .flip = TR_NO_FLIP};
+    bool every_bit = false;
     const char *only = NULL;
+    const ts_option named[] = {{"images", .number = &limits.images},
+                               {"seconds", .seconds = &limits.seconds},
+                               {"seed", .seed = &limits.seed},
+                               {"every-bit", .on = &every_bit},
+                               {"flip", .number = &limits.flip},
+                               {"bit", .number = &limits.bit},
+                               {NULL}};
     unsigned long images = 0, silent = 0, signals = 0, dropped = 0, fetched = 0;
-    if (!parse(&limits, &only, argc, argv))
-        return usage();
+    if (!ts_options(named, &only, ts_backend_words,
+                    "[--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET --bit N] "
+                    "[sqlite|lmdb]",
+                    argc, argv))
+        return 2;
+    if (every_bit)
+        limits.images = 0;
     (void)printf("rotten disks, seed %llu\n", (unsigned long long)limits.seed);
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         tr_figures f;

@@ -226,9 +226,9 @@ static void run_one(struct run *r, bool open)
     uint64_t seed = r->limits->seed + open;
     r->rng.state = seed;
     r->store = tr_store_new(r->backend, r->folder, seed, open);
-    if (r->limits->one) {
+    if (r->limits->flip != TR_NO_FLIP) {
         if (!open)
-            try_damage(r, &(damage){FLIP, 0, r->limits->at, r->limits->bit});
+            try_damage(r, &(damage){FLIP, 0, r->limits->flip, (uint32_t)r->limits->bit % 8});
     } else if (r->limits->images == 0) {
         every_bit(r);
     } else {

@@ -53,10 +53,11 @@ typedef struct tr_limits {
     uint64_t seed;
     unsigned long images; /* a backend; 0: every bit, once */
     double seconds;
-    bool one; /* only this flip, of the closed store's file: */
-    size_t at;
-    uint32_t bit;
+    unsigned long flip; /* only this byte of the closed store's file, and … */
+    unsigned long bit;  /* … this bit of it, 0 to 7 */
 } tr_limits;
+
+#define TR_NO_FLIP (~0ul)
 
 typedef struct tr_figures {
     unsigned long images, flips, cuts, zeros;

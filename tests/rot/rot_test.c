@@ -12,7 +12,10 @@
 static void slice(const anonset_backend *backend)
 {
     const char *seed = getenv("ANONSET_SEED");
-    tr_limits some = {.seed = seed ? strtoull(seed, NULL, 10) : 1, .images = 900, .seconds = 9};
+    tr_limits some = {.seed = seed ? strtoull(seed, NULL, 10) : 1,
+                      .images = 900,
+                      .seconds = 9,
+                      .flip = TR_NO_FLIP};
     tr_figures f;
     cr_assert(tr_run(&f, backend, &some));
     tr_print(backend->name, &f);
