@@ -40,25 +40,34 @@ typedef struct outside {
     bool shared; /* somebody has, or had, a log with its index open */
 } outside;
 
-static off_t bytes_of(const char *path, const char *ending, struct timespec *changed)
+/* *bytes: -1 if there is no such file. One that cannot be looked at may be there. */
+static anonset_code bytes_of(off_t *bytes, struct timespec *changed, const char *path,
+                             const char *ending, anonset_detail *detail)
 {
     char name[FILENAME_MAX];
-    struct stat found;
+    struct stat found = {.st_size = -1};
     int len = snprintf(name, sizeof name, "%s%s", path, ending);
-    if (len < 0 || (size_t)len >= sizeof name || stat(name, &found) != 0)
-        return -1;
+    if (len < 0 || (size_t)len >= sizeof name)
+        return as_schema_fail(detail, path, ENAMETOOLONG);
+    if (stat(name, &found) != 0 && errno != ENOENT)
+        return as_schema_fail(detail, name, errno);
     if (changed != NULL)
         *changed = found.st_mtim;
-    return found.st_size;
+    *bytes = found.st_size;
+    return ANONSET_OK;
 }
 
-static outside look_outside(const char *path)
+static anonset_code look_outside(outside *seen, const char *path, anonset_detail *detail)
 {
-    outside seen = {.bytes = 0};
-    seen.bytes = bytes_of(path, "", &seen.changed);
-    seen.log_bytes = bytes_of(path, "-wal", NULL);
-    seen.shared = bytes_of(path, "-shm", NULL) >= 0;
-    return seen;
+    off_t index = -1;
+    *seen = (outside){.bytes = -1};
+    anonset_code code = bytes_of(&seen->bytes, &seen->changed, path, "", detail);
+    if (code == ANONSET_OK)
+        code = bytes_of(&seen->log_bytes, NULL, path, "-wal", detail);
+    if (code == ANONSET_OK)
+        code = bytes_of(&index, NULL, path, "-shm", detail);
+    seen->shared = index >= 0;
+    return code;
 }
 
 static bool is_same(const outside *a, const outside *b)
@@ -146,16 +155,23 @@ static anonset_code look_once(as_legacy_kind *kind, const char *path, anonset_de
 {
     as_legacy_layout layout;
     as_db *db;
-    outside before = look_outside(path);
+    outside before, after;
+    anonset_code code = look_outside(&before, path, detail);
+    if (code != ANONSET_OK)
+        return code;
     bool logged = before.log_bytes > 0;
-    anonset_code code =
+    code =
         logged ? open_logged(&db, path, before.shared, detail) : open_immutable(&db, path, detail);
     if (code != ANONSET_OK)
         return code;
     code = judge(kind, &layout, db, detail);
     as_db_close(db);
-    outside after = look_outside(path);
-    if (logged || is_same(&before, &after))
+    if (logged)
+        return code;
+    anonset_code looked = look_outside(&after, path, code == ANONSET_OK ? detail : NULL);
+    if (code == ANONSET_OK)
+        code = looked;
+    if (looked != ANONSET_OK || is_same(&before, &after))
         return code;
     return as_fail(detail, ANONSET_BUSY, 0,
                    "%s: another program keeps writing to it: try again later", path);
@@ -212,8 +228,12 @@ static anonset_code open_alone(as_db **db, const char *path, unsigned busy_ms,
 static anonset_code check_space(const char *path, anonset_detail *detail)
 {
     struct statvfs disk;
-    outside seen = look_outside(path);
-    uint64_t bytes = (uint64_t)seen.bytes + (uint64_t)(seen.log_bytes > 0 ? seen.log_bytes : 0);
+    outside seen;
+    anonset_code code = look_outside(&seen, path, detail);
+    if (code != ANONSET_OK)
+        return code;
+    uint64_t bytes = (uint64_t)(seen.bytes > 0 ? seen.bytes : 0) +
+                     (uint64_t)(seen.log_bytes > 0 ? seen.log_bytes : 0);
     uint64_t needed = bytes / 4 * 3 + SMALL_BYTES;
     if (statvfs(path, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= needed)
         return ANONSET_OK;
@@ -372,9 +392,11 @@ anonset_code as_legacy_upgrade(const char *path, const uint8_t salt[ANONSET_SALT
 static anonset_code open_source(as_db **db, const char *path, unsigned busy_ms,
                                 anonset_detail *detail)
 {
-    outside seen = look_outside(path);
+    outside seen;
     uint8_t head[AS_HEAD_BYTES];
-    anonset_code code = open_immutable(db, path, detail);
+    anonset_code code = look_outside(&seen, path, detail);
+    if (code == ANONSET_OK)
+        code = open_immutable(db, path, detail);
     if (code != ANONSET_OK)
         return code;
     code = as_schema_head(head, *db, detail);
@@ -387,10 +409,12 @@ static anonset_code open_source(as_db **db, const char *path, unsigned busy_ms,
 /* Where the journal says that a write was not finished, SQLite cannot read without undoing it. */
 static anonset_code begin_reading(as_db *db, anonset_detail *detail)
 {
+    off_t journal = -1;
     anonset_code code = as_db_configure(db, detail);
     if (code == ANONSET_OK)
         code = as_db_exec(db, AS_LEGACY_READ_PRAGMAS "BEGIN", "read the older cache", detail);
-    if (code == ANONSET_PERMISSION && bytes_of(db->path, "-journal", NULL) > 0)
+    if (code == ANONSET_PERMISSION &&
+        bytes_of(&journal, NULL, db->path, "-journal", NULL) == ANONSET_OK && journal > 0)
         return as_fail(detail, ANONSET_UNSUPPORTED, 0,
                        "%s: its program was ended in the middle of a write, and what it wrote "
                        "cannot be undone read-only: open it with that program once, or convert a "
