@@ -52,12 +52,16 @@ static const uint8_t zero_digest[ANONSET_HASH_BYTES];
 
 /* FNV-1a: neither engine protects a record, and every changed byte changes this. Against chance,
  * not against malice: who can write the file can write the sum. */
-static uint32_t checksum(const uint8_t *bytes, size_t len)
+static uint32_t checksum_on(uint32_t sum, const uint8_t *bytes, size_t len)
 {
-    uint32_t sum = 2166136261u;
     for (size_t i = 0; i < len; i++)
         sum = (sum ^ bytes[i]) * 16777619u;
     return sum;
+}
+
+static uint32_t checksum(const uint8_t *bytes, size_t len)
+{
+    return checksum_on(2166136261u, bytes, len);
 }
 
 static void put_meta(uint8_t *out, const anonset_meta *meta)
@@ -199,7 +203,16 @@ bool as_identity_decode(anonset_store_info *info, const uint8_t *bytes, size_t l
     return true;
 }
 
-void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint)
+static uint32_t checkpoint_checksum(const uint8_t *bytes, as_checkpoint_at at)
+{
+    uint8_t place[8];
+    as_put32(place, at.group);
+    as_put32(place + 4, at.number);
+    return checksum_on(checksum(place, sizeof place), bytes, CP_SUM_AT);
+}
+
+void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint,
+                          as_checkpoint_at at)
 {
     memset(out, 0, AS_CHECKPOINT_BYTES);
     out[CP_FLAGS_AT] = (uint8_t)((checkpoint->meta.has_set_hash ? META_HAS_SET : 0) |
@@ -207,15 +220,18 @@ void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkp
     out[CP_GATE_AT] = (uint8_t)checkpoint->gate;
     put_meta(out + CP_META_AT, &checkpoint->meta);
     memcpy(out + CP_DIGEST_AT, checkpoint->digest, ANONSET_HASH_BYTES);
-    as_put32(out + CP_SUM_AT, checksum(out, CP_SUM_AT));
+    as_put32(out + CP_SUM_AT, checkpoint_checksum(out, at));
 }
 
 anonset_code as_checkpoint_decode(anonset_checkpoint *checkpoint, const uint8_t *bytes, size_t len,
-                                  anonset_detail *detail)
+                                  as_checkpoint_at at, anonset_detail *detail)
 {
-    if (len != AS_CHECKPOINT_BYTES || as_get32(bytes + CP_SUM_AT) != checksum(bytes, CP_SUM_AT) ||
+    if (len != AS_CHECKPOINT_BYTES ||
+        as_get32(bytes + CP_SUM_AT) != checkpoint_checksum(bytes, at) ||
         bytes[CP_GATE_AT] > ANONSET_GATE_SET_HASH)
-        return as_fail(detail, ANONSET_CORRUPT, 0, "a checkpoint of %zu bytes is damaged", len);
+        return as_fail(detail, ANONSET_CORRUPT, 0,
+                       "checkpoint %u of group %u (%zu bytes) is damaged", (unsigned)at.number,
+                       (unsigned)at.group, len);
     get_meta(&checkpoint->meta, bytes + CP_META_AT, bytes[CP_FLAGS_AT] & META_HAS_SET);
     memcpy(checkpoint->digest, bytes + CP_DIGEST_AT, ANONSET_HASH_BYTES);
     checkpoint->gate = (anonset_gate)bytes[CP_GATE_AT];

@@ -35,9 +35,18 @@ void as_identity_encode(uint8_t out[AS_IDENTITY_BYTES], const anonset_store_info
 /* False: the bytes do not fit their checksum. */
 bool as_identity_decode(anonset_store_info *info, const uint8_t *bytes, size_t len);
 
-void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint);
+/* Which one of all checkpoints: the checksum covers it, so that one that stands in another's place
+ * is found. Those of a group are numbered without a gap, so that a lost one is. */
+typedef struct as_checkpoint_at {
+    uint32_t group;
+    uint32_t number; /* how many older ones the group has */
+} as_checkpoint_at;
+
+void as_checkpoint_encode(uint8_t out[AS_CHECKPOINT_BYTES], const anonset_checkpoint *checkpoint,
+                          as_checkpoint_at at);
+/* CORRUPT: the bytes do not fit their checksum, or are of another place. */
 anonset_code as_checkpoint_decode(anonset_checkpoint *checkpoint, const uint8_t *bytes, size_t len,
-                                  anonset_detail *detail);
+                                  as_checkpoint_at at, anonset_detail *detail);
 
 /* append_sector: *next is the record after it; the caller stores the coins as rows of next->epoch.
  * STALE as backend.h says. */

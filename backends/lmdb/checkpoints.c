@@ -19,6 +19,11 @@ static uint8_t *record(chunk *c, uint32_t i)
     return c->bytes + (size_t)i * AS_CHECKPOINT_BYTES;
 }
 
+static as_checkpoint_at place_in(const as_key *key, uint32_t i)
+{
+    return (as_checkpoint_at){key->group, key->at * AS_CHUNK_RECORDS + i};
+}
+
 static anonset_code check_length(size_t len, uint32_t group, const char *path,
                                  anonset_detail *detail)
 {
@@ -54,7 +59,8 @@ static anonset_code drop_above(chunk *c, as_write *write, uint32_t base, anonset
     anonset_checkpoint last;
     anonset_code code = ANONSET_OK;
     while (code == ANONSET_OK && c->n > 0) {
-        code = as_checkpoint_decode(&last, record(c, c->n - 1), AS_CHECKPOINT_BYTES, detail);
+        code = as_checkpoint_decode(&last, record(c, c->n - 1), AS_CHECKPOINT_BYTES,
+                                    place_in(&c->key, c->n - 1), detail);
         if (code != ANONSET_OK || last.meta.size <= base)
             return code;
         if (--c->n > 0)
@@ -76,11 +82,12 @@ static anonset_code make_alias(chunk *c, uint32_t size, anonset_detail *detail)
 {
     anonset_checkpoint last;
     uint8_t *at = record(c, c->n - 1);
-    anonset_code code = as_checkpoint_decode(&last, at, AS_CHECKPOINT_BYTES, detail);
+    anonset_code code =
+        as_checkpoint_decode(&last, at, AS_CHECKPOINT_BYTES, place_in(&c->key, c->n - 1), detail);
     if (code != ANONSET_OK || last.meta.size != size)
         return code;
     last.alias = true;
-    as_checkpoint_encode(at, &last);
+    as_checkpoint_encode(at, &last, place_in(&c->key, c->n - 1));
     return ANONSET_OK;
 }
 
@@ -94,7 +101,8 @@ static anonset_code push(chunk *c, as_write *write, const anonset_checkpoint *ch
         c->key.at++;
         c->n = 0;
     }
-    as_checkpoint_encode(record(c, c->n++), checkpoint);
+    as_checkpoint_encode(record(c, c->n), checkpoint, place_in(&c->key, c->n));
+    c->n++;
     return ANONSET_OK;
 }
 
@@ -112,7 +120,7 @@ anonset_code as_checkpoints_update(as_write *write, uint32_t group, const as_eff
     if (code != ANONSET_OK)
         return code;
     if (effect->replace_checkpoint && c.n > 0)
-        as_checkpoint_encode(record(&c, c.n - 1), &effect->checkpoint);
+        as_checkpoint_encode(record(&c, c.n - 1), &effect->checkpoint, place_in(&c.key, c.n - 1));
     else
         code = push(&c, write, &effect->checkpoint, detail);
     return code == ANONSET_OK ? store(&c, write, detail) : code;
@@ -150,5 +158,5 @@ anonset_code as_checkpoints_read(anonset_checkpoint *checkpoint, MDB_txn *txn, u
     if (val.mv_size < from + AS_CHECKPOINT_BYTES)
         return check_length(0, group, path, detail);
     return as_checkpoint_decode(checkpoint, (const uint8_t *)val.mv_data + from,
-                                AS_CHECKPOINT_BYTES, detail);
+                                AS_CHECKPOINT_BYTES, place_in(&key, at % AS_CHUNK_RECORDS), detail);
 }

@@ -19,7 +19,8 @@ typedef struct snapshot {
     uint8_t *tags;          /* front of a pack: all of it up to the tags' end */
     sqlite3_blob *blob;     /* NULL: none was opened yet */
     sqlite3_stmt *history;  /* NULL: at no checkpoint */
-    uint32_t history_index; /* of the checkpoint it stands on */
+    uint32_t history_index; /* of the checkpoint it stands on, and … */
+    sqlite3_int64 older;    /* … how many the group has below it */
 } snapshot;
 
 /* ---- What a store knows of itself --------------------------------------------------------- */
@@ -257,9 +258,9 @@ static anonset_code read_front(snapshot *s, sqlite3_int64 id, size_t len, anonse
     int rc = s->blob == NULL
                  ? sqlite3_blob_open(s->db->sqlite, "main", "pack", "body", id, 0, &s->blob)
                  : sqlite3_blob_reopen(s->blob, id);
-    if (rc == SQLITE_OK && (size_t)sqlite3_blob_bytes(s->blob) < len)
-        return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a row is shorter than its tags",
-                       s->db->path);
+    /* SQLite's plain error: no such row, though a search of the same tree has just found it. */
+    if (rc == SQLITE_ERROR || (rc == SQLITE_OK && (size_t)sqlite3_blob_bytes(s->blob) < len))
+        return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a row lacks tags", s->db->path);
     if (rc == SQLITE_OK)
         rc = sqlite3_blob_read(s->blob, s->tags, (int)len, 0);
     return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(s->db, rc, "read tags", detail);
@@ -298,10 +299,26 @@ anonset_code as_sqlite_read_tags(void *opened, anonset_run *run, uint32_t positi
 
 /* ---- Checkpoints -------------------------------------------------------------------------- */
 
+/* The next older one. Keys have no gap, down to the first: what is missing was lost. */
+static anonset_code go_down(snapshot *s, bool newest, anonset_detail *detail)
+{
+    bool found;
+    sqlite3_int64 before = s->older;
+    anonset_code code = as_db_step(s->db, s->history, &found, detail);
+    if (code != ANONSET_OK)
+        return code;
+    s->older =
+        found ? sqlite3_column_int64(s->history, 0) - as_checkpoint_first(s->group.slot) : -1;
+    if (!newest && s->older != before - 1)
+        return as_fail(detail, ANONSET_CORRUPT, 0,
+                       "%s: group %u: a checkpoint was lost: repair the store, then sync again",
+                       s->db->path, (unsigned)s->group.group);
+    return found ? ANONSET_OK : as_fail(detail, ANONSET_NOT_FOUND, 0, "no more checkpoints");
+}
+
 /* Stands on the checkpoint `index`, going on from the one before where it can. */
 static anonset_code go_to(snapshot *s, uint32_t index, anonset_detail *detail)
 {
-    bool found;
     sqlite3_int64 slot = s->group.slot;
     if (s->history != NULL && index == s->history_index)
         return ANONSET_OK;
@@ -312,11 +329,8 @@ static anonset_code go_to(snapshot *s, uint32_t index, anonset_detail *detail)
         code = as_db_prepare(s->db, &s->history, AS_SQL_CHECKPOINT_READ, 2,
                              (sqlite3_int64[]){as_checkpoint_first(slot), as_checkpoint_last(slot)},
                              detail);
-    for (uint32_t i = 0; code == ANONSET_OK && i < steps; i++) {
-        code = as_db_step(s->db, s->history, &found, detail);
-        if (code == ANONSET_OK && !found)
-            code = as_fail(detail, ANONSET_NOT_FOUND, 0, "no more checkpoints");
-    }
+    for (uint32_t i = 0; code == ANONSET_OK && i < steps; i++)
+        code = go_down(s, afresh && i == 0, detail);
     if (code != ANONSET_OK)
         s->history = NULL;
     s->history_index = index;
@@ -333,5 +347,5 @@ anonset_code as_sqlite_checkpoint(void *opened, anonset_checkpoint *checkpoint, 
     const void *record = sqlite3_column_blob(s->history, 1);
     return as_checkpoint_decode(checkpoint, record,
                                 record == NULL ? 0 : (size_t)sqlite3_column_bytes(s->history, 1),
-                                detail);
+                                (as_checkpoint_at){s->group.group, (uint32_t)s->older}, detail);
 }

@@ -30,7 +30,7 @@ static inline uint32_t as_pack_start(sqlite3_int64 id)
     return (uint32_t)(id >> 1);
 }
 
-/* Keys of a slot's checkpoints: from the oldest possible one up; the newest is the highest. */
+/* Keys of a slot's checkpoints: from the oldest up, without a gap; the newest is the highest. */
 static inline sqlite3_int64 as_checkpoint_first(sqlite3_int64 slot)
 {
     return slot << 33;
@@ -47,7 +47,7 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
 #define AS_PAGE_BYTES 4096
 
 #define AS_APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
-#define AS_FORMAT         2
+#define AS_FORMAT         3
 
 /* The text of each table, as it is kept in the file. */
 #define AS_SCHEMA_TABLES 4u

@@ -93,7 +93,7 @@ anonset_code as_sqlite_group_load(as_sqlite_group *out, as_db *db, uint32_t grou
 {
     sqlite3_stmt *row;
     bool found;
-    *out = (as_sqlite_group){0};
+    *out = (as_sqlite_group){.group = group};
     anonset_code code =
         as_db_prepare(db, &row, AS_SQL_LEDGER_GET, 1, (sqlite3_int64[]){group}, detail);
     if (code == ANONSET_OK)

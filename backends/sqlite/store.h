@@ -28,6 +28,7 @@ typedef struct as_sqlite {
 
 /* A group's record and where its rows are. A group of which nothing is stored has slot 0. */
 typedef struct as_sqlite_group {
+    uint32_t group;
     sqlite3_int64 slot;
     as_ledger ledger;
 } as_sqlite_group;

@@ -62,36 +62,43 @@ anonset_code as_sqlite_work_append(as_db *db, const void *in, anonset_detail *de
 
 /* ---- mark_complete ------------------------------------------------------------------------ */
 
+static as_checkpoint_at place_of(const as_sqlite_group *group, sqlite3_int64 id)
+{
+    return (as_checkpoint_at){group->group, (uint32_t)(id - as_checkpoint_first(group->slot))};
+}
+
 /* The newest checkpoint. *id is one below the first possible one if there is none. */
 static anonset_code newest_checkpoint(sqlite3_int64 *id, anonset_checkpoint *checkpoint, as_db *db,
-                                      sqlite3_int64 slot, anonset_detail *detail)
+                                      const as_sqlite_group *group, anonset_detail *detail)
 {
     sqlite3_stmt *row;
     bool found;
-    anonset_code code = as_db_prepare(
-        db, &row, AS_SQL_CHECKPOINT_READ, 2,
-        (sqlite3_int64[]){as_checkpoint_first(slot), as_checkpoint_last(slot)}, detail);
+    sqlite3_int64 first = as_checkpoint_first(group->slot);
+    anonset_code code =
+        as_db_prepare(db, &row, AS_SQL_CHECKPOINT_READ, 2,
+                      (sqlite3_int64[]){first, as_checkpoint_last(group->slot)}, detail);
     if (code == ANONSET_OK)
         code = as_db_step(db, row, &found, detail);
     if (code != ANONSET_OK)
         return code;
-    *id = as_checkpoint_first(slot) - 1;
+    *id = first - 1;
     if (!found)
         return ANONSET_OK;
     *id = sqlite3_column_int64(row, 0);
     const void *record = sqlite3_column_blob(row, 1);
     code = as_checkpoint_decode(checkpoint, record,
-                                record == NULL ? 0 : (size_t)sqlite3_column_bytes(row, 1), detail);
+                                record == NULL ? 0 : (size_t)sqlite3_column_bytes(row, 1),
+                                place_of(group, *id), detail);
     sqlite3_reset(row);
     return code;
 }
 
-static anonset_code put_checkpoint(as_db *db, sqlite3_int64 id,
+static anonset_code put_checkpoint(as_db *db, const as_sqlite_group *group, sqlite3_int64 id,
                                    const anonset_checkpoint *checkpoint, anonset_detail *detail)
 {
     uint8_t record[AS_CHECKPOINT_BYTES];
     sqlite3_stmt *statement;
-    as_checkpoint_encode(record, checkpoint);
+    as_checkpoint_encode(record, checkpoint, place_of(group, id));
     anonset_code code = as_db_prepare(db, &statement, AS_SQL_CHECKPOINT_PUT, 1, &id, detail);
     if (code != ANONSET_OK)
         return code;
@@ -101,14 +108,15 @@ static anonset_code put_checkpoint(as_db *db, sqlite3_int64 id,
 }
 
 /* Sizes rise with age, so those above base are the newest ones. */
-static anonset_code drop_checkpoints(as_db *db, sqlite3_int64 slot, uint32_t base,
+static anonset_code drop_checkpoints(as_db *db, const as_sqlite_group *group, uint32_t base,
                                      anonset_detail *detail)
 {
     for (;;) {
         anonset_checkpoint checkpoint = {.alias = false};
         sqlite3_int64 id;
-        anonset_code code = newest_checkpoint(&id, &checkpoint, db, slot, detail);
-        if (code != ANONSET_OK || id < as_checkpoint_first(slot) || checkpoint.meta.size <= base)
+        anonset_code code = newest_checkpoint(&id, &checkpoint, db, group, detail);
+        if (code != ANONSET_OK || id < as_checkpoint_first(group->slot) ||
+            checkpoint.meta.size <= base)
             return code;
         code = as_db_run(db, AS_SQL_CHECKPOINT_DELETE_RANGE, 2, (sqlite3_int64[]){id, id}, detail);
         if (code != ANONSET_OK)
@@ -116,32 +124,32 @@ static anonset_code drop_checkpoints(as_db *db, sqlite3_int64 slot, uint32_t bas
     }
 }
 
-static anonset_code drop_tail(as_db *db, sqlite3_int64 slot, const as_effect *effect,
+static anonset_code drop_tail(as_db *db, const as_sqlite_group *group, const as_effect *effect,
                               anonset_detail *detail)
 {
     anonset_code code =
         as_db_run(db, AS_SQL_PACK_DELETE_OTHERS, 3,
-                  (sqlite3_int64[]){as_pack_id(slot, effect->base, false),
-                                    as_pack_id(slot, UINT32_MAX, true), effect->epoch},
+                  (sqlite3_int64[]){as_pack_id(group->slot, effect->base, false),
+                                    as_pack_id(group->slot, UINT32_MAX, true), effect->epoch},
                   detail);
-    return code == ANONSET_OK ? drop_checkpoints(db, slot, effect->base, detail) : code;
+    return code == ANONSET_OK ? drop_checkpoints(db, group, effect->base, detail) : code;
 }
 
-static anonset_code keep_checkpoint(as_db *db, sqlite3_int64 slot, const as_effect *effect,
-                                    anonset_detail *detail)
+static anonset_code keep_checkpoint(as_db *db, const as_sqlite_group *group,
+                                    const as_effect *effect, anonset_detail *detail)
 {
     anonset_checkpoint newest = {.alias = false};
     sqlite3_int64 id;
-    anonset_code code = newest_checkpoint(&id, &newest, db, slot, detail);
-    bool some = code == ANONSET_OK && id >= as_checkpoint_first(slot);
+    anonset_code code = newest_checkpoint(&id, &newest, db, group, detail);
+    bool some = code == ANONSET_OK && id >= as_checkpoint_first(group->slot);
     if (some && effect->alias_same_size && newest.meta.size == effect->checkpoint.meta.size) {
         newest.alias = true;
-        code = put_checkpoint(db, id, &newest, detail);
+        code = put_checkpoint(db, group, id, &newest, detail);
     }
     if (code != ANONSET_OK)
         return code;
-    return put_checkpoint(db, some && effect->replace_checkpoint ? id : id + 1, &effect->checkpoint,
-                          detail);
+    return put_checkpoint(db, group, some && effect->replace_checkpoint ? id : id + 1,
+                          &effect->checkpoint, detail);
 }
 
 anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *detail)
@@ -156,11 +164,11 @@ anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *
     if (code != ANONSET_OK || (!effect.add_checkpoint && !effect.replace_checkpoint))
         return code;
     if (effect.drop_tail)
-        code = drop_tail(db, now.slot, &effect, detail);
+        code = drop_tail(db, &now, &effect, detail);
     if (code == ANONSET_OK && effect.add_checkpoint)
         code = as_sqlite_rows_join(db, now.slot, effect.epoch, effect.base, detail);
     if (code == ANONSET_OK)
-        code = keep_checkpoint(db, now.slot, &effect, detail);
+        code = keep_checkpoint(db, &now, &effect, detail);
     if (code == ANONSET_OK)
         code = put_ledger(db, c->group, now.slot, &next, detail);
     return code;

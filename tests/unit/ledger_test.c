@@ -395,8 +395,29 @@ Test(ledger, record_that_contradicts_itself_is_corrupt)
     }
 }
 
+/* A key is kept beside the record, where the checksum sees it no other way. */
+Test(ledger, checkpoint_is_refused_in_every_place_that_one_flipped_bit_leads_to)
+{
+    anonset_checkpoint checkpoint = {.meta = meta_of(3, 70), .gate = COUNT};
+    as_checkpoint_at place = {.group = 1, .number = 6};
+    uint8_t bytes[AS_CHECKPOINT_BYTES];
+    set_digest(checkpoint.digest, 40);
+    as_checkpoint_encode(bytes, &checkpoint, place);
+    for (unsigned bit = 0; bit < 32; bit++) {
+        anonset_checkpoint back;
+        as_checkpoint_at other = place, group = place;
+        other.number ^= 1u << bit;
+        group.group ^= 1u << bit;
+        cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, other, NULL), ANONSET_CORRUPT,
+                     "number, bit %u", bit);
+        cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, group, NULL), ANONSET_CORRUPT,
+                     "group, bit %u", bit);
+    }
+}
+
 Test(ledger, checkpoint_comes_back_and_every_flipped_bit_is_found)
 {
+    static const as_checkpoint_at place = {.group = 7, .number = 300};
     anonset_checkpoint all[3] = {{.meta = meta_of(3, 70), .gate = COUNT},
                                  {.meta = meta_of(4, UINT32_MAX), .gate = SET_HASH, .alias = true},
                                  {.meta = meta_of(5, 0), .gate = NONE}};
@@ -405,17 +426,18 @@ Test(ledger, checkpoint_comes_back_and_every_flipped_bit_is_found)
         uint8_t bytes[AS_CHECKPOINT_BYTES];
         anonset_checkpoint back;
         set_digest(all[i].digest, (uint8_t)(40 + i));
-        as_checkpoint_encode(bytes, &all[i]);
-        cr_assert_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, NULL), OK);
+        as_checkpoint_encode(bytes, &all[i], place);
+        cr_assert_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, place, NULL), OK);
         cr_expect(as_meta_equal(&back.meta, &all[i].meta));
         cr_expect_eq(back.gate, all[i].gate);
         cr_expect_eq(back.alias, all[i].alias);
         cr_expect_arr_eq(back.digest, all[i].digest, ANONSET_HASH_BYTES);
-        cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes - 1, NULL), ANONSET_CORRUPT);
+        cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes - 1, place, NULL),
+                     ANONSET_CORRUPT);
         for (size_t bit = 0; bit < sizeof bytes * 8; bit++) {
             bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, NULL), ANONSET_CORRUPT,
-                         "checkpoint %zu, bit %zu", i, bit);
+            cr_expect_eq(as_checkpoint_decode(&back, bytes, sizeof bytes, place, NULL),
+                         ANONSET_CORRUPT, "checkpoint %zu, bit %zu", i, bit);
             bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
     }

@@ -283,7 +283,7 @@ Test(sqlite, a_wallet_cache_is_foreign)
 Test(sqlite, a_newer_format_is_foreign)
 {
     b->close(open_store(ANONSET_STORE_CREATE));
-    sql_once("PRAGMA user_version=3");
+    sql_once("PRAGMA user_version=99");
     cr_assert_eq(unlink(beside("-lock")), 0);
     is_foreign_and_stays();
 }
@@ -744,14 +744,33 @@ Test(sqlite, damaged_rows_are_corrupt)
     ts_chain_free(chain);
 }
 
+/* The history is read from the newest on: `index` is the one that cannot be had. */
+static void is_corrupt_history(void *handle, const char *damage, uint32_t index)
+{
+    anonset_state state;
+    anonset_checkpoint checkpoint;
+    sql_once(damage);
+    void *snapshot = open_snapshot(handle, &state, ANONSET_VIEW_FINALIZED);
+    for (uint32_t i = 0; i < index; i++)
+        ok(b->checkpoint(snapshot, &checkpoint, i, &detail));
+    cr_expect_eq(b->checkpoint(snapshot, &checkpoint, index, &detail), ANONSET_CORRUPT);
+    b->snapshot_close(snapshot);
+}
+
 Test(sqlite, damaged_records_are_corrupt)
 {
-    ts_chain *chain = ts_chain_new(1, 10);
+    ts_chain *chain = ts_chain_new(1, 20);
     anonset_state state;
     anonset_store_info info;
     void *handle = open_store(ANONSET_STORE_CREATE), *snapshot;
     anonset_checkpoint checkpoint;
     finalize(handle, chain, 0, 10);
+    finalize(handle, chain, 10, 14);
+    finalize(handle, chain, 14, 20);
+    is_corrupt_history(handle, "UPDATE checkpoint SET id = id + 4 WHERE id % 8 = 0", 0);
+    sql_once("UPDATE checkpoint SET id = id - 4 WHERE id % 8 = 4");
+    is_corrupt_history(handle, "DELETE FROM checkpoint WHERE id % 8 = 1", 1);
+    is_corrupt_history(handle, "DELETE FROM checkpoint WHERE id % 8 = 0", 1);
     sql_once("UPDATE checkpoint SET record = zeroblob(108)");
     snapshot = open_snapshot(handle, &state, ANONSET_VIEW_FINALIZED);
     cr_assert_eq(b->checkpoint(snapshot, &checkpoint, 0, &detail), ANONSET_CORRUPT);
