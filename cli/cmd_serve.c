@@ -30,7 +30,7 @@ static bool read_address(struct address *to, const char *text)
     const char *colon = strrchr(text, ':');
     uint32_t port;
     size_t len = colon ? (size_t)(colon - text) : 0;
-    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    bool brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
 
     if (brackets) {
         text++;

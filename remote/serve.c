@@ -80,16 +80,16 @@ static bool make_room(as_session *s, size_t more)
 static void put(as_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(as_session *s, const char *format, ...)
 {
-    char text[512];
+    char text[512] = ""; /* longer than all that is put at once */
+    size_t n;
     va_list list;
     va_start(list, format);
-    int n = vsnprintf(text, sizeof text, format, list);
+    (void)vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    if (n < 0 || (size_t)n >= sizeof text) {
-        s->failed = true;
-    } else if (make_room(s, (size_t)n)) {
-        memcpy(s->out + s->len, text, (size_t)n);
-        s->len += (size_t)n;
+    n = strlen(text);
+    if (make_room(s, n)) {
+        memcpy(s->out + s->len, text, n);
+        s->len += n;
     }
 }
 
@@ -587,8 +587,10 @@ anonset_code as_session_output(as_session *s, const char **text, size_t *len,
         if (s->rest.under_way)
             code = write_piece(s, detail);
     }
-    if (s->failed)
-        code = ANONSET_NO_MEMORY;
+    if (s->failed) {
+        *detail = (anonset_detail){.code = ANONSET_NO_MEMORY, .text = "no memory for an answer"};
+        return ANONSET_NO_MEMORY;
+    }
     if (code != ANONSET_OK)
         return code;
     *text = s->out + s->sent;

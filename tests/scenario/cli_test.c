@@ -93,7 +93,8 @@ SCENARIO(cli, a_store_that_is_not_there, "--coins", "0")
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         RUN_DB(s, commands[i], "--group", "1");
         ends(s, 6);
-        complains(s, strcmp(commands[i], "repair") == 0 ? "cannot repair" : "cannot open the store");
+        complains(s,
+                  strcmp(commands[i], "repair") == 0 ? "cannot repair" : "cannot open the store");
         complains(s, "next: check the path");
     }
     /* A folder cannot be a store. */
@@ -219,8 +220,8 @@ SCENARIO(cli, what_is_pending_is_told, "--coins", "600")
 SCENARIO(cli, what_is_pending_of_one_block_is_told, "--coins", "300", "--per-block", "300-300")
 {
     ts_tell(&s->server, "fault drop skip=4 times=0");
-    RUN_DB(s, "sync", "--server", s->server.tcp, "--group", "1", "--sector-size", "50",
-           "--retries", "0");
+    RUN_DB(s, "sync", "--server", s->server.tcp, "--group", "1", "--sector-size", "50", "--retries",
+           "0");
     ends(s, 3);
     RUN_DB(s, "status", "--json");
     ends(s, 0);
