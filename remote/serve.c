@@ -405,10 +405,6 @@ static void answer_sector(as_session *s, as_call *call, uint32_t group)
     } else if (find_block(s, &pin, call, group, block)) {
         to = to < pin.size ? to : pin.size;
         from = from < to ? from : to;
-        if (to - from > AS_SERVE_COINS) {
-            put_error(s, -32600, "response too large (over 65,536 coins)");
-            return;
-        }
         s->rest = (as_rest){.at = from, .end = to, .pin = pin, .under_way = true};
         begin_result(s);
         put(s, "{\"coins\":[");
@@ -428,8 +424,11 @@ static bool read_params(as_call *call, as_span array)
         return false;
     jsmn_init(&parser);
     int n = jsmn_parse(&parser, array.at, array.len, tokens, PARAMS_MOST + 1);
-    call->n = n < 0 ? PARAMS_MOST + 1 : tokens[0].size;
-    for (int i = 0; n > 0 && i < call->n; i++) {
+    call->n = PARAMS_MOST + 1;
+    if (n < 0)
+        return true;
+    call->n = tokens[0].size;
+    for (int i = 0; i < call->n; i++) {
         as_span quoted, word;
         if (tokens[i + 1].type != JSMN_STRING) {
             call->strings = false;
@@ -437,10 +436,11 @@ static bool read_params(as_call *call, as_span array)
         }
         quoted = (as_span){array.at + tokens[i + 1].start - 1,
                            (size_t)(tokens[i + 1].end - tokens[i + 1].start) + 2};
-        call->strings &= as_json_string(quoted, &word) && word.len < WORD_MOST &&
-                         !memchr(word.at, '\0', word.len);
-        if (call->strings)
-            memcpy(call->words[i], word.at, word.len);
+        (void)as_json_string(quoted, &word); /* it was found to be one; and it holds no NUL */
+        call->strings = word.len < WORD_MOST;
+        if (!call->strings)
+            break;
+        memcpy(call->words[i], word.at, word.len);
     }
     return true;
 }
