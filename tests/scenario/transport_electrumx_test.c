@@ -18,6 +18,8 @@
 static ts_peer server;
 static anonset_sync sync_;
 
+static uint64_t charged; /* to us, before the run */
+
 /* Runs the sync against the server to its end. */
 static void run(const char *url, unsigned retries, unsigned timeout_ms, const char *proxy)
 {
@@ -32,6 +34,8 @@ static void run(const char *url, unsigned retries, unsigned timeout_ms, const ch
                  detail.text);
     client->backoff_base_ms = 1;
     client->backoff_cap_ms = 4;
+    client->pace.charge = charged;
+    client->pace.at_ms = as_now_ms();
     cr_assert_eq(anonset_client_run(client, &sync_, &detail), ANONSET_OK);
     anonset_client_free(client);
 }
@@ -507,4 +511,90 @@ Test(electrumx, a_sync_that_asks_nothing_is_given_up, .timeout = 20)
     peer_stop(&server);
     cr_assert(sync_.aborted);
     cr_assert_eq(sync_.why.code, ANONSET_INTERNAL, "%s", sync_.why.text);
+}
+
+Test(electrumx, a_sync_that_takes_no_answer_is_given_up, .timeout = 20)
+{
+    sync_.sectors = 1;
+    sync_.deaf = true;
+    peer_start(&server, "tcp", serve_well);
+    run(server.url, 5, 30000, NULL);
+    peer_stop(&server);
+    cr_assert(sync_.aborted);
+    cr_assert_eq(sync_.why.code, ANONSET_INVALID, "%s", sync_.why.text);
+    cr_assert_eq(server.connections, 1);
+}
+
+#define PADDING (1u << 20)
+
+/* Pads the answers with sectors; notes whether a sector was asked for while another was not
+ * answered, but for the first two. */
+static void serve_padded(ts_peer *self, int fd, unsigned nth)
+{
+    static char padding[PADDING];
+    char line[512], text[1024];
+    unsigned sectors = 0;
+    (void)nth;
+    memset(padding, ' ', sizeof padding);
+    while (peer_line(fd, line, sizeof line) == 0) {
+        bool sector = strstr(line, "sector") != NULL;
+        struct pollfd more = {.fd = fd, .events = POLLIN};
+        sectors += sector;
+        if (sectors > 2 && poll(&more, 1, 20) > 0)
+            atomic_store(&self->counts[0], 1);
+        peer_answer_text(text, sizeof text, line);
+        if (peer_write(fd, text, strlen(text)) != 0 ||
+            (sector && peer_write(fd, padding, sizeof padding) != 0) ||
+            peer_write(fd, "\n", 1) != 0)
+            return;
+    }
+}
+
+/* With an answer under way, a request that the server's charges do not allow is held back until
+ * that answer is there, however long the charges take to decay. */
+Test(electrumx, a_request_past_the_charges_waits_for_the_answer_before_it, .timeout = 20)
+{
+    sync_.sectors = 6;
+    sync_.ahead = 1;
+    sync_.coins = 44000; /* one such sector is below the ceiling, two are above */
+    peer_start(&server, "tcp", serve_padded);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(6);
+    cr_assert_eq(server.counts[0], 0, "asked for two sectors at once");
+}
+
+static void serve_and_cancel(ts_peer *self, int fd, unsigned nth)
+{
+    (void)self;
+    (void)nth;
+    (void)fd;
+    anonset_sync_cancel(&sync_);
+}
+
+/* A wait for the charges to decay takes hours here. */
+Test(electrumx, cancel_ends_a_wait_for_the_charges, .timeout = 20)
+{
+    sync_.sectors = 1;
+    charged = 100 * AS_PACE_CEILING;
+    peer_start(&server, "tcp", serve_and_cancel);
+    run(server.url, 5, 30000, NULL);
+    peer_stop(&server);
+    cr_assert(sync_.cancelled_seen);
+    cr_assert(!sync_.aborted);
+}
+
+/* A SIGPIPE that the caller held back already is the caller's. */
+Test(electrumx, a_signal_from_before_is_left_alone, .timeout = 20)
+{
+    sigset_t mask;
+    cr_assert(sigemptyset(&mask) == 0 && sigaddset(&mask, SIGPIPE) == 0);
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &mask, NULL), 0);
+    cr_assert_eq(pthread_kill(pthread_self(), SIGPIPE), 0);
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_well);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(1);
+    cr_assert(sigpending(&mask) == 0 && sigismember(&mask, SIGPIPE) == 1);
 }

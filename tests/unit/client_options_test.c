@@ -153,6 +153,8 @@ Test(client_options, null_arguments)
     cr_assert_eq(anonset_client_new(NULL, "tcp://h:1", &options, &detail), ANONSET_INVALID);
     cr_assert_eq(anonset_client_new(&client, NULL, &options, &detail), ANONSET_INVALID);
     cr_assert_eq(anonset_client_run(NULL, NULL, &detail), ANONSET_INVALID);
+    cr_assert_eq(anonset_client_new(&client, "tcp://h:1", &options, &detail), ANONSET_OK);
+    cr_assert_eq(anonset_client_run(client, NULL, &detail), ANONSET_INVALID);
     anonset_client_options_init(NULL);
     anonset_client_free(NULL);
 }
