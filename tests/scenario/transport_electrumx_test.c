@@ -347,6 +347,85 @@ Test(electrumx, a_server_of_another_protocol_is_not_tried_again, .timeout = 20)
     cr_assert_eq(server.connections, 1);
 }
 
+/* Refuses server.version in the words of the test. */
+static void serve_refusal(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) == 0)
+        (void)peer_print(fd, "%s\n", self->status);
+}
+
+Test(electrumx, a_server_may_refuse_us_in_any_words, .timeout = 20)
+{
+    static const struct {
+        const char *answer, *words;
+    } rows[] = {
+        {"{\"id\":0,\"result\":null,\"error\":{\"message\":\"too old\"}}", "too old"},
+        {"{\"id\":0,\"result\":null,\"error\":null}", "no reason given"},
+        {"{\"id\":0}", "no reason given"},
+        {"{\"id\":0,\"error\":5}", "no reason given"},
+        {"{\"id\":0,\"error\":{\"code\":1}}", "no reason given"},
+        {"{\"id\":0,\"error\":{\"message\":7}}", "no reason given"},
+    };
+    peer_start(&server, "tcp", serve_refusal);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sync_ = (anonset_sync){.sectors = 1};
+        server.status = rows[i].answer;
+        run(server.url, 5, 5000, NULL);
+        expect_abort(ANONSET_SERVER, rows[i].words);
+    }
+    peer_stop(&server);
+}
+
+/* Chatters ahead of its answer to server.version: a notification, a long one, and one that looks
+ * like an answer to somebody else. */
+static void serve_chatter(ts_peer *self, int fd, unsigned nth)
+{
+    static const char *const chatter[] = {"", "                                "};
+    char line[512];
+    (void)self;
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) != 0)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        if (peer_print(fd, "{\"method\":\"m\",\"params\":[") != 0)
+            return;
+        for (int n = 0; n < 200; n++)
+            (void)peer_print(fd, "%s", chatter[i]);
+        (void)peer_print(fd, "]}\n");
+    }
+    if (peer_answer(fd, line) == 0)
+        peer_answer_all(fd, ALL);
+}
+
+Test(electrumx, chatter_ahead_of_the_hello_is_passed_over, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_chatter);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(1);
+}
+
+static void serve_odd_id(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)self;
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) == 0)
+        (void)peer_print(fd, "{\"id\":\"x\",\"result\":[\"Peer\",\"1.4\"]}\n");
+}
+
+Test(electrumx, an_id_that_is_no_number_is_a_bad_answer, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_odd_id);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_BAD_ANSWER, "its id is none that was asked");
+}
+
 /* Hello is answered; everything after is busy. */
 static void serve_busy_later(ts_peer *self, int fd, unsigned nth)
 {
