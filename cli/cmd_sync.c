@@ -255,7 +255,7 @@ static int run_sync(const struct args *args)
         return usage;
     /* First what touches nothing: a mistyped URL must not leave an empty store behind. */
     code = make_client(&client, args, &detail);
-    if (code == ANONSET_NO_MEMORY || code == ANONSET_INTERNAL) {
+    if (code == ANONSET_NO_MEMORY) {
         fail(&run, ANONSET_NETWORK_ERROR, &detail);
         goto out;
     }
@@ -270,7 +270,7 @@ static int run_sync(const struct args *args)
     code = drive(&run, store, client, &detail);
     if (!run.results) {
         detail.code = code;
-        fail(&run, interrupted ? ANONSET_SYNC_CANCELLED : ANONSET_NETWORK_ERROR, &detail);
+        fail(&run, ANONSET_NETWORK_ERROR, &detail);
     }
 out:
     anonset_store_close(store);

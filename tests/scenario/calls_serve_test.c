@@ -511,6 +511,53 @@ Test(calls_serve, what_it_cannot_do_without_is_told)
     }
 }
 
+/* ---- Interrupts of a sync ------------------------------------------------------------------- */
+
+static unsigned interrupts;
+
+static void interrupt(unsigned turn, bool accepting)
+{
+    (void)turn;
+    (void)accepting;
+    for (; interrupts > 0; interrupts--)
+        cr_assert_eq(raise(SIGINT), 0);
+}
+
+/* A sync that is interrupted so often while it waits for an answer; returns its exit code, and what
+ * it printed is in `out`. */
+static int interrupted_sync(const ts_server *server, unsigned times_interrupted)
+{
+    struct args args = {
+        .db = ts_in(&dir, "other"), .server = server->tcp, .group = 1, .json = true};
+    int status = 0;
+    cr_assert(ftruncate(out, 0) == 0 && lseek(out, 0, SEEK_SET) == 0);
+    (void)fflush(NULL);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        (void)redirect(STDOUT_FILENO, out);
+        (void)redirect(STDERR_FILENO, said);
+        interrupts = times_interrupted;
+        sockets_play(interrupt);
+        exit(cmd_sync.run(&args));
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status), "%d", status);
+    return WEXITSTATUS(status);
+}
+
+Test(calls_serve, the_second_interrupt_of_a_sync_does_not_wait_for_its_end)
+{
+    ts_server server;
+    ts_server_start(&server, "--coins", "50", NULL);
+    ts_tell(&server, "hold 1");
+    cr_expect_eq(interrupted_sync(&server, 1), EXITS_CANCELLED);
+    cr_expect(ts_json_is(read_all(out), "outcome", "cancelled"), "%s", text);
+    cr_expect_eq(interrupted_sync(&server, 2), EXITS_CANCELLED);
+    cr_expect_str_empty(read_all(out));
+    ts_server_stop(&server);
+}
+
 /* A store must never be opened as the descriptor that output goes to. */
 Test(calls_serve, without_the_standard_descriptors_nothing_is_done)
 {
