@@ -91,11 +91,10 @@ double bar_rate(double rate, uint32_t coins, double seconds)
 
 static unsigned terminal_width(void)
 {
-    struct winsize size;
+    struct winsize size = {0};
 
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return WIDTH_DEFAULT;
-    return size.ws_col;
+    (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size); /* some terminals do not know */
+    return size.ws_col ? size.ws_col : WIDTH_DEFAULT;
 }
 
 static void draw(bar *b)

@@ -10,6 +10,7 @@ struct report {
     const struct args *args;
     json json;
     unsigned groups;
+    bool opened;
     bool found; /* something was damaged */
 };
 
@@ -112,6 +113,7 @@ static anonset_code repair(struct report *report, anonset_detail *detail)
     anonset_store_options_init(&options);
     options.flags = 0;
     code = anonset_store_open(&store, report->args->db, &options, detail);
+    report->opened = code == ANONSET_OK;
     if (code == ANONSET_OK)
         code = anonset_store_repair(store, &did, 0, detail);
     if (code == ANONSET_OK)
@@ -132,6 +134,21 @@ static anonset_code rebuild(struct report *report, anonset_detail *detail)
     return ANONSET_OK;
 }
 
+static int end_of(const struct report *report, anonset_code code, const anonset_detail *detail)
+{
+    const struct args *args = report->args;
+
+    if (code == ANONSET_NOT_FOUND && report->opened) {
+        fprintf(stderr, "anonset: nothing of group %u is stored in %s\n", args->group, args->db);
+        return EXITS_KEPT;
+    }
+    if (code != ANONSET_OK)
+        tell_store(stderr, "repair", args, detail);
+    else if (!report->groups && !report->found && !args->json)
+        puts("nothing is stored yet");
+    return exits_of_code(code);
+}
+
 static int run_repair(const struct args *args)
 {
     struct report report = {.args = args, .json = {.out = stdout}};
@@ -149,24 +166,15 @@ static int run_repair(const struct args *args)
         json_end(&report.json, ']');
     if (anew)
         code = rebuild(&report, &detail);
-    if (args->json && !(anew && code == ANONSET_OK))
-        json_null(&report.json, "rebuilt");
     if (args->json) {
+        if (!anew || code != ANONSET_OK)
+            json_null(&report.json, "rebuilt");
         json_end(&report.json, '}');
         putchar('\n');
     }
-    if (code == ANONSET_NOT_FOUND && args->group) {
-        fprintf(stderr, "anonset: nothing of group %u is stored in %s\n", args->group, args->db);
-        return EXITS_KEPT;
-    }
-    if (code != ANONSET_OK) {
-        tell_store(stderr, "repair", args, &detail);
-        return exits_of_code(code);
-    }
-    if (!report.groups && !report.found && !args->json)
-        puts("nothing is stored yet");
-    tell_next(&report);
-    return EXITS_DONE;
+    if (code == ANONSET_OK)
+        tell_next(&report);
+    return end_of(&report, code, &detail);
 }
 
 static const struct option_row options[] = {

@@ -4,11 +4,13 @@
 #include "cli/listen.h"
 #include "cli/store.h"
 #include "cli/tell.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,8 +28,9 @@ struct address {
 static bool read_address(struct address *to, const char *text)
 {
     const char *colon = strrchr(text, ':');
+    uint32_t port;
     size_t len = colon ? (size_t)(colon - text) : 0;
-    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    bool brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
 
     if (brackets) {
         text++;
@@ -37,10 +40,9 @@ static bool read_address(struct address *to, const char *text)
         return false;
     memcpy(to->host, text, len);
     to->host[len] = '\0';
-    len = strlen(colon + 1);
-    if (len == 0 || len >= sizeof to->port || strspn(colon + 1, "0123456789") != len)
+    if (!text_number(&port, colon + 1, 0, UINT16_MAX))
         return false;
-    memcpy(to->port, colon + 1, len + 1);
+    (void)snprintf(to->port, sizeof to->port, "%u", (unsigned)port);
     return true;
 }
 
@@ -88,8 +90,9 @@ static void say_where(int listener)
     socklen_t len = sizeof at;
     char host[HOST_MOST], port[8];
 
-    if (getsockname(listener, (struct sockaddr *)&at, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
+    /* Of an address that could not be got, there is no name. */
+    (void)getsockname(listener, (struct sockaddr *)&at, &len);
+    if (getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return;
     printf(strchr(host, ':') ? "tcp://[%s]:%s\n" : "tcp://%s:%s\n", host, port);
@@ -103,11 +106,11 @@ static int stop_pipe[2];
 static void on_stop(int signal)
 {
     int error = errno;
+    ssize_t written = write(stop_pipe[1], "", 1);
 
     (void)signal;
-    /* A full pipe says it already. */
-    if (write(stop_pipe[1], "", 1) < 0)
-        errno = error;
+    (void)written; /* a full pipe says it already */
+    errno = error;
 }
 
 static bool catch_stops(void)
@@ -121,8 +124,10 @@ static bool catch_stops(void)
             fcntl(stop_pipe[i], F_SETFD, FD_CLOEXEC) != 0)
             return false;
     }
-    return sigemptyset(&action.sa_mask) == 0 && sigaction(SIGINT, &action, NULL) == 0 &&
-           sigaction(SIGTERM, &action, NULL) == 0;
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL); /* fails only for a signal that cannot be caught */
+    (void)sigaction(SIGTERM, &action, NULL);
+    return true;
 }
 
 /* ---- The command --------------------------------------------------------------------------- */

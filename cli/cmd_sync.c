@@ -44,12 +44,13 @@ static void on_interrupt(int signal)
     anonset_sync_cancel(interruptible);
 }
 
-static bool catch_interrupts(anonset_sync *sync)
+static void catch_interrupts(anonset_sync *sync)
 {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
     interruptible = sync;
-    return sigemptyset(&action.sa_mask) == 0 && sigaction(SIGINT, &action, NULL) == 0;
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL); /* fails only for a signal that cannot be caught */
 }
 
 static void release_interrupts(void)
@@ -82,7 +83,7 @@ static void print_json(const anonset_result *r, double seconds)
     json_number(&j, "requests", r->requests);
     json_number(&j, "bytes", r->bytes);
     json_seconds(&j, "seconds", seconds);
-    json_string(&j, "error", done || !r->error.text[0] ? NULL : r->error.text);
+    json_string(&j, "error", done ? NULL : r->error.text);
     json_end(&j, '}');
     putchar('\n');
 }
@@ -227,10 +228,8 @@ static anonset_code drive(struct run *run, anonset_store *store, anonset_client 
         return code;
     bar_start(&run->bar, !run->args->quiet, run->args->group);
     run->since = now();
-    if (catch_interrupts(sync))
-        code = anonset_client_run(client, sync, detail);
-    else
-        code = ANONSET_INTERNAL;
+    catch_interrupts(sync);
+    code = anonset_client_run(client, sync, detail);
     release_interrupts();
     bar_clear(&run->bar);
     anonset_sync_free(sync);
@@ -239,9 +238,7 @@ static anonset_code drive(struct run *run, anonset_store *store, anonset_client 
 
 static anonset_outcome outcome_of_store(anonset_code code)
 {
-    if (code == ANONSET_BUSY)
-        return ANONSET_STORE_BUSY;
-    return code == ANONSET_WRONG_NETWORK ? ANONSET_OTHER_NETWORK : ANONSET_STORE_ERROR;
+    return code == ANONSET_BUSY ? ANONSET_STORE_BUSY : ANONSET_STORE_ERROR;
 }
 
 static int run_sync(const struct args *args)
@@ -258,7 +255,7 @@ static int run_sync(const struct args *args)
         return usage;
     /* First what touches nothing: a mistyped URL must not leave an empty store behind. */
     code = make_client(&client, args, &detail);
-    if (code == ANONSET_NO_MEMORY || code == ANONSET_INTERNAL) {
+    if (code == ANONSET_NO_MEMORY) {
         fail(&run, ANONSET_NETWORK_ERROR, &detail);
         goto out;
     }
@@ -273,7 +270,7 @@ static int run_sync(const struct args *args)
     code = drive(&run, store, client, &detail);
     if (!run.results) {
         detail.code = code;
-        fail(&run, interrupted ? ANONSET_SYNC_CANCELLED : ANONSET_NETWORK_ERROR, &detail);
+        fail(&run, ANONSET_NETWORK_ERROR, &detail);
     }
 out:
     anonset_store_close(store);

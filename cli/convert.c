@@ -152,15 +152,14 @@ static int tell(const struct request *request, const char *kind, const char *gro
                 anonset_code code, const anonset_detail *detail)
 {
     bool done = code == ANONSET_OK;
-    const char *cause = detail->text[0] ? detail->text : anonset_strerror(code);
 
     if (!done)
         fprintf(stderr,
                 "anonset-convert: cannot make %s of %s\n  cause: %s\n"
                 "  kept: %s as it was\n  next: see doc/errors.md\n",
-                request->to, request->from, cause, request->from);
+                request->to, request->from, detail->text, request->from);
     if (request->json)
-        tell_json(request, kind, done ? groups : NULL, done ? NULL : cause);
+        tell_json(request, kind, done ? groups : NULL, done ? NULL : detail->text);
     else if (done)
         printf("%s (%s): made of %s (%s)\n%s", request->to, request->backend->name, request->from,
                kind, groups);
@@ -199,6 +198,8 @@ static anonset_code convert(FILE *out, const struct request *request, const conv
     if (code != ANONSET_OK)
         return code;
     code = write_store(out, request, source, &place, detail);
+    if (code == ANONSET_OK && fflush(out) != 0)
+        code = as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for what to tell");
     if (code == ANONSET_OK)
         code = convert_place_finish(&place, detail);
     convert_place_end(&place);
@@ -221,8 +222,8 @@ static int run(const struct request *request)
         code = convert(out, request, &source, &detail);
         convert_close(&source);
     }
-    if (out && fclose(out) != 0 && code == ANONSET_OK)
-        code = as_fail(&detail, ANONSET_NO_MEMORY, 0, "out of memory for what to tell");
+    if (out)
+        (void)fclose(out); /* all of it is there since it was flushed */
     int exit_code = tell(request, kind, groups, code, &detail);
     free(groups);
     return exit_code;

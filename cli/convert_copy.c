@@ -27,8 +27,8 @@ const char *convert_kind(const convert_source *source)
     return source->backend ? source->backend->name : "legacy";
 }
 
-/* Each backend is asked; one that upgrades older caches says UNSUPPORTED to reading one as it is.
- */
+/* Each backend is asked; the one that upgrades older caches says UNSUPPORTED to reading one as it
+ * is. */
 anonset_code convert_open(convert_source *source, anonset_detail *detail)
 {
     const anonset_backend_options options = {.flags = ANONSET_STORE_READ_ONLY, .busy_ms = BUSY_MS};
@@ -43,7 +43,7 @@ anonset_code convert_open(convert_source *source, anonset_detail *detail)
         return as_fail(detail, code, 0,
                        "%s is neither a store nor the cache of an older wallet; it was not touched",
                        source->path);
-    if (code != ANONSET_UNSUPPORTED || source->backend != &as_backend_sqlite)
+    if (code != ANONSET_UNSUPPORTED)
         return code;
     source->backend = NULL;
     return ANONSET_OK;

@@ -116,7 +116,8 @@ static bool leave(struct clients *all, struct client *c)
     c->leaving = true;
     c->sending = false;
     c->since = all->now;
-    return !c->ended && shutdown(c->fd, SHUT_WR) == 0;
+    (void)shutdown(c->fd, SHUT_WR); /* of what is gone, receiving tells */
+    return !c->ended;
 }
 
 /* Sends what there is to send, one piece at most, so that every client has its turn; takes requests
@@ -167,13 +168,12 @@ static void turn(struct clients *all, struct client *c, short events)
 
 /* ---- All of them --------------------------------------------------------------------------- */
 
+/* Of one listener's clients: their family is the same. */
 static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
     struct sockaddr_in6 six[2];
     struct sockaddr_in four[2];
 
-    if (a->ss_family != b->ss_family)
-        return false;
     if (a->ss_family == AF_INET6) {
         memcpy(&six[0], a, sizeof six[0]);
         memcpy(&six[1], b, sizeof six[1]);

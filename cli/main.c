@@ -72,11 +72,7 @@ static int finish_output(int code)
     bool failed = ferror(stdout) != 0;
     int error = 0;
 
-    if (fflush(stdout) != 0 || failed) {
-        error = errno;
-        failed = true;
-    }
-    if (fclose(stdout) != 0 && !failed) {
+    if (fclose(stdout) != 0) {
         error = errno;
         failed = true;
     }
@@ -94,8 +90,9 @@ int main(int argc, char **argv)
      * error to report, not a death. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
-    if (!fill_standard_descriptors() || sigaction(SIGPIPE, &ignore, NULL) != 0 ||
-        sigaction(SIGXFSZ, &ignore, NULL) != 0)
+    if (!fill_standard_descriptors())
         return EXITS_INTERNAL;
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* fails only for a signal that cannot be ignored */
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
     return finish_output(run(argc, argv));
 }

@@ -26,7 +26,7 @@ anonset_code store_open(anonset_store **store, const struct args *args, unsigned
     anonset_store_options_init(&options);
     options.flags = flags;
     code = anonset_store_open(store, args->db, &options, detail);
-    if (code == ANONSET_UNSUPPORTED && (flags & ANONSET_STORE_READ_ONLY)) {
+    if (code == ANONSET_UNSUPPORTED) { /* only where it is read */
         code = upgrade(args, &options, detail);
         if (code == ANONSET_OK)
             code = anonset_store_open(store, args->db, &options, detail);

@@ -39,22 +39,21 @@ static void encode_group(char *out, const uint8_t *in, size_t len)
     out[3] = len > 2 ? digits64[v & 63] : '=';
 }
 
+/* Of one byte or more. */
 static size_t encode(char *out, const uint8_t *in, size_t len)
 {
     size_t n = 0;
 
     for (; len > 3; in += 3, len -= 3, n += 4)
         encode_group(out + n, in, 3);
-    if (len) {
-        encode_group(out + n, in, len);
-        n += 4;
-    }
-    return n;
+    encode_group(out + n, in, len);
+    return n + 4;
 }
 
+/* Of a character, not the end of a text; and so below. */
 static bool decode_digit(uint32_t *value, char c)
 {
-    const char *at = c ? strchr(digits64, c) : NULL;
+    const char *at = strchr(digits64, c);
 
     if (!at)
         return false;
@@ -105,7 +104,7 @@ static bool read_number(uint32_t *out, const char **text)
 static int hex_digit(char c)
 {
     static const char digits[] = "0123456789abcdefABCDEF";
-    const char *at = c ? strchr(digits, c) : NULL;
+    const char *at = strchr(digits, c);
 
     if (!at)
         return -1;

@@ -8,7 +8,6 @@
 
 #include "core/detail.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -205,10 +204,9 @@ static as_fate feed(as_run *run, anonset_detail *detail)
     if (answer->kind == ANONSET_ANSWER_BUSY)
         return refuse_busy(run, detail);
     run->notifications = 0;
-    run->commit_may_follow = run->commit_may_follow || answer->kind == ANONSET_ANSWER_COINS;
-    anonset_code code = anonset_sync_feed(run->sync, answer, detail);
-    if (code != ANONSET_OK)
-        return code == ANONSET_NO_MEMORY ? AS_FATE_FATAL : AS_FATE_RETRY;
+    run->commit_may_follow = answer->kind == ANONSET_ANSWER_COINS;
+    if (anonset_sync_feed(run->sync, answer, detail) != ANONSET_OK)
+        return AS_FATE_FATAL; /* the decoder found an outstanding request for it */
     /* firod takes few requests at a time: the next of the flight may go now. */
     flush_before_commit(run);
     return AS_FATE_OK;
@@ -324,8 +322,8 @@ static void release_pipe(const pipe_guard *guard)
     sigset_t pipe;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
-    while (!guard->pending && sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR)
-        ;
+    if (!guard->pending)
+        (void)sigtimedwait(&pipe, NULL, &at_once); /* does not wait, so nothing interrupts it */
     (void)pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }
 

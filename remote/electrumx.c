@@ -99,9 +99,9 @@ static as_fate open_link(as_link *link, anonset_detail *detail)
 /* Waits until the socket is ready, or for a nap. */
 static as_fate wait_ready(as_link *link, short events, uint64_t deadline, anonset_detail *detail)
 {
-    curl_socket_t socket;
-    CURLcode code = curl_easy_getinfo(link->easy, CURLINFO_ACTIVESOCKET, &socket);
-    if (code != CURLE_OK || socket == CURL_SOCKET_BAD)
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    (void)curl_easy_getinfo(link->easy, CURLINFO_ACTIVESOCKET, &socket);
+    if (socket == CURL_SOCKET_BAD)
         return as_link_failed(link, CURLE_RECV_ERROR, "the connection was lost", detail);
     if (anonset_sync_is_cancelled(link->sync))
         return AS_FATE_CANCELLED;
@@ -145,13 +145,13 @@ static as_fate flush(as_link *link, const anonset_request *outstanding, size_t n
 static as_fate queue(as_link *link, const anonset_request *request, anonset_detail *detail)
 {
     electrumx *self = (electrumx *)link;
-    if (sizeof self->out - self->out_len < ANONSET_REQUEST_TEXT) {
-        as_fate fate = flush(link, NULL, 0, detail);
-        if (fate != AS_FATE_OK)
-            return fate;
-    }
-    self->out_len += anonset_request_write(self->out + self->out_len, request, ANONSET_ELECTRUMX);
-    return AS_FATE_OK;
+    as_fate fate = AS_FATE_OK;
+    if (sizeof self->out - self->out_len < ANONSET_REQUEST_TEXT)
+        fate = flush(link, NULL, 0, detail);
+    if (fate == AS_FATE_OK)
+        self->out_len +=
+            anonset_request_write(self->out + self->out_len, request, ANONSET_ELECTRUMX);
+    return fate;
 }
 
 /*
@@ -222,9 +222,8 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
             as_inbuf_drop(&link->in);
             continue;
         }
-        if (anonset_sync_is_cancelled(link->sync))
-            return AS_FATE_CANCELLED;
-        /* Until CURLE_AGAIN before waiting: TLS holds bytes that poll does not show. */
+        /* Until CURLE_AGAIN before waiting: TLS holds bytes that poll does not show. A cancel is
+         * seen where nothing is there. */
         fate = pull(link, ceiling, &got, detail);
         bytes += got;
         if (fate == AS_FATE_OK && got > 0)

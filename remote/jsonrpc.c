@@ -240,10 +240,11 @@ static anonset_code read_height(anonset_answer *answer, as_span result, anonset_
     return ANONSET_OK;
 }
 
+/* Of a character that is no NUL: as_json_string leaves none. */
 static int hex_value(char c)
 {
     const char *digits = "0123456789abcdef0123456789ABCDEF";
-    const char *at = c ? strchr(digits, c) : NULL;
+    const char *at = strchr(digits, c);
     return at ? (int)((at - digits) % 16) : -1;
 }
 

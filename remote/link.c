@@ -175,7 +175,7 @@ as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detai
     int running, left;
     CURLMcode code = curl_multi_perform(link->multi, &running);
     CURLMsg *message = curl_multi_info_read(link->multi, &left);
-    *done = message && message->msg == CURLMSG_DONE ? message->easy_handle : NULL;
+    *done = message ? message->easy_handle : NULL; /* the one kind there is: DONE */
     if (*done)
         *result = message->data.result;
     else if (code == CURLM_OK)

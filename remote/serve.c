@@ -80,16 +80,16 @@ static bool make_room(as_session *s, size_t more)
 static void put(as_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(as_session *s, const char *format, ...)
 {
-    char text[512];
+    char text[512] = ""; /* longer than all that is put at once */
+    size_t n;
     va_list list;
     va_start(list, format);
-    int n = vsnprintf(text, sizeof text, format, list);
+    (void)vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    if (n < 0 || (size_t)n >= sizeof text) {
-        s->failed = true;
-    } else if (make_room(s, (size_t)n)) {
-        memcpy(s->out + s->len, text, (size_t)n);
-        s->len += (size_t)n;
+    n = strlen(text);
+    if (make_room(s, n)) {
+        memcpy(s->out + s->len, text, n);
+        s->len += n;
     }
 }
 
@@ -405,10 +405,6 @@ static void answer_sector(as_session *s, as_call *call, uint32_t group)
     } else if (find_block(s, &pin, call, group, block)) {
         to = to < pin.size ? to : pin.size;
         from = from < to ? from : to;
-        if (to - from > AS_SERVE_COINS) {
-            put_error(s, -32600, "response too large (over 65,536 coins)");
-            return;
-        }
         s->rest = (as_rest){.at = from, .end = to, .pin = pin, .under_way = true};
         begin_result(s);
         put(s, "{\"coins\":[");
@@ -428,8 +424,11 @@ static bool read_params(as_call *call, as_span array)
         return false;
     jsmn_init(&parser);
     int n = jsmn_parse(&parser, array.at, array.len, tokens, PARAMS_MOST + 1);
-    call->n = n < 0 ? PARAMS_MOST + 1 : tokens[0].size;
-    for (int i = 0; n > 0 && i < call->n; i++) {
+    call->n = PARAMS_MOST + 1;
+    if (n < 0)
+        return true;
+    call->n = tokens[0].size;
+    for (int i = 0; i < call->n; i++) {
         as_span quoted, word;
         if (tokens[i + 1].type != JSMN_STRING) {
             call->strings = false;
@@ -437,10 +436,11 @@ static bool read_params(as_call *call, as_span array)
         }
         quoted = (as_span){array.at + tokens[i + 1].start - 1,
                            (size_t)(tokens[i + 1].end - tokens[i + 1].start) + 2};
-        call->strings &= as_json_string(quoted, &word) && word.len < WORD_MOST &&
-                         !memchr(word.at, '\0', word.len);
-        if (call->strings)
-            memcpy(call->words[i], word.at, word.len);
+        (void)as_json_string(quoted, &word); /* it was found to be one; and it holds no NUL */
+        call->strings = word.len < WORD_MOST;
+        if (!call->strings)
+            break;
+        memcpy(call->words[i], word.at, word.len);
     }
     return true;
 }
@@ -587,8 +587,10 @@ anonset_code as_session_output(as_session *s, const char **text, size_t *len,
         if (s->rest.under_way)
             code = write_piece(s, detail);
     }
-    if (s->failed)
-        code = ANONSET_NO_MEMORY;
+    if (s->failed) {
+        *detail = (anonset_detail){.code = ANONSET_NO_MEMORY, .text = "no memory for an answer"};
+        return ANONSET_NO_MEMORY;
+    }
     if (code != ANONSET_OK)
         return code;
     *text = s->out + s->sent;

@@ -15,7 +15,6 @@
 #define AS_SERVE_LINE                                                                              \
     4096u /* longest request taken; anonset's own are below ANONSET_REQUEST_TEXT */
 #define AS_SERVE_PIECE 65536u /* an answer is written in pieces of about this */
-#define AS_SERVE_COINS 65536u /* of one answer: a sync asks for no more */
 
 typedef struct as_session as_session;
 

@@ -57,10 +57,7 @@ static anonset_code set_login(as_target *target, const char *user, const char *p
 
 static anonset_code cookie_failed(const char *path, int error, anonset_detail *detail)
 {
-    anonset_code code = error == ENOENT                     ? ANONSET_NOT_FOUND
-                        : error == EACCES || error == EPERM ? ANONSET_PERMISSION
-                                                            : ANONSET_IO;
-    return as_fail(detail, code, error,
+    return as_fail(detail, as_errno_code(error), error,
                    "cannot read the cookie file %.120s: %s; firod writes it while it runs", path,
                    strerror(error));
 }
@@ -126,8 +123,8 @@ static void parts_free(url_parts *parts)
     curl_free(parts->fragment);
 }
 
-/* Absent parts stay NULL; one that there was no memory for must not pass for absent. INVALID,
- * without a detail: not a URL. NO_MEMORY. */
+/* Absent parts stay NULL, which scheme and path never are; one that there was no memory for must
+ * not pass for absent. INVALID, without a detail: not a URL. NO_MEMORY. */
 static anonset_code split(url_parts *parts, const char *url, anonset_detail *detail)
 {
     const struct {
@@ -154,7 +151,7 @@ static anonset_code split(url_parts *parts, const char *url, anonset_detail *det
     curl_url_cleanup(parser);
     if (code == CURLUE_OUT_OF_MEMORY)
         return no_memory(detail);
-    return read && parts->scheme && parts->host ? ANONSET_OK : ANONSET_INVALID;
+    return read && parts->host ? ANONSET_OK : ANONSET_INVALID;
 }
 
 static anonset_code set_scheme(as_target *target, const char *scheme, anonset_detail *detail)
@@ -193,7 +190,7 @@ static anonset_code check_parts(const as_target *target, const url_parts *parts,
     if (parts->query || parts->fragment)
         return as_fail(detail, ANONSET_INVALID, 0,
                        "the server's URL must end with the port or a path");
-    if (electrumx && parts->path && strcmp(parts->path, "/") != 0)
+    if (electrumx && strcmp(parts->path, "/") != 0)
         return as_fail(detail, ANONSET_INVALID, 0,
                        "an ElectrumX URL has no path: write %s://HOST:PORT", parts->scheme);
     if (electrumx && (parts->user || parts->password))
@@ -214,8 +211,7 @@ static anonset_code take_parts(as_target *target, const url_parts *parts, anonse
 {
     bool firod = target->dialect == ANONSET_FIROD;
     target->where = join(parts->scheme, parts, "");
-    target->url =
-        join(target->tls ? "https" : "http", parts, firod && parts->path ? parts->path : "/");
+    target->url = join(target->tls ? "https" : "http", parts, firod ? parts->path : "/");
     if (!target->where || !target->url)
         return no_memory(detail);
     if (!parts->user && !parts->password)

@@ -89,6 +89,8 @@ for file in $(./cli/mkdocs); do
     [ -s "generated/$file" ] || wrong "generated/$file is not made: name it in cli/Makefile.am.include"
 done
 ./cli/mkdocs nothing >/dev/null 2>&1 && wrong "mkdocs writes a file that there is not"
+./cli/mkdocs anonset.1 anonset.bash >/dev/null 2>&1 && wrong "mkdocs takes two files"
+./cli/mkdocs anonset.1 2>/dev/null >/dev/full && wrong "mkdocs does not tell of a full disk"
 
 diff <(sed -n '/^\.SH DESC/,$s/^\.BR\{0,1\} //p' "$source/doc/anonset.3" | grep -o 'anonset_[a-z_]*' |
     grep -vxE 'anonset_(detail|code)' | LC_ALL=C sort -u) \

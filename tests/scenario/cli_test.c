@@ -89,11 +89,12 @@ SCENARIO(cli, options_that_do_not_go_together, "--coins", "0")
 
 SCENARIO(cli, a_store_that_is_not_there, "--coins", "0")
 {
-    static const char *const commands[] = {"status", "verify", "export"};
+    static const char *const commands[] = {"status", "verify", "export", "repair"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         RUN_DB(s, commands[i], "--group", "1");
         ends(s, 6);
-        complains(s, "cannot open the store");
+        complains(s,
+                  strcmp(commands[i], "repair") == 0 ? "cannot repair" : "cannot open the store");
         complains(s, "next: check the path");
     }
     /* A folder cannot be a store. */
@@ -126,6 +127,15 @@ SCENARIO(cli, an_empty_store, "--coins", "0")
     RUN_DB(s, "export", "--group", "1");
     ends(s, 5);
     complains(s, "group 1 has no whole set");
+    RUN_DB(s, "repair");
+    ends(s, 0);
+    says(s, "nothing is stored yet\n");
+    RUN_DB(s, "repair", "--json");
+    ends(s, 0);
+    cr_expect_str_eq(s->last.out, "{\"groups\":[],\"rebuilt\":null}\n");
+    RUN_DB(s, "repair", "--group", "1");
+    ends(s, 5);
+    complains(s, "nothing of group 1 is stored");
 }
 
 SCENARIO(cli, what_a_sync_tells, "--coins", "3000", "--per-block", "5-20")
@@ -204,6 +214,19 @@ SCENARIO(cli, what_is_pending_is_told, "--coins", "600")
     RUN_DB(s, "verify", "--group", "1");
     ends(s, 0);
     says(s, "group 1: sound, ");
+}
+
+/* A set of one block has no set hash, nor has one of it that is being fetched. */
+SCENARIO(cli, what_is_pending_of_one_block_is_told, "--coins", "300", "--per-block", "300-300")
+{
+    ts_tell(&s->server, "fault drop skip=4 times=0");
+    RUN_DB(s, "sync", "--server", s->server.tcp, "--group", "1", "--sector-size", "50", "--retries",
+           "0");
+    ends(s, 3);
+    RUN_DB(s, "status", "--json");
+    ends(s, 0);
+    cr_expect(ts_json_is(s->last.out, "0.pending.size", "300"), "%s", s->last.out);
+    cr_expect(ts_json_is(s->last.out, "0.pending.set_hash", "null"), "%s", s->last.out);
 }
 
 SCENARIO(cli, verify_tells_what_was_proven, "--coins", "400", "--per-block", "30-60")

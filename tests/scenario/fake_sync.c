@@ -58,7 +58,7 @@ anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request)
     }
     /* One sector committing and one on the wire. */
     if (sync->meta_told && sync->asked < sync->sectors &&
-        sync->asked <= sync->commits + (sync->fed ? 1 : 0))
+        sync->asked <= sync->commits + (sync->fed ? 1 : 0) + sync->ahead)
         return hand_out(sync, request, ANONSET_REQUEST_SECTOR);
     if (sync->fed)
         commit(sync);
@@ -73,7 +73,7 @@ anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anons
     size_t i = 0;
     while (i < sync->n && sync->outstanding[i].id != answer->id)
         i++;
-    if (i == sync->n)
+    if (i == sync->n || sync->deaf)
         return as_fail(detail, ANONSET_INVALID, 0, "not outstanding");
     sync->n--;
     memmove(&sync->outstanding[i], &sync->outstanding[i + 1],

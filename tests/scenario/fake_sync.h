@@ -18,7 +18,9 @@ struct anonset_sync {
     uint32_t heights;
     void (*on_commit)(void *context); /* inside of step, while a commit would run */
     void *context;
-    bool silent; /* step waits for an answer, and nothing was asked */
+    bool silent;    /* step waits for an answer, and nothing was asked */
+    bool deaf;      /* takes no answer */
+    uint32_t ahead; /* sectors that are asked for before the one under way is answered */
 
     /* What happened. */
     uint64_t commits;

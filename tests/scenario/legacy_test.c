@@ -327,6 +327,11 @@ Test(legacy, what_is_pending_is_converted)
     int64_t pending = ts_json_int(result.out, "groups.0.pending");
     cr_assert_gt(pending, 0);
     ts_result_free(&result);
+    run(&result, (const char *[]){CONVERT, s.db, ts_in(&s.dir, "told"), NULL});
+    cr_assert_eq(result.exit_code, 0, "%s", result.err);
+    cr_assert(strstr(result.out, "\n  pending: ") && !strstr(result.out, "digest"), "%s",
+              result.out);
+    ts_result_free(&result);
     s.db = to;
     s.backend = "lmdb";
     scene_sync_is(&s, "finalized", 0);
@@ -370,7 +375,42 @@ Test(legacy, what_cannot_be_converted_is_told)
     ts_legacy_close(&l);
     cr_assert_eq(convert(&result, to, text, "lmdb"), 2, "NEW is there already");
     ts_result_free(&result);
+    cr_assert_eq(convert(&result, to, ts_in(&dir, "text/below"), "lmdb"), 6, "no folder");
+    cr_assert(strstr(result.err, "Not a directory"), "%s", result.err);
+    ts_result_free(&result);
     cr_assert_eq(entries(&dir, "text"), 1);
+    cr_assert(setenv("FROM", to, 1) == 0 && setenv("TO", ts_in(&dir, "new"), 1) == 0);
+    run(&result, (const char *[]){"/bin/sh", "-c", CONVERT " \"$FROM\" \"$TO\" >/dev/full", NULL});
+    cr_assert_eq(result.exit_code, 1);
+    cr_assert(strstr(result.err, "the output could not be written"), "%s", result.err);
+    ts_result_free(&result);
+    ts_dir_remove(&dir);
+}
+
+/* Nor is a cache upgraded, by a command that reads, that no wallet wrote. */
+Test(legacy, a_cache_that_is_none_is_refused_and_left_alone)
+{
+    ts_dir dir;
+    ts_result result;
+    ts_legacy l;
+    ts_dir_make(&dir);
+    const char *cache = ts_in(&dir, "cache"), *copy = ts_in(&dir, "copy");
+    ts_chain *chain = ts_chain_new(1, 20);
+    anonset_meta meta = ts_chain_meta(chain, chain->n);
+    size_t len;
+    ts_legacy_create(&l, cache, TS_LEGACY_V1);
+    ts_legacy_delta(&l, ts_legacy_set(&l, 1, &meta), 1, chain->coins, chain->n, 20);
+    ts_legacy_run(&l, "UPDATE SparkCoin SET txHash = 'no base64!' WHERE id = 7");
+    ts_legacy_close(&l);
+    char *bytes = ts_read_file(cache, &len);
+    ts_write_file(copy, bytes, len);
+    free(bytes);
+    run(&result, (const char *[]){ts_anonset_path("sqlite"), "status", "--db", cache, NULL});
+    cr_assert_eq(result.exit_code, 6, "%d: %s", result.exit_code, result.err);
+    cr_assert(strstr(result.err, "cannot open the store"), "%s", result.err);
+    ts_result_free(&result);
+    cr_assert(ts_same_file(cache, copy), "it was written to");
+    ts_chain_free(chain);
     ts_dir_remove(&dir);
 }
 

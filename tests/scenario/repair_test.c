@@ -31,6 +31,20 @@ static void run(scene *s, const char *command, int exit_code)
     cr_assert_eq(s->last.exit_code, exit_code, "%s: %s", command, s->last.err);
 }
 
+/* The same for people. */
+static void say(scene *s, const char *command, int exit_code)
+{
+    ts_result_free(&s->last);
+    ts_anonset(&s->last, s->backend, command, "--db", s->db, NULL);
+    cr_assert_eq(s->last.exit_code, exit_code, "%s: %s", command, s->last.err);
+}
+
+static void said(const scene *s, const char *words)
+{
+    cr_expect(strstr(s->last.out, words), "%s: \"%s\" is not in: %s", s->backend, words,
+              s->last.out);
+}
+
 /* Sends what is missing but for its end, and dies. */
 static void kill_a_sync(scene *s)
 {
@@ -83,6 +97,44 @@ SCENARIO(repair, a_sync_fetches_only_what_was_damaged, "--coins", "3000")
     scene_is_whole(s);
 }
 
+SCENARIO(repair, says_what_it_did, "--coins", "3000")
+{
+    scene_sync_is(s, "finalized", 0);
+    say(s, "repair", 0);
+    cr_expect_str_eq(s->last.out, "group 1: sound, untouched\n");
+    run(s, "repair", 0);
+    cr_expect(ts_json_is(s->last.out, "groups.0.damaged_from", "null"), "%s", s->last.out);
+    flip_a_bit(s);
+    say(s, "repair", 0);
+    said(s, "group 1: ");
+    said(s, " coins are missing now, positions ");
+    said(s, "\nrun `anonset sync` for each group");
+    say(s, "status", 0);
+    said(s, " are missing: sync it\n");
+    ts_tell(&s->server, "fault drop skip=3 times=0");
+    scene_sync(s, "--retries", "0", "--sector-size", "50", NULL);
+    scene_outcome(s, "network_error", 3);
+    cr_expect(strstr(s->last.err, "kept: what a repair left of the set of 3,000 coins"), "%s",
+              s->last.err);
+    ts_tell(&s->server, "faults clear");
+    scene_sync_is(s, "finalized", 0);
+    scene_is_whole(s);
+}
+
+/* Of a download that was cut off: what is sound of it goes on. */
+SCENARIO(repair, of_what_is_not_finished, "--coins", "3000")
+{
+    ts_tell(&s->server, "fault drop skip=40 times=0");
+    scene_sync(s, "--retries", "0", "--sector-size", "50", NULL);
+    scene_outcome(s, "network_error", 3);
+    ts_tell(&s->server, "faults clear");
+    flip_a_bit(s);
+    say(s, "repair", 0);
+    said(s, " coins of an unfinished download were dropped\n");
+    scene_sync_is(s, "finalized", 0);
+    scene_is_whole(s);
+}
+
 /* The head of the file rots: nothing can be mended in place, and it does not look like ours. */
 SCENARIO(repair, a_file_beyond_that_is_made_anew, "--coins", "500")
 {
@@ -92,6 +144,7 @@ SCENARIO(repair, a_file_beyond_that_is_made_anew, "--coins", "500")
     bytes[strcmp(s->backend, "lmdb") == 0 ? PAGE + 60 : 100] ^= 64; /* a meta page; a root */
     ts_write_file(s->db, bytes, len);
     run(s, "verify", 6);
+    ts_write_file(ts_in(&s->dir, "other"), bytes, len);
     run(s, "repair", 0);
     cr_assert(ts_json(s->last.out, "rebuilt.kept"), "%s", s->last.out);
     char *kept = ts_read_file(ts_json(s->last.out, "rebuilt.damaged_file"), &len);
@@ -99,4 +152,8 @@ SCENARIO(repair, a_file_beyond_that_is_made_anew, "--coins", "500")
     scene_sync_is(s, "finalized", 0);
     scene_is_whole(s);
     free(bytes);
+    s->db = ts_in(&s->dir, "other");
+    say(s, "repair", 0);
+    said(s, "other was made anew: ");
+    said(s, "other.damaged: delete it when you need it no more\n");
 }

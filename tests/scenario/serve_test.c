@@ -398,8 +398,8 @@ SCENARIO(serve, a_client_that_says_nothing_is_cut_off, "--coins", "10")
 
 SCENARIO(serve, what_cannot_work_is_said, "--coins", "10")
 {
-    static const char *const wrong[] = {
-        "50001", ":50001", "127.0.0.1", "127.0.0.1:", "::1:1", "127.0.0.1:x", "127.0.0.1:123456"};
+    static const char *const wrong[] = {"50001", ":50001",      "127.0.0.1",       "127.0.0.1:",
+                                        "::1:1", "127.0.0.1:x", "127.0.0.1:65536", "[]:1"};
     served desktop;
     ts_result result;
     ts_anonset(&result, s->backend, "serve", "--db", s->db, NULL);

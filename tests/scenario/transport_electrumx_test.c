@@ -18,6 +18,8 @@
 static ts_peer server;
 static anonset_sync sync_;
 
+static uint64_t charged; /* to us, before the run */
+
 /* Runs the sync against the server to its end. */
 static void run(const char *url, unsigned retries, unsigned timeout_ms, const char *proxy)
 {
@@ -32,6 +34,8 @@ static void run(const char *url, unsigned retries, unsigned timeout_ms, const ch
                  detail.text);
     client->backoff_base_ms = 1;
     client->backoff_cap_ms = 4;
+    client->pace.charge = charged;
+    client->pace.at_ms = as_now_ms();
     cr_assert_eq(anonset_client_run(client, &sync_, &detail), ANONSET_OK);
     anonset_client_free(client);
 }
@@ -343,6 +347,85 @@ Test(electrumx, a_server_of_another_protocol_is_not_tried_again, .timeout = 20)
     cr_assert_eq(server.connections, 1);
 }
 
+/* Refuses server.version in the words of the test. */
+static void serve_refusal(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) == 0)
+        (void)peer_print(fd, "%s\n", self->status);
+}
+
+Test(electrumx, a_server_may_refuse_us_in_any_words, .timeout = 20)
+{
+    static const struct {
+        const char *answer, *words;
+    } rows[] = {
+        {"{\"id\":0,\"result\":null,\"error\":{\"message\":\"too old\"}}", "too old"},
+        {"{\"id\":0,\"result\":null,\"error\":null}", "no reason given"},
+        {"{\"id\":0}", "no reason given"},
+        {"{\"id\":0,\"error\":5}", "no reason given"},
+        {"{\"id\":0,\"error\":{\"code\":1}}", "no reason given"},
+        {"{\"id\":0,\"error\":{\"message\":7}}", "no reason given"},
+    };
+    peer_start(&server, "tcp", serve_refusal);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sync_ = (anonset_sync){.sectors = 1};
+        server.status = rows[i].answer;
+        run(server.url, 5, 5000, NULL);
+        expect_abort(ANONSET_SERVER, rows[i].words);
+    }
+    peer_stop(&server);
+}
+
+/* Chatters ahead of its answer to server.version: a notification, a long one, and one that looks
+ * like an answer to somebody else. */
+static void serve_chatter(ts_peer *self, int fd, unsigned nth)
+{
+    static const char *const chatter[] = {"", "                                "};
+    char line[512];
+    (void)self;
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) != 0)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        if (peer_print(fd, "{\"method\":\"m\",\"params\":[") != 0)
+            return;
+        for (int n = 0; n < 200; n++)
+            (void)peer_print(fd, "%s", chatter[i]);
+        (void)peer_print(fd, "]}\n");
+    }
+    if (peer_answer(fd, line) == 0)
+        peer_answer_all(fd, ALL);
+}
+
+Test(electrumx, chatter_ahead_of_the_hello_is_passed_over, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_chatter);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(1);
+}
+
+static void serve_odd_id(ts_peer *self, int fd, unsigned nth)
+{
+    char line[512];
+    (void)self;
+    (void)nth;
+    if (peer_line(fd, line, sizeof line) == 0)
+        (void)peer_print(fd, "{\"id\":\"x\",\"result\":[\"Peer\",\"1.4\"]}\n");
+}
+
+Test(electrumx, an_id_that_is_no_number_is_a_bad_answer, .timeout = 20)
+{
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_odd_id);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_BAD_ANSWER, "its id is none that was asked");
+}
+
 /* Hello is answered; everything after is busy. */
 static void serve_busy_later(ts_peer *self, int fd, unsigned nth)
 {
@@ -507,4 +590,90 @@ Test(electrumx, a_sync_that_asks_nothing_is_given_up, .timeout = 20)
     peer_stop(&server);
     cr_assert(sync_.aborted);
     cr_assert_eq(sync_.why.code, ANONSET_INTERNAL, "%s", sync_.why.text);
+}
+
+Test(electrumx, a_sync_that_takes_no_answer_is_given_up, .timeout = 20)
+{
+    sync_.sectors = 1;
+    sync_.deaf = true;
+    peer_start(&server, "tcp", serve_well);
+    run(server.url, 5, 30000, NULL);
+    peer_stop(&server);
+    cr_assert(sync_.aborted);
+    cr_assert_eq(sync_.why.code, ANONSET_INVALID, "%s", sync_.why.text);
+    cr_assert_eq(server.connections, 1);
+}
+
+#define PADDING (1u << 20)
+
+/* Pads the answers with sectors; notes whether a sector was asked for while another was not
+ * answered, but for the first two. */
+static void serve_padded(ts_peer *self, int fd, unsigned nth)
+{
+    static char padding[PADDING];
+    char line[512], text[1024];
+    unsigned sectors = 0;
+    (void)nth;
+    memset(padding, ' ', sizeof padding);
+    while (peer_line(fd, line, sizeof line) == 0) {
+        bool sector = strstr(line, "sector") != NULL;
+        struct pollfd more = {.fd = fd, .events = POLLIN};
+        sectors += sector;
+        if (sectors > 2 && poll(&more, 1, 20) > 0)
+            atomic_store(&self->counts[0], 1);
+        peer_answer_text(text, sizeof text, line);
+        if (peer_write(fd, text, strlen(text)) != 0 ||
+            (sector && peer_write(fd, padding, sizeof padding) != 0) ||
+            peer_write(fd, "\n", 1) != 0)
+            return;
+    }
+}
+
+/* With an answer under way, a request that the server's charges do not allow is held back until
+ * that answer is there, however long the charges take to decay. */
+Test(electrumx, a_request_past_the_charges_waits_for_the_answer_before_it, .timeout = 20)
+{
+    sync_.sectors = 6;
+    sync_.ahead = 1;
+    sync_.coins = 44000; /* one such sector is below the ceiling, two are above */
+    peer_start(&server, "tcp", serve_padded);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(6);
+    cr_assert_eq(server.counts[0], 0, "asked for two sectors at once");
+}
+
+static void serve_and_cancel(ts_peer *self, int fd, unsigned nth)
+{
+    (void)self;
+    (void)nth;
+    (void)fd;
+    anonset_sync_cancel(&sync_);
+}
+
+/* A wait for the charges to decay takes hours here. */
+Test(electrumx, cancel_ends_a_wait_for_the_charges, .timeout = 20)
+{
+    sync_.sectors = 1;
+    charged = 100 * AS_PACE_CEILING;
+    peer_start(&server, "tcp", serve_and_cancel);
+    run(server.url, 5, 30000, NULL);
+    peer_stop(&server);
+    cr_assert(sync_.cancelled_seen);
+    cr_assert(!sync_.aborted);
+}
+
+/* A SIGPIPE that the caller held back already is the caller's. */
+Test(electrumx, a_signal_from_before_is_left_alone, .timeout = 20)
+{
+    sigset_t mask;
+    cr_assert(sigemptyset(&mask) == 0 && sigaddset(&mask, SIGPIPE) == 0);
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &mask, NULL), 0);
+    cr_assert_eq(pthread_kill(pthread_self(), SIGPIPE), 0);
+    sync_.sectors = 1;
+    peer_start(&server, "tcp", serve_well);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    expect_whole(1);
+    cr_assert(sigpending(&mask) == 0 && sigismember(&mask, SIGPIPE) == 1);
 }

@@ -20,6 +20,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -220,6 +221,8 @@ WRAP_SYSTEM(int, unlink, (const char *path), (path))
 WRAP_SYSTEM(int, unlinkat, (int folder, const char *name, int flags), (folder, name, flags))
 WRAP_SYSTEM(int, mkdir, (const char *path, mode_t mode), (path, mode))
 WRAP(int, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len), os_error)
+WRAP(int, fflush, (FILE * file), (file), (errno = os_error, EOF))
+WRAP(FILE *, open_memstream, (char **text, size_t *len), (text, len), (errno = ENOMEM, NULL))
 WRAP(DIR *, opendir, (const char *path), (path), (errno = os_error, NULL))
 
 int __real_open(const char *path, int flags, ...);

@@ -21,13 +21,21 @@
         return calls_fail(#name) ? (failure) : __real_##name arguments;                            \
     }
 
+/* Every other one is none: just now there is no room to send. */
+static CURLcode send_failure(void)
+{
+    static unsigned n;
+    return n++ % 2 ? CURLE_SEND_ERROR : CURLE_AGAIN;
+}
+
 WRAP(CURL *, curl_easy_init, (void), (), NULL)
 WRAP(CURLM *, curl_multi_init, (void), (), NULL)
 WRAP(CURLU *, curl_url, (void), (), NULL)
 WRAP(struct curl_slist *, curl_slist_append, (struct curl_slist * list, const char *text),
      (list, text), NULL)
 WRAP(CURLcode, curl_easy_send, (CURL * easy, const void *bytes, size_t len, size_t *did),
-     (easy, bytes, len, did), CURLE_SEND_ERROR)
+     (easy, bytes, len, did), send_failure())
+WRAP(CURL *, curl_easy_duphandle, (CURL * easy), (easy), NULL)
 WRAP(CURLcode, curl_easy_recv, (CURL * easy, void *bytes, size_t len, size_t *did),
      (easy, bytes, len, did), CURLE_RECV_ERROR)
 WRAP(CURLcode, curl_easy_pause, (CURL * easy, int what), (easy, what), CURLE_RECV_ERROR)

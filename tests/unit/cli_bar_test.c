@@ -72,6 +72,15 @@ Test(cli_bar, is_shorter_than_any_terminal_and_buffer)
     }
 }
 
+Test(cli_bar, is_never_longer_than_a_line)
+{
+    bar_view view = {.group = 1, .position = 1, .size = 2};
+    char line[4 * CAP];
+
+    bar_line(line, sizeof line, sizeof line, &view);
+    cr_expect_eq(strlen(line), CAP - 1);
+}
+
 /* A library that tells nonsense must not make the program crash. */
 Test(cli_bar, has_no_room_for_anything)
 {
@@ -154,6 +163,22 @@ Test(cli_bar, is_drawn_over_itself_on_a_terminal)
     cr_expect_str_eq(drawn(), CLEAR);
     bar_clear(&b);
     cr_expect_str_eq(drawn(), "");
+}
+
+Test(cli_bar, takes_a_terminal_that_tells_no_width_for_one_of_80_columns)
+{
+    anonset_progress progress = {.group = 1, .position = 500, .size = 1000};
+    bar b;
+
+    on_a_terminal(0);
+    bar_start(&b, true, 1);
+    (void)drawn();
+    bar_progress(&b, &progress, 10);
+    cr_expect_eq(strlen(drawn()), strlen(CLEAR) + 80 - 3); /* two for ^C, one stays free */
+    bar_clear(&b);
+    (void)drawn();
+    bar_progress(&b, &progress, 10.01);
+    cr_expect_neq(strlen(drawn()), 0, "drawn at once where something else was printed");
 }
 
 Test(cli_bar, forgets_the_rate_when_it_begins_anew)

@@ -82,6 +82,10 @@ Test(cli_tell, what_is_kept)
     result.state.finalized.size = 1234;
     tell(&result);
     has("kept: the set of 1,234 coins, as it was\n");
+    result.state.has_hole = true;
+    tell(&result);
+    has("kept: what a repair left of the set of 1,234 coins\n");
+    result.state.has_hole = false;
     result.state.has_pending = true;
     result.state.base = 1000;
     result.state.count = 500;

@@ -147,6 +147,8 @@ Test(cli_text, figures_for_people)
     cr_expect_str_eq(text_bytes(out, 1000), "1.0 kB");
     cr_expect_str_eq(text_bytes(out, 1234567), "1.2 MB");
     cr_expect_str_eq(text_bytes(out, 999960), "1.0 MB");
+    cr_expect_str_eq(text_bytes(out, 2500000000u), "2.5 GB");
+    cr_expect_str_eq(text_bytes(out, UINT64_MAX), "18446744.1 TB");
     cr_expect_str_eq(text_seconds(out, 0), "0:00");
     cr_expect_str_eq(text_seconds(out, 59), "0:59");
     cr_expect_str_eq(text_seconds(out, 3599), "59:59");

@@ -140,6 +140,7 @@ Test(client_options, bad_urls)
         {"tcp://h:1/path", "no path"},
         {"tcp://u:secret@h:1", "no user and password"},
         {"ssl://u@h:1", "no user and password"},
+        {"ssl://:secret@h:1", "no user and password"},
         {"http://h:1/?q", "port or a path"},
         {"tcp://h:1#f", "port or a path"},
         {"http://u:secret@:1", "cannot be read"},
@@ -153,6 +154,8 @@ Test(client_options, null_arguments)
     cr_assert_eq(anonset_client_new(NULL, "tcp://h:1", &options, &detail), ANONSET_INVALID);
     cr_assert_eq(anonset_client_new(&client, NULL, &options, &detail), ANONSET_INVALID);
     cr_assert_eq(anonset_client_run(NULL, NULL, &detail), ANONSET_INVALID);
+    cr_assert_eq(anonset_client_new(&client, "tcp://h:1", &options, &detail), ANONSET_OK);
+    cr_assert_eq(anonset_client_run(client, NULL, &detail), ANONSET_INVALID);
     anonset_client_options_init(NULL);
     anonset_client_free(NULL);
 }
@@ -219,7 +222,8 @@ Test(client_options, proxies)
                                       "socks5h://",
                                       "socks5h://h",
                                       "socks5h://u:secret@h:99999",
-                                      "socks5h://h:1/?q"};
+                                      "socks5h://h:1/?q",
+                                      "socks5h://h:1#f"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         options.proxy = good[i];
         expect_good("tcp://h:1");
@@ -246,6 +250,8 @@ Test(client_options, login_of_the_url)
     cr_assert_eq(setenv("ANONSET_RPC_PASSWORD", "other", 1), 0);
     expect_good("http://user@h:1");
     expect_login("user", "");
+    expect_good("http://:secret@h:1");
+    expect_login("", "secret");
 }
 
 Test(client_options, login_of_the_environment)
@@ -253,6 +259,9 @@ Test(client_options, login_of_the_environment)
     cr_assert_eq(setenv("ANONSET_RPC_USER", "u", 1), 0);
     expect_bad("http://h:1", ANONSET_INVALID, "ANONSET_RPC_PASSWORD");
     cr_assert_eq(setenv("ANONSET_RPC_PASSWORD", "p", 1), 0);
+    cr_assert_eq(unsetenv("ANONSET_RPC_USER"), 0);
+    expect_bad("http://h:1", ANONSET_INVALID, "ANONSET_RPC_USER");
+    cr_assert_eq(setenv("ANONSET_RPC_USER", "u", 1), 0);
     expect_good("http://h:1");
     expect_login("u", "p");
     expect_good("tcp://h:1"); /* ElectrumX is told nothing of it */

@@ -1,11 +1,15 @@
 /* What remote/serve.c answers: to a sync that hangs on a store which itself follows a chain through
  * every kind of history, and to whatever else a client may send. */
+#include "core/base64.h"
 #include "core/store.h"
 #include "remote/json.h"
 #include "remote/serve.h"
+#include "tests/shims/calls.h"
+#include "tests/shims/failing.h"
 #include "tests/support/world.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +43,8 @@ static void keep_result(void *context, const anonset_result *result)
     *(anonset_result *)context = *result;
 }
 
+static const anonset_backend *backend = &as_backend_memory;
+
 static anonset_store *open_store(const char *name, uint64_t seed)
 {
     anonset_store_options options;
@@ -46,7 +52,7 @@ static anonset_store *open_store(const char *name, uint64_t seed)
     char path[64];
     snprintf(path, sizeof path, "%s-%llu", name, (unsigned long long)seed);
     anonset_store_options_init(&options);
-    options.backend = &as_backend_memory;
+    options.backend = backend;
     cr_assert_eq(anonset_store_open(&store, path, &options, NULL), ANONSET_OK);
     return store;
 }
@@ -95,23 +101,34 @@ static anonset_sync *begin(relay *t, anonset_store *store)
     return sync;
 }
 
-/* The desktop's own sync, with the chain itself. */
-static void sync_desktop(relay *t)
+/* What the chain's answers are changed by. */
+static void (*lie)(anonset_answer *answer);
+
+/* The desktop's own sync, with the chain itself; after `most` answers it is given up. */
+static void sync_some(relay *t, unsigned most)
 {
     static tw_reply reply;
     anonset_sync *sync = begin(t, t->desktop);
     const anonset_request *requests;
     anonset_request request;
     anonset_step step;
-    while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE) {
+    while (most > 0 && (step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE) {
         if (step != ANONSET_STEP_WAIT)
             continue;
+        most--;
         cr_assert_gt(anonset_sync_outstanding(sync, &requests), 0);
         request = requests[0];
         tw_answer(&reply, t->chain, &request);
+        if (lie)
+            lie(&reply.answer);
         cr_assert_eq(anonset_sync_feed(sync, &reply.answer, NULL), ANONSET_OK);
     }
     anonset_sync_free(sync);
+}
+
+static void sync_desktop(relay *t)
+{
+    sync_some(t, UINT_MAX);
 }
 
 static void move_chain(relay *t)
@@ -372,4 +389,254 @@ Test(serve, sets_below_the_level_asked_for_are_not_there)
     expect_answer(&t, good_lines[3], "\"blockHash\":\"" ZEROES "\"");
     expect_answer(&t, good_lines[4], "There is no anonymity set with this id: 1");
     tear_down(&t);
+}
+
+Test(serve, what_is_no_request_is_refused)
+{
+    static const char *const wrong[] = {
+        "{\"id\":{\"a\":1},\"method\":\"server.ping\"}",
+        "{\"id\":[1],\"method\":\"server.ping\"}",
+        "{\"id\":11111111111111111111111111111111111111111111111111111111111111111,"
+        "\"method\":\"server.ping\"}",
+        "{\"id\":1}",
+        "{\"id\":1,\"method\":7}",
+        "{\"id\":1,\"method\":\"server.ping\",\"params\":{}}",
+        "{\"id\":1,\"method\":\"server.ping\",\"params\":\"\"}",
+    };
+    relay t;
+    set_up(&t, 1);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        expect_answer(&t, wrong[i], "\"code\":-32600,");
+    expect_answer(&t, "{\"id\":1,\"method\":\"server.ping\",\"params\":[]}", "\"result\":null,");
+    tear_down(&t);
+}
+
+#define META(word) "{\"id\":2,\"method\":\"spark.getsparkanonymitysetmeta\",\"params\":[" word "]}"
+
+Test(serve, words_are_no_longer_than_makes_sense)
+{
+    relay t;
+    set_up(&t, 1);
+    t.chain = tw_grow(&t.world, NULL, 5);
+    sync_desktop(&t);
+    expect_answer(&t, META("\"\\u0031\""), "\"setHash\"");
+    expect_answer(&t, META("\"0\""), "\"blockHash\":\"" ZEROES "\"");
+    expect_answer(&t, META("\"1\\u0000\""), "stol");
+    expect_answer(&t, META("\"1111111111111111111111111111111111111111111111111111111111111111\""),
+                  "JSON value is not a string as expected");
+    expect_answer(&t, META("{\"1\":\"1\"}"), "JSON value is not a string as expected");
+    expect_answer(&t, META("\"1\",\"1\",\"1\",\"1\",\"1\""), "\"code\":-32602,");
+    expect_answer(&t, META("\"1\",\"1\",\"1\",\"1\""), "\"code\":-32602,");
+    tear_down(&t);
+}
+
+Test(serve, a_group_that_is_still_being_fetched_is_not_there)
+{
+    relay t;
+    anonset_state state;
+    set_up(&t, 1);
+    t.chain = tw_grow(&t.world, NULL, 15);
+    sync_some(&t, 3);
+    cr_assert_eq(anonset_store_state(t.desktop, &state, 1, NULL), ANONSET_OK);
+    cr_assert(state.has_pending && !state.has_finalized);
+    expect_answer(&t, good_lines[2], "\"result\":0,");
+    expect_answer(&t, good_lines[3], "\"blockHash\":\"" ZEROES "\"");
+    tear_down(&t);
+}
+
+/* ---- A store that fails, or changes under an answer ----------------------------------------- */
+
+/* The request for all of the set at its newest block. */
+static const char *ask_for_all(const relay *t)
+{
+    static char line[300];
+    char block[60];
+    block[as_base64_encode(block, t->chain->meta.block_hash, ANONSET_HASH_BYTES)] = '\0';
+    (void)snprintf(line, sizeof line,
+                   "{\"id\":9,\"method\":\"spark.getsparkanonymitysetsector\",\"params\":[\"1\","
+                   "\"%s\",\"0\",\"99999\"]}",
+                   block);
+    return line;
+}
+
+/* All of the answer, or as far as it gets, to `text` of ANSWER_MOST bytes. */
+static anonset_code take_pieces(relay *t, char *text, size_t *len, anonset_detail *why)
+{
+    const char *piece;
+    size_t n = 1;
+    anonset_code code = ANONSET_OK;
+    *len = 0;
+    while (n > 0 && (code = as_session_output(t->session, &piece, &n, why)) == ANONSET_OK) {
+        cr_assert_lt(*len + n, ANSWER_MOST);
+        memcpy(text + *len, piece, n);
+        *len += n;
+        as_session_sent(t->session, n);
+    }
+    text[*len] = '\0';
+    return code;
+}
+
+/* Each call that the request makes into the store fails once: the client is told that the store
+ * cannot be read now, or its connection ends; the operator is told why; and nothing stays wrong. */
+static void fail_calls(relay *t, const char *request, const char *part)
+{
+    static char text[ANSWER_MOST];
+    char line[512];
+    calls_forget();
+    do {
+        anonset_detail why = {.code = ANONSET_OK}, trouble = {.code = ANONSET_OK};
+        size_t len;
+        open_session(t);
+        (void)snprintf(line, sizeof line, "%s", request);
+        calls_arm(false);
+        as_session_take(t->session, line, strlen(line));
+        bool troubled = as_session_trouble(t->session, &trouble);
+        anonset_code code = take_pieces(t, text, &len, &why);
+        calls_disarm();
+        cr_assert_eq(troubled || code != ANONSET_OK, calls_struck(), "%s: %s", calls_name(), line);
+        if (troubled) {
+            cr_assert(code == ANONSET_OK && strstr(trouble.text, calls_name()), "%s", trouble.text);
+            cr_assert(strstr(text, "server busy") && text[len - 1] == '\n', "%s", text);
+            cr_assert(!as_session_trouble(t->session, &trouble), "told twice");
+        } else if (calls_struck()) {
+            cr_assert(code == ANONSET_IO && strstr(why.text, calls_name()), "%s", why.text);
+            continue;
+        }
+        expect_answer(t, request, part);
+    } while (calls_struck());
+    cr_expect_gt(calls_ways(), 0);
+}
+
+Test(serve, a_store_that_fails_is_no_answer)
+{
+    static anonset_backend failing;
+    relay t;
+    failing = failing_backend(&as_backend_memory);
+    failing_with(ANONSET_IO);
+    backend = &failing;
+    set_up(&t, 1);
+    t.chain = tw_grow(&t.world, NULL, 8);
+    sync_desktop(&t);
+    t.chain = tw_grow(&t.world, t.chain, 8);
+    sync_desktop(&t);
+    fail_calls(&t, good_lines[1], "\"hash_function\":\"sha256\"");
+    fail_calls(&t, good_lines[2], "\"result\":1,");
+    fail_calls(&t, good_lines[3], "\"setHash\":");
+    fail_calls(&t, ask_for_all(&t), "]]},\"id\":9}\n");
+    tear_down(&t);
+}
+
+static relay *moved; /* its chain grows whenever a snapshot is opened, as often as `moves_left` */
+static unsigned moves_left;
+
+static anonset_code open_and_move(void *handle, void **snapshot, anonset_state *state,
+                                  uint32_t group, anonset_view view, anonset_detail *detail)
+{
+    if (moves_left > 0) {
+        unsigned left = moves_left - 1;
+        moves_left = 0;
+        moved->chain = tw_grow(&moved->world, moved->chain, 1);
+        sync_desktop(moved);
+        moves_left = left;
+    }
+    return as_backend_memory.snapshot_open(handle, snapshot, state, group, view, detail);
+}
+
+Test(serve, syncs_that_end_while_a_block_is_looked_for)
+{
+    static anonset_backend moving;
+    relay t;
+    char line[512];
+    anonset_detail why = {.code = ANONSET_OK};
+    moving = as_backend_memory;
+    moving.snapshot_open = open_and_move;
+    backend = &moving;
+    set_up(&t, 1);
+    t.chain = tw_grow(&t.world, NULL, 2);
+    sync_desktop(&t);
+    moved = &t;
+    (void)snprintf(line, sizeof line, "%s", ask_for_all(&t));
+    moves_left = 3;
+    expect_answer(&t, line, "]]},\"id\":9}\n");
+    cr_expect_eq(moves_left, 0);
+    cr_expect(!as_session_trouble(t.session, &why));
+    tear_down(&t);
+
+    set_up(&t, 2);
+    t.chain = tw_grow(&t.world, NULL, 2);
+    sync_desktop(&t);
+    (void)snprintf(line, sizeof line, "%s", ask_for_all(&t));
+    moves_left = 2 * 8; /* as often as it looks */
+    expect_answer(&t, line, "server busy");
+    cr_expect(as_session_trouble(t.session, &why));
+    tear_down(&t);
+}
+
+/* The block that an answer began at comes back with other coins, as no chain has it: a store that
+ * was removed, and a server that lied. */
+Test(serve, an_answer_never_mixes_two_sets_of_one_block)
+{
+    relay t;
+    const char *text;
+    size_t len;
+    char line[512];
+    anonset_detail why = {.code = ANONSET_OK};
+    set_up(&t, 1);
+    t.chain = tw_grow_wide(&t.world, NULL, 6, 30);
+    sync_desktop(&t);
+    (void)snprintf(line, sizeof line, "%s", ask_for_all(&t));
+    as_session_take(t.session, line, strlen(line));
+    for (int piece = 0; piece < 2; piece++) { /* its head, and coins */
+        cr_assert_eq(as_session_output(t.session, &text, &len, &why), ANONSET_OK);
+        cr_assert_neq(text[len - 1], '\n', "the answer is too short for this test");
+        as_session_sent(t.session, len);
+    }
+
+    anonset_meta told = t.chain->meta;
+    cr_assert_eq(anonset_store_clear(t.desktop, 1, NULL), ANONSET_OK);
+    t.chain = tw_grow(&t.world, NULL, 4);
+    tw_chain *other = t.world.chains[t.world.n - 1];
+    cr_assert_eq(t.chain, other);
+    memcpy(other->meta.block_hash, told.block_hash, sizeof told.block_hash);
+    memcpy(other->pin[other->n - 1], told.block_hash, sizeof told.block_hash);
+    sync_desktop(&t);
+    t.chain = tw_grow(&t.world, other, 1);
+    sync_desktop(&t);
+    cr_assert_eq(as_session_output(t.session, &text, &len, &why), ANONSET_NOT_FOUND);
+    tear_down(&t);
+}
+
+static uint8_t *giant;
+
+static void tell_a_giant_coin(anonset_answer *answer)
+{
+    if (answer->kind != ANONSET_ANSWER_COINS)
+        return;
+    answer->coins[0].serialized = giant;
+    answer->coins[0].serialized_len = 1u << 20;
+}
+
+Test(serve, a_coin_that_no_sync_would_take_ends_the_session)
+{
+    relay t;
+    static char text[ANSWER_MOST];
+    size_t len;
+    char line[512];
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_state state;
+    giant = calloc(1, 1u << 20);
+    cr_assert(giant);
+    set_up(&t, 1);
+    t.chain = tw_grow(&t.world, NULL, 1);
+    lie = tell_a_giant_coin;
+    sync_desktop(&t);
+    lie = NULL;
+    cr_assert_eq(anonset_store_state(t.desktop, &state, 1, NULL), ANONSET_OK);
+    cr_assert(state.has_finalized, "%s", t.result.error.text);
+    (void)snprintf(line, sizeof line, "%s", ask_for_all(&t));
+    as_session_take(t.session, line, strlen(line));
+    cr_expect_eq(take_pieces(&t, text, &len, &why), ANONSET_NO_MEMORY);
+    cr_expect(strstr(why.text, "no memory"), "%s", why.text);
+    tear_down(&t);
+    free(giant);
 }
