@@ -25,7 +25,10 @@ static inline void as_put64(uint8_t *out, uint64_t v)
 
 static inline uint64_t as_get64(const uint8_t *in)
 {
-    return (uint64_t)as_get32(in) | (uint64_t)as_get32(in + 4) << 32;
+    /* In one expression, which compilers make one load of; of two halves they do not. */
+    return (uint64_t)in[0] | (uint64_t)in[1] << 8 | (uint64_t)in[2] << 16 | (uint64_t)in[3] << 24 |
+           (uint64_t)in[4] << 32 | (uint64_t)in[5] << 40 | (uint64_t)in[6] << 48 |
+           (uint64_t)in[7] << 56;
 }
 
 #endif

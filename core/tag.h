@@ -9,7 +9,7 @@
 #include <anonset/backend.h>
 
 typedef struct as_tagger {
-    uint64_t key[4];
+    uint64_t key[5];
 } as_tagger;
 
 void as_tagger_init(as_tagger *tagger, const uint8_t salt[ANONSET_SALT_BYTES]);

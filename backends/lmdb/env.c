@@ -3,7 +3,6 @@
 #include "backends/lmdb/env_inside.h"
 
 #include "backends/lmdb/file.h"
-#include "backends/lmdb/tree.h"
 #include "backends/path.h"
 #include "core/detail.h"
 
@@ -13,8 +12,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define CHECK_TRIES 16 /* a state that is written over while it is looked at: the next one */
 
 size_t as_env_first_map;
 
@@ -92,44 +89,21 @@ static int open_mdb(as_env *env, unsigned readers, unsigned flags)
     return rc;
 }
 
-/* Before LMDB follows what the pages say. */
-static anonset_code begin_checked(MDB_txn **txn, const as_env *env, anonset_detail *detail)
-{
-    anonset_code code = ANONSET_BUSY;
-    for (int i = 0; i < CHECK_TRIES && code == ANONSET_BUSY; i++) {
-        int fd;
-        int rc = mdb_env_get_fd(env->mdb, &fd);
-        if (rc == 0)
-            rc = as_file_read(txn, env->mdb);
-        if (rc != 0)
-            return as_lmdb_fail(detail, rc, "open", env->path);
-        code = as_tree_check(*txn, fd, false, env->path, detail);
-        if (code != ANONSET_OK)
-            mdb_txn_abort(*txn);
-    }
-    return code;
-}
-
+/* Follows no page: of the main table LMDB has all that it needs in the meta page. */
 static anonset_code open_table(as_env *env, anonset_detail *detail)
 {
     MDB_txn *txn;
     MDB_stat stat;
-    MDB_val val = {0, NULL};
-    anonset_store_info info;
-    anonset_code code = begin_checked(&txn, env, detail);
-    if (code != ANONSET_OK)
-        return code;
-    int rc = mdb_dbi_open(txn, NULL, 0, &env->table);
+    int rc = as_file_read(&txn, env->mdb);
+    if (rc != 0)
+        return as_lmdb_fail(detail, rc, "open", env->path);
+    rc = mdb_dbi_open(txn, NULL, 0, &env->table);
     if (rc == 0)
         rc = mdb_stat(txn, env->table, &stat);
-    if (rc == 0) {
+    if (rc == 0)
         env->page = stat.ms_psize;
-        rc = as_get(txn, (as_key){.kind = AS_KIND_INFO}, &val);
-    }
-    code = rc == 0 || rc == MDB_NOTFOUND ? as_info_decode(&info, &val, env->path, detail)
-                                         : as_lmdb_fail(detail, rc, "open", env->path);
     mdb_txn_abort(txn);
-    return code;
+    return rc == 0 ? ANONSET_OK : as_lmdb_fail(detail, rc, "open", env->path);
 }
 
 /* Opens the file for the first time in this process. Under registry_mutex. */
@@ -310,24 +284,6 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
     }
     if (code == ANONSET_OK)
         *env = made;
-    return code;
-}
-
-anonset_code as_env_check(as_env *env, unsigned busy_ms, anonset_detail *detail)
-{
-    anonset_code code = ANONSET_BUSY;
-    for (int i = 0; i < CHECK_TRIES && code == ANONSET_BUSY; i++) {
-        MDB_txn *txn;
-        int fd;
-        int rc = mdb_env_get_fd(env->mdb, &fd);
-        if (rc != 0)
-            return as_lmdb_fail(detail, rc, "check", env->path);
-        code = as_read_begin(&txn, env, busy_ms, detail);
-        if (code != ANONSET_OK)
-            return code;
-        code = as_tree_check(txn, fd, true, env->path, detail);
-        as_read_end(env, txn);
-    }
     return code;
 }
 

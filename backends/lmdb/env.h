@@ -18,6 +18,17 @@ void as_env_close(as_env *env);
 /* The vtable's check. */
 anonset_code as_env_check(as_env *env, unsigned busy_ms, anonset_detail *detail);
 
+/* A value to be read without LMDB: tree.h. */
+typedef struct as_wanted {
+    as_key key;
+    uint8_t *out; /* gets it, */
+    size_t room;  /* of so many bytes, */
+    size_t len;   /* these: 0 if it is not there */
+} as_wanted;
+
+/* Reads a value as as_tree_get does. */
+anonset_code as_env_get(as_wanted *wanted, as_env *env, unsigned busy_ms, anonset_detail *detail);
+
 /* The vtable's replace. */
 anonset_code as_env_replace(const char *path, const char *by, const char *kept, unsigned busy_ms,
                             anonset_detail *detail);
@@ -31,7 +42,8 @@ extern size_t as_env_first_map;
 const char *as_env_path(const as_env *env);
 MDB_dbi as_env_table(const as_env *env);
 
-/* A read transaction. Waits for no writer. */
+/* A read transaction. Waits for no writer. The first one in the process checks the tables: CORRUPT.
+ */
 anonset_code as_read_begin(MDB_txn **txn, as_env *env, unsigned busy_ms, anonset_detail *detail);
 void as_read_end(as_env *env, MDB_txn *txn);
 

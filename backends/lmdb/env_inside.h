@@ -34,6 +34,7 @@ struct as_env {
     pthread_mutex_t mutex; /* guards what follows, and the map's place */
     pthread_cond_t idle;   /* txns became 0 */
     unsigned txns;         /* live transactions of this process: the map must stay where it is */
+    bool checked;          /* LMDB may follow the pages: tree.h */
     bool unsure; /* an I/O error left a commit open: nothing works until all have closed */
 };
 

@@ -210,17 +210,17 @@ anonset_code as_file_probe(const char *path, anonset_detail *detail)
 {
     uint8_t bytes[AS_INFO_BYTES];
     anonset_store_info info;
-    size_t len = 0;
+    as_wanted wanted = {{.kind = AS_KIND_INFO}, bytes, sizeof bytes, 0};
     anonset_code code = as_file_check(path, detail);
     if (code != ANONSET_OK)
         return code;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return as_lmdb_fail(detail, errno, "look", path);
-    code = as_tree_info(bytes, &len, fd, path, detail);
+    code = as_tree_probe(&wanted, fd, path, detail);
     close(fd);
     if (code == ANONSET_OK)
-        code = as_info_decode(&info, &(MDB_val){len, bytes}, path, detail);
+        code = as_info_decode(&info, &(MDB_val){wanted.len, bytes}, path, detail);
     return code;
 }
 

@@ -56,16 +56,12 @@ static anonset_code run(const handle *h, as_work work, const void *in, anonset_d
 static anonset_code lmdb_info(void *opened, anonset_store_info *info, anonset_detail *detail)
 {
     const handle *h = opened;
-    MDB_txn *txn;
-    MDB_val val;
-    anonset_code code = begin(&txn, h, detail);
+    uint8_t bytes[AS_INFO_BYTES];
+    as_wanted wanted = {{.kind = AS_KIND_INFO}, bytes, sizeof bytes, 0};
+    anonset_code code = as_env_get(&wanted, h->env, h->busy_ms, detail);
     if (code != ANONSET_OK)
         return code;
-    int rc = as_get(txn, (as_key){.kind = AS_KIND_INFO}, &val);
-    code = rc == 0 ? as_info_decode(info, &val, as_env_path(h->env), detail)
-                   : as_lmdb_fail(detail, rc, "info", as_env_path(h->env));
-    as_read_end(h->env, txn);
-    return code;
+    return as_info_decode(info, &(MDB_val){wanted.len, bytes}, as_env_path(h->env), detail);
 }
 
 static anonset_code find_group(uint32_t *group, const handle *h, MDB_txn *txn, uint32_t after,
@@ -107,17 +103,30 @@ static anonset_code lmdb_next_group(void *opened, uint32_t *group, uint32_t afte
     return code;
 }
 
+/* A record that is not where it should be may be lost: then all is looked at. */
+static anonset_code load_absent(as_ledger *ledger, const handle *h, uint32_t group,
+                                anonset_detail *detail)
+{
+    MDB_txn *txn;
+    anonset_code code = begin(&txn, h, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = as_load_ledger(ledger, txn, group, as_env_path(h->env), detail);
+    as_read_end(h->env, txn);
+    return code;
+}
+
 static anonset_code lmdb_load_state(void *opened, anonset_state *state, uint32_t group,
                                     anonset_detail *detail)
 {
     const handle *h = opened;
-    MDB_txn *txn;
     as_ledger ledger;
-    anonset_code code = begin(&txn, h, detail);
-    if (code != ANONSET_OK)
-        return code;
-    code = as_load_ledger(&ledger, txn, group, as_env_path(h->env), detail);
-    as_read_end(h->env, txn);
+    uint8_t bytes[AS_LEDGER_BYTES];
+    as_wanted wanted = {{.kind = AS_KIND_LEDGER, .group = group}, bytes, sizeof bytes, 0};
+    anonset_code code = as_env_get(&wanted, h->env, h->busy_ms, detail);
+    if (code == ANONSET_OK)
+        code = wanted.len > 0 ? as_ledger_decode(&ledger, bytes, wanted.len, group, detail)
+                              : load_absent(&ledger, h, group, detail);
     if (code == ANONSET_OK)
         *state = ledger.state;
     return code;

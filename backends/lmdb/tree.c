@@ -414,7 +414,7 @@ static anonset_code check_groups(const tree *t)
     return ANONSET_OK;
 }
 
-static anonset_code check_tables(tree *t, const as_meta_page *meta)
+static anonset_code measure(tree *t, const as_meta_page *meta)
 {
     struct stat now;
     if (fstat(t->fd, &now) != 0)
@@ -423,9 +423,14 @@ static anonset_code check_tables(tree *t, const as_meta_page *meta)
     if (t->pages == 0 || t->pages > (uint64_t)now.st_size / t->page)
         return damaged(t, 0, "it counts more pages than there are");
     t->used = calloc(t->pages / 8 + 1, 1);
-    if (!t->used)
-        return as_lmdb_fail(t->detail, ENOMEM, "open", t->path);
-    anonset_code code = check_table(t, &meta->tables[1], false);
+    return t->used ? ANONSET_OK : as_lmdb_fail(t->detail, ENOMEM, "open", t->path);
+}
+
+static anonset_code check_tables(tree *t, const as_meta_page *meta)
+{
+    anonset_code code = measure(t, meta);
+    if (code == ANONSET_OK)
+        code = check_table(t, &meta->tables[1], false);
     if (code == ANONSET_OK)
         code = check_groups(t);
     if (code == ANONSET_OK)
@@ -433,6 +438,68 @@ static anonset_code check_tables(tree *t, const as_meta_page *meta)
     free(t->used);
     free(t->groups);
     free(t->records);
+    return code;
+}
+
+/* ---- One value ---------------------------------------------------------------------------- */
+
+/* Of a branch: the child that leads to it; of a leaf: the entry. False: it is not there. */
+static bool choose(node *out, const tree *t, const uint8_t *bytes, const MDB_val *key, bool branch)
+{
+    bool found = false;
+    for (size_t i = 0; i < count(bytes); i++) {
+        node n;
+        (void)read_node(&n, t, bytes, i);
+        int order = branch && i == 0 ? 0 : compare(t, n.key, n.key_len, key->mv_data, key->mv_size);
+        if (branch ? order > 0 : order != 0)
+            continue;
+        *out = n;
+        found = true;
+    }
+    return found;
+}
+
+static anonset_code read_page(tree *t, uint8_t *bytes, size_t number, bool branch)
+{
+    bool there = t->used ? use(t, number, 1) : number >= FIRST_PAGE && number < t->pages;
+    if (!there)
+        return damaged(t, number, "it is free, or not there");
+    anonset_code code = read_bytes(t, bytes, t->page, number, 0);
+    return code == ANONSET_OK ? check_head(t, bytes, number, branch) : code;
+}
+
+static anonset_code walk(tree *t, as_wanted *w, const as_meta_table *table, uint8_t *bytes)
+{
+    uint8_t key_bytes[AS_KEY_BYTES];
+    MDB_val key = as_key_encode(key_bytes, w->key);
+    node n = {.page = table->root};
+    for (unsigned left = table->depth; left > 0; left--) {
+        anonset_code code = read_page(t, bytes, n.page, left > 1);
+        if (code != ANONSET_OK)
+            return code;
+        if (!choose(&n, t, bytes, &key, left > 1))
+            return ANONSET_OK;
+    }
+    if (n.data && !n.data_page) {
+        w->len = n.len < w->room ? n.len : w->room;
+        memcpy(w->out, n.data, w->len);
+    }
+    return ANONSET_OK;
+}
+
+static anonset_code find(tree *t, as_wanted *w, const as_meta_page *meta)
+{
+    const as_meta_table *table = &meta->tables[1];
+    w->len = 0;
+    t->pages = meta->last_page + 1;
+    t->free_pages = false;
+    if (table->depth > DEPTH_MOST)
+        return damaged(t, 0, "a table of it cannot be");
+    uint8_t *bytes = malloc(t->page);
+    if (!bytes)
+        return as_lmdb_fail(t->detail, ENOMEM, "look", t->path);
+    anonset_code code = walk(t, w, table, bytes);
+    free(bytes);
     return code;
 }
 
@@ -452,56 +519,46 @@ static anonset_code read_metas(tree *t, as_meta_page metas[2])
     return ANONSET_OK;
 }
 
+/* Reads the meta page of the state that the transaction sees. */
+static anonset_code read_meta(tree *t, as_meta_page *meta, MDB_txn *txn)
+{
+    as_meta_page metas[2];
+    size_t id = mdb_txn_id(txn);
+    anonset_code code = read_metas(t, metas);
+    if (code != ANONSET_OK)
+        return code;
+    *meta = metas[metas[1].txn == id];
+    return meta->txn == id ? ANONSET_OK
+                           : as_fail(t->detail, ANONSET_BUSY, 0,
+                                     "%s: commits come too fast for a look at it", t->path);
+}
+
 anonset_code as_tree_check(MDB_txn *txn, int fd, bool values, const char *path,
                            anonset_detail *detail)
 {
     tree t = {.fd = fd, .path = path, .detail = detail, .values = values};
-    as_meta_page metas[2];
-    size_t id = mdb_txn_id(txn);
-    anonset_code code = read_metas(&t, metas);
-    if (code != ANONSET_OK)
-        return code;
-    for (size_t i = 0; i < 2; i++)
-        if (metas[i].txn == id)
-            return check_tables(&t, &metas[i]);
-    return as_fail(detail, ANONSET_BUSY, 0, "%s: commits come too fast for a look at it", path);
+    as_meta_page meta;
+    anonset_code code = read_meta(&t, &meta, txn);
+    return code == ANONSET_OK ? check_tables(&t, &meta) : code;
 }
 
-/* The first entry of the newest state. */
-static anonset_code read_info(tree *t, const as_meta_page *meta, uint8_t *info, size_t *len)
+anonset_code as_tree_get(as_wanted *wanted, MDB_txn *txn, int fd, const char *path,
+                         anonset_detail *detail)
 {
-    size_t number = meta->tables[1].root;
-    anonset_code code = ANONSET_OK;
-    node n = {.page = number};
-    *len = 0;
-    t->pages = meta->last_page + 1;
-    if (meta->tables[1].depth == 0 || meta->tables[1].depth > DEPTH_MOST)
-        return meta->tables[1].depth == 0 ? ANONSET_OK : damaged(t, 0, "a table of it cannot be");
-    uint8_t *bytes = malloc(t->page);
-    if (!bytes)
-        return as_lmdb_fail(t->detail, ENOMEM, "look", t->path);
-    for (unsigned left = meta->tables[1].depth; left > 0 && code == ANONSET_OK; left--) {
-        number = n.page;
-        code = number < FIRST_PAGE || number >= t->pages ? damaged(t, number, "it is not there")
-                                                         : ANONSET_OK;
-        if (code == ANONSET_OK)
-            code = read_bytes(t, bytes, t->page, number, 0);
-        if (code == ANONSET_OK)
-            code = check_head(t, bytes, number, left > 1);
-        if (code == ANONSET_OK)
-            (void)read_node(&n, t, bytes, 0);
-    }
-    if (code == ANONSET_OK && n.data != NULL && n.key_len == 1 && n.key[0] == AS_KIND_INFO &&
-        !n.data_page) {
-        *len = n.len < AS_INFO_BYTES ? n.len : AS_INFO_BYTES;
-        memcpy(info, n.data, *len);
-    }
-    free(bytes);
+    tree t = {.fd = fd, .path = path, .detail = detail};
+    as_meta_page meta;
+    anonset_code code = read_meta(&t, &meta, txn);
+    if (code == ANONSET_OK)
+        code = measure(&t, &meta);
+    if (code == ANONSET_OK)
+        code = check_table(&t, &meta.tables[0], true);
+    if (code == ANONSET_OK)
+        code = find(&t, wanted, &meta);
+    free(t.used);
     return code;
 }
 
-anonset_code as_tree_info(uint8_t *info, size_t *len, int fd, const char *path,
-                          anonset_detail *detail)
+anonset_code as_tree_probe(as_wanted *wanted, int fd, const char *path, anonset_detail *detail)
 {
     anonset_code code = ANONSET_OK;
     size_t before = SIZE_MAX;
@@ -512,7 +569,7 @@ anonset_code as_tree_info(uint8_t *info, size_t *len, int fd, const char *path,
         if (code != ANONSET_OK)
             return code;
         const as_meta_page *newest = &metas[metas[1].txn > metas[0].txn];
-        code = read_info(&t, newest, info, len);
+        code = find(&t, wanted, newest);
         if (code == ANONSET_OK || newest->txn == before)
             return code; /* a state that did not change meanwhile is as it was read */
         before = newest->txn;

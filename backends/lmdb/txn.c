@@ -14,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FREE_TABLE 0u /* where LMDB keeps the list of free pages, in every environment */
+#define CHECK_TRIES 16 /* a state that is written over while it is looked at: the next one */
+#define FREE_TABLE  0u /* where LMDB keeps the list of free pages, in every environment */
 
 static struct timespec deadline_in(unsigned ms)
 {
@@ -76,15 +77,67 @@ static void ended(as_env *env)
     pthread_mutex_unlock(&env->mutex);
 }
 
-anonset_code as_read_begin(MDB_txn **txn, as_env *env, unsigned busy_ms, anonset_detail *detail)
-{
-    return begin(txn, env, MDB_RDONLY, busy_ms, detail);
-}
-
 void as_read_end(as_env *env, MDB_txn *txn)
 {
     mdb_txn_abort(txn);
     ended(env);
+}
+
+/* ---- Looking at pages before LMDB may follow them ----------------------------------------- */
+
+/* Begins to read, and looks: for one value, or (NULL) at all. *txn stays open if all is well. */
+static anonset_code begin_look(MDB_txn **txn, as_env *env, as_wanted *wanted, bool values,
+                               unsigned busy_ms, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_BUSY;
+    for (int i = 0; i < CHECK_TRIES && code == ANONSET_BUSY; i++) {
+        int fd;
+        int rc = mdb_env_get_fd(env->mdb, &fd);
+        if (rc != 0)
+            return as_lmdb_fail(detail, rc, "look", env->path);
+        code = begin(txn, env, MDB_RDONLY, busy_ms, detail);
+        if (code != ANONSET_OK)
+            return code;
+        code = wanted ? as_tree_get(wanted, *txn, fd, env->path, detail)
+                      : as_tree_check(*txn, fd, values, env->path, detail);
+        if (code != ANONSET_OK) {
+            as_read_end(env, *txn);
+            *txn = NULL;
+        }
+    }
+    return code;
+}
+
+anonset_code as_read_begin(MDB_txn **txn, as_env *env, unsigned busy_ms, anonset_detail *detail)
+{
+    pthread_mutex_lock(&env->mutex);
+    bool checked = env->checked;
+    pthread_mutex_unlock(&env->mutex);
+    if (checked)
+        return begin(txn, env, MDB_RDONLY, busy_ms, detail);
+    anonset_code code = begin_look(txn, env, NULL, false, busy_ms, detail);
+    pthread_mutex_lock(&env->mutex);
+    env->checked |= code == ANONSET_OK;
+    pthread_mutex_unlock(&env->mutex);
+    return code;
+}
+
+anonset_code as_env_get(as_wanted *wanted, as_env *env, unsigned busy_ms, anonset_detail *detail)
+{
+    MDB_txn *txn;
+    anonset_code code = begin_look(&txn, env, wanted, false, busy_ms, detail);
+    if (code == ANONSET_OK)
+        as_read_end(env, txn);
+    return code;
+}
+
+anonset_code as_env_check(as_env *env, unsigned busy_ms, anonset_detail *detail)
+{
+    MDB_txn *txn;
+    anonset_code code = begin_look(&txn, env, NULL, true, busy_ms, detail);
+    if (code == ANONSET_OK)
+        as_read_end(env, txn);
+    return code;
 }
 
 static anonset_code grow(as_env *env, unsigned busy_ms, anonset_detail *detail)
@@ -233,10 +286,15 @@ static anonset_code attempt(as_write *write, as_work work, const void *in, unsig
 static anonset_code write_locked(as_env *env, as_work work, const void *in, unsigned busy_ms,
                                  anonset_detail *detail)
 {
+    MDB_txn *txn;
     as_write write = {.env = env};
+    anonset_code code = as_read_begin(&txn, env, busy_ms, detail); /* the pages were looked at */
+    if (code != ANONSET_OK)
+        return code;
+    as_read_end(env, txn);
     /* A reader that was killed would keep its pages from being used again, for ever. */
     (void)mdb_reader_check(env->mdb, NULL);
-    anonset_code code = attempt(&write, work, in, busy_ms, detail);
+    code = attempt(&write, work, in, busy_ms, detail);
     while (code != ANONSET_OK && write.rc == MDB_MAP_FULL) {
         code = grow(env, busy_ms, detail);
         if (code != ANONSET_OK)
@@ -274,7 +332,7 @@ static anonset_code rewrite_info(as_write *write, const void *in, anonset_detail
     int rc = as_get(write->txn, key, &val);
     if (rc != 0)
         return as_write_fail(write, rc, "info", detail);
-    memcpy(bytes, val.mv_data, sizeof bytes); /* open_table checked the length */
+    memcpy(bytes, val.mv_data, sizeof bytes); /* as_file_probe checked the length */
     return as_write_put(write, key, bytes, sizeof bytes, detail);
 }
 

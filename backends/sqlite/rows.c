@@ -10,19 +10,15 @@
 #include <string.h>
 
 /* How SQLite lays a row out. Source: sqlite.org/fileformat2.html, "Cell payload overflow pages". */
-#define OVERFLOW_BYTES (AS_PAGE_BYTES - 4) /* of a row in an overflow page */
-#define FRONT_LEAST                                                                                \
-    ((AS_PAGE_BYTES - 12) * 32 / 255 - 23) /* of a row that overflows, in a leaf                   \
-                                            */
-#define FRONT_MOST (AS_PAGE_BYTES - 35)    /* of a row in a leaf */
-#define ROW_HEAD   16                      /* at most: what a row holds besides the pack */
+#define OVERFLOW_BYTES (AS_PAGE_BYTES - 4)                    /* of a row in an overflow page */
+#define FRONT_LEAST    ((AS_PAGE_BYTES - 12) * 32 / 255 - 23) /* of it in a leaf, if it overflows */
+#define FRONT_MOST     (AS_PAGE_BYTES - 35) /* of a row in a leaf, if it does not */
+#define ROW_HEAD       16                   /* at most: what a row holds besides the pack */
 
-#define FRONT_SPARE 600 /* a front of up to FRONT_LEAST and this is small; a coin is about 350 */
-#define ROW_PAGES                                                                                  \
-    16 /* of a full row: 64 KiB, a read's worth, and what a reader holds in memory                 \
-        */
-#define TAIL_MOST   (FRONT_MOST - ROW_HEAD) /* of a tail: it fits in a leaf */
-#define JOINED_MOST (8 * AS_PAGE_BYTES)     /* what a finalize may write anew */
+#define FRONT_SPARE 400  /* a front of up to FRONT_LEAST and this is small; a coin is about 350 */
+#define ROW_PAGES   16   /* of a full row: a read's worth, and what a reader holds in memory */
+#define TAIL_MOST   2800 /* of a tail, which the next commit writes anew */
+#define JOINED_MOST (8 * AS_PAGE_BYTES) /* what a finalize may write anew */
 
 /* The most bytes of a pack that fills this many overflow pages and has a small front. */
 static size_t filling(size_t pages)
