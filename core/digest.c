@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #ifdef HAVE_GETENTROPY
-#include <sys/random.h>
+#include <sys/random.h> /* glibc, macOS */
+#include <unistd.h>     /* musl */
 #else
 #include <limits.h>
 #include <openssl/rand.h>

@@ -20,7 +20,7 @@ typedef struct page_head {
 } page_head;
 
 typedef struct node_head {
-    uint16_t low, high; /* of a leaf: bytes of data; of a branch: the page, with flags on top */
+    uint32_t number; /* of a leaf: bytes of data; of a branch: the page, with flags on top */
     uint16_t flags;
     uint16_t key;
 } node_head;
@@ -143,12 +143,12 @@ static bool read_node(node *out, const tree *t, const uint8_t *bytes, size_t i)
     if (head.key > KEY_MOST || head.key > room)
         return false;
     if (page.flags == BRANCH) {
-        out->page = head.low | (size_t)head.high << 16;
+        out->page = head.number;
         if (sizeof(size_t) > 4)
             out->page |= (size_t)((uint64_t)head.flags << 32);
         return true;
     }
-    out->len = head.low | (size_t)head.high << 16;
+    out->len = head.number;
     bool big = NODE_BYTES + (size_t)head.key + out->len > big_from(t->page);
     if (head.flags != (big ? BIG_DATA : 0) ||
         (big ? sizeof out->data_page : out->len) > room - head.key)

@@ -5,6 +5,7 @@
 #include "tests/unit/rig.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static anonset_state stored(void)
