@@ -6,13 +6,13 @@
  */
 #include "remote/client.h"
 
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,7 +54,7 @@ anonset_code anonset_client_new(anonset_client **client, const char *url,
     if (options->size < sizeof *options)
         return as_fail(detail, ANONSET_INVALID, 0,
                        "call anonset_client_options_init before setting options");
-    anonset_client *made = calloc(1, sizeof *made);
+    anonset_client *made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a client");
     code = as_target_make(&made->target, url, options, detail);
@@ -84,7 +84,7 @@ void anonset_client_free(anonset_client *client)
     if (client->link)
         client->driver->free(client->link);
     as_target_free(&client->target);
-    free(client);
+    as_free(client);
 }
 
 /* ---- Waiting ------------------------------------------------------------------------------ */

@@ -2,13 +2,13 @@
  * ElectrumX over TCP or TLS: libcurl connects (proxy, TLS, pin), the lines are ours. Requests are
  * pipelined; server.version goes out ahead of the first ones, in the same flight.
  */
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "remote/json.h"
 #include "remote/link.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define HELLO_ID 0 /* requests of a sync begin at 1 */
@@ -24,7 +24,7 @@ typedef struct electrumx {
 
 static as_link *make(as_target *target)
 {
-    electrumx *self = calloc(1, sizeof *self);
+    electrumx *self = as_alloc_zeroed(sizeof *self);
     if (!self)
         return NULL;
     self->link.target = target;
@@ -45,7 +45,7 @@ static void end(as_link *link)
 {
     shut(link);
     as_inbuf_free(&link->in);
-    free(link);
+    as_free(link);
 }
 
 static void say_hello(electrumx *self)

@@ -5,10 +5,10 @@
  * left with libcurl, which stops reading, and so is all that comes while a sector is committed, for
  * the buffer still holds its coins.
  */
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "remote/link.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define LANES      2
@@ -46,7 +46,7 @@ typedef struct firod {
 
 static as_link *make(as_target *target)
 {
-    firod *self = calloc(1, sizeof *self);
+    firod *self = as_alloc_zeroed(sizeof *self);
     if (!self)
         return NULL;
     self->link.target = target;
@@ -74,7 +74,7 @@ static void end(as_link *link)
 {
     shut(link);
     as_inbuf_free(&link->in);
-    free(link);
+    as_free(link);
 }
 
 static size_t take_body(char *bytes, size_t size, size_t n, void *context)

@@ -1,12 +1,13 @@
 #include "backends/sqlite/vfs.h"
 
+#include "core/alloc.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,7 +63,7 @@ static int flush(gathering *g)
 static int settle(gathering *g)
 {
     int rc = flush(g);
-    free(g->bytes);
+    as_free(g->bytes);
     g->bytes = NULL;
     return rc;
 }
@@ -84,14 +85,14 @@ static int file_close(sqlite3_file *file)
     if (g->database != NULL)
         g->database->log = NULL;
     int closed = g->real->pMethods->xClose(g->real);
-    free(g->bytes);
+    as_free(g->bytes);
     return rc != SQLITE_OK ? rc : closed;
 }
 
 static bool have_buffer(gathering *g)
 {
     if (g->bytes == NULL)
-        g->bytes = malloc(BUFFER_BYTES);
+        g->bytes = as_alloc(BUFFER_BYTES);
     return g->bytes != NULL;
 }
 

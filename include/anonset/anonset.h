@@ -86,6 +86,41 @@ ANONSET_API const char *anonset_strerror(anonset_code code);
 /* The library's version, "MAJOR.MINOR.PATCH"; a constant string. Thread-safe. */
 ANONSET_API const char *anonset_version(void);
 
+/* ---- Memory ------------------------------------------------------------------------------- */
+
+/*
+ * Where anonset takes memory from, in place of the C library. All three are called on the thread
+ * that called anonset, on several at once where several do. They must not call anonset.
+ */
+typedef struct anonset_allocator {
+    size_t size; /* sizeof(anonset_allocator) */
+    /* Returns a block of at least `bytes` (1 or more) bytes, aligned for any object as malloc's
+     * are; NULL: there is none, and what was called ends as NO_MEMORY. */
+    void *(*allocate)(void *context, size_t bytes);
+    /* Makes `block`, never NULL, `bytes` (1 or more) long, moving what it holds where need be, and
+     * returns where it is now; NULL: there is no memory, and `block` stays as it was. */
+    void *(*reallocate)(void *context, void *block, size_t bytes);
+    /* Takes `block`, never NULL, back. */
+    void (*release)(void *context, void *block);
+    void *context; /* of all three; must live as long as the process uses anonset */
+} anonset_allocator;
+
+/*
+ * Makes anonset take its memory from `allocator` (copied), for the whole process and for good. To
+ * be called before every other function of this header, and before any other thread may call one:
+ * not thread-safe. When every object is ended, every block was given back.
+ *
+ * Not covered is what the libraries below take for themselves. Each has a call of its own for that,
+ * which is yours to make, for it is the process's too: sqlite3_config(SQLITE_CONFIG_MALLOC, …),
+ * curl_global_init_mem, CRYPTO_set_mem_functions. LMDB has none, and neither has the C library
+ * where it takes memory behind a call (a file's buffer, a name that is looked up).
+ *
+ * INVALID: anonset took memory already, or an allocator was set before, or one of the functions is
+ * NULL; nothing changed: correct the caller.
+ */
+ANONSET_API anonset_code anonset_set_allocator(const anonset_allocator *allocator,
+                                               anonset_detail *detail);
+
 /* ---- Data --------------------------------------------------------------------------------- */
 
 /*
