@@ -742,6 +742,31 @@ ANONSET_API anonset_code anonset_client_new(anonset_client **client, const char 
 ANONSET_API void anonset_client_free(anonset_client *client);
 
 /*
+ * Drives `sync` on for a while: as anonset_client_run, but returns once `max_bytes` bytes of answers
+ * were received in this call, or `max_ms` milliseconds are over, whichever is first; 0: no such
+ * limit. Sets *done to whether the sync is done; else call again, and it goes on where it was, also
+ * in the midst of an answer: every call gets on by something, however little it may take.
+ *
+ * Between two calls no lock, no transaction and no snapshot is held, and all that was received and
+ * stored is committed: the process may be suspended there, or killed. The connection is kept, and
+ * made anew where it did not survive; time between calls counts for no timeout. What the server
+ * sends meanwhile waits in the system's buffers.
+ *
+ * A call does not receive more than max_bytes but for one buffer of libcurl (16 KiB), and that only
+ * from firod. It may last longer than max_ms by what must not be interrupted: the commit of a
+ * sector, and the gate's look at a set that is complete, or the copying of the group before.
+ *
+ * One client has one sync under way. Another one in its place, or one that was driven otherwise
+ * meanwhile, is begun on a new connection, with what is committed. Whoever knows that the
+ * connection is dead, since the network changed, ends the client and goes on with a new one. The
+ * two may be ended in any order.
+ * Returns OK; INVALID only for a NULL argument. One thread at a time.
+ */
+ANONSET_API anonset_code anonset_client_step(anonset_client *client, bool *done, anonset_sync *sync,
+                                             uint64_t max_bytes, uint32_t max_ms,
+                                             anonset_detail *detail);
+
+/*
  * Drives `sync` to its end: connects, sends, receives, retries transient failures with exponential
  * backoff and jitter, paces requests by the server's charges. What came of it is told by the sync's
  * on_result; failures of the network end as NETWORK_ERROR there. Returns OK when the sync is done.
