@@ -83,8 +83,8 @@ void anonset_client_free(anonset_client *client)
 static bool rest(const as_run *run)
 {
     const as_link *link = run->client->link;
-    for (uint64_t now = as_now_ms();
-         now < run->not_before && !anonset_sync_is_cancelled(run->sync); now = as_now_ms()) {
+    for (uint64_t now = as_now_ms(); now < run->not_before && !anonset_sync_is_cancelled(run->sync);
+         now = as_now_ms()) {
         if (as_link_is_spent(link))
             return false;
         uint64_t left = run->not_before - now;
@@ -325,8 +325,8 @@ static bool goes_on(const as_run *run, const anonset_sync *sync)
            memcmp(run->left, outstanding, n * sizeof *outstanding) == 0;
 }
 
-/* An answer that is under way must be to what this very sync asks: it may be another one at the same
- * place, or was driven by somebody else, or told of a lost connection, since the last call. */
+/* An answer that is under way must be to what this very sync asks: it may be another one at the
+ * same place, or was driven by somebody else, or told of a lost connection, since the last call. */
 static void begin(as_run *run, anonset_client *client, anonset_sync *sync)
 {
     const anonset_request *outstanding;

@@ -19,9 +19,9 @@
 typedef struct electrumx {
     as_link link;
     bool connected;
-    bool greeted;    /* the answer to server.version came */
-    size_t out_len;  /* of `out` */
-    size_t out_sent; /* of them on the wire */
+    bool greeted;     /* the answer to server.version came */
+    size_t out_len;   /* of `out` */
+    size_t out_sent;  /* of them on the wire */
     uint64_t send_by; /* by as_link_now, where some are not; 0: not said yet */
     char out[OUT_MOST];
 } electrumx;
@@ -259,8 +259,8 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
 {
     as_inbuf_drop(&link->in);
     as_link_await(link);
-    as_fate fate = receive_line((electrumx *)link, text, len, as_link_ceiling(outstanding, n),
-                                detail);
+    as_fate fate =
+        receive_line((electrumx *)link, text, len, as_link_ceiling(outstanding, n), detail);
     as_link_awaited(link, fate);
     return fate;
 }

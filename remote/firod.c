@@ -184,9 +184,8 @@ static as_fate write_out(lane *l, anonset_detail *detail)
         CURLMcode code = curl_multi_perform(link->multi, &running);
         if (code == CURLM_OK)
             (void)curl_easy_getinfo(l->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-        if (code == CURLM_OK &&
-            (running == 0 || (size_t)sent >= l->body_len ||
-             anonset_sync_is_cancelled(link->sync) || as_link_is_spent(link)))
+        if (code == CURLM_OK && (running == 0 || (size_t)sent >= l->body_len ||
+                                 anonset_sync_is_cancelled(link->sync) || as_link_is_spent(link)))
             return AS_FATE_OK;
         if (code == CURLM_OK)
             code = curl_multi_poll(link->multi, NULL, 0, AS_LINK_NAP_MS / 10, NULL);

@@ -33,9 +33,9 @@ anonset_code as_target_read_cookie(as_target *target, anonset_detail *detail);
 /* What became of a call on a link. All but OK, CANCELLED and LATER come with a detail. */
 typedef enum as_fate {
     AS_FATE_OK,
-    AS_FATE_RETRY,    /* transient: connect again */
-    AS_FATE_TIMEOUT,  /* the same; it was too slow */
-    AS_FATE_FATAL,    /* trying again will not mend it */
+    AS_FATE_RETRY,     /* transient: connect again */
+    AS_FATE_TIMEOUT,   /* the same; it was too slow */
+    AS_FATE_FATAL,     /* trying again will not mend it */
     AS_FATE_CANCELLED, /* anonset_sync_is_cancelled */
     AS_FATE_LATER      /* what the call may take is spent: call again, it goes on from there */
 } as_fate;
@@ -64,7 +64,7 @@ extern const as_driver as_firod;
 /* What both drivers have; the first member of theirs. */
 struct as_link {
     as_target *target;
-    CURLM *multi;             /* NULL: not open */
+    CURLM *multi; /* NULL: not open */
     CURL *easy;
     as_inbuf in;
     char curl_text[CURL_ERROR_SIZE];

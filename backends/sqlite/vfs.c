@@ -37,8 +37,9 @@ static gathering *of(sqlite3_file *file)
     return (gathering *)(void *)file;
 }
 
-/* A quota that is used up, or a limit on file sizes, is a full disk, which SQLite takes back in good
- * order. It must be told here: where it is told late (`failed`), errno is another one's by then. */
+/* A quota that is used up, or a limit on file sizes, is a full disk, which SQLite takes back in
+ * good order. It must be told here: where it is told late (`failed`), errno is another one's by
+ * then. */
 static int write_real(const gathering *g, const void *in, int n, sqlite3_int64 at)
 {
     int rc = g->real->pMethods->xWrite(g->real, in, n, at);

@@ -742,10 +742,10 @@ ANONSET_API anonset_code anonset_client_new(anonset_client **client, const char 
 ANONSET_API void anonset_client_free(anonset_client *client);
 
 /*
- * Drives `sync` on for a while: as anonset_client_run, but returns once `max_bytes` bytes of answers
- * were received in this call, or `max_ms` milliseconds are over, whichever is first; 0: no such
- * limit. Sets *done to whether the sync is done; else call again, and it goes on where it was, also
- * in the midst of an answer: every call gets on by something, however little it may take.
+ * Drives `sync` on for a while: as anonset_client_run, but returns once `max_bytes` bytes of
+ * answers were received in this call, or `max_ms` milliseconds are over, whichever is first; 0: no
+ * such limit. Sets *done to whether the sync is done; else call again, and it goes on where it was,
+ * also in the midst of an answer: every call gets on by something, however little it may take.
  *
  * Between two calls no lock, no transaction and no snapshot is held, and all that was received and
  * stored is committed: the process may be suspended there, or killed. The connection is kept, and
