@@ -265,8 +265,9 @@ void complete_fish(FILE *out)
 /* OLD and NEW are files, which fish completes by itself. */
 void complete_convert_fish(FILE *out)
 {
-    fputs("# Completion of anonset-convert for fish. Made by cli/mkdocs from the tables that --help "
-          "prints.\n",
-          out);
+    fputs(
+        "# Completion of anonset-convert for fish. Made by cli/mkdocs from the tables that --help "
+        "prints.\n",
+        out);
     fish_options(out, "anonset-convert", NULL, cmd_convert.options);
 }

@@ -202,8 +202,10 @@ typedef struct anonset_store_options {
     const struct anonset_backend *backend; /* NULL: the one built in */
     unsigned flags;                        /* ANONSET_STORE_* */
     unsigned busy_ms; /* wait this long for another writer before BUSY; 0: the default, 5,000 */
-    /* What the library would like to tell a developer (engine errors, recoveries). May be NULL.
-     * Called on the thread that caused it; `text` lives only during the call. */
+    /* What the library would like to tell a developer: trouble of an engine behind a call that
+     * does not fail for it, as where sqlite's log could not be copied yet. May be NULL. Called on
+     * the thread that caused it, which must not call this store from there; `text` lives only
+     * during the call. */
     void (*log)(void *log_context, anonset_code code, const char *text);
     void *log_context;
 } anonset_store_options;
@@ -659,7 +661,8 @@ ANONSET_API void anonset_sync_reconnect(anonset_sync *sync, bool timed_out);
 ANONSET_API void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why);
 
 /* Asks the sync to end at its next step as SYNC_CANCELLED. The one function that may be called from
- * any thread, or a signal handler, while others run on the same sync. */
+ * any thread, or a signal handler, while others run on the same sync; not while it is freed. A
+ * client that waits sees it within 50 ms. */
 ANONSET_API void anonset_sync_cancel(anonset_sync *sync);
 
 /* Whether anonset_sync_cancel was called: for drivers that wait. Same safety. */

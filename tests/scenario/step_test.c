@@ -6,6 +6,7 @@
 #include "tests/scenario/company.h"
 #include "tests/scenario/scene.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ typedef struct course {
     anonset_client *client;
     anonset_sync *sync;
     anonset_result result;
+    ts_server *server; /* of another thread */
     unsigned calls;
     bool done;
 } course;
@@ -300,6 +302,32 @@ SCENARIO(step, the_user_gives_up_between_two_calls, "--coins", "800")
     end(&c);
     scene_sync_is(s, "finalized", 0);
     scene_is_whole(s);
+}
+
+static void *give_up_when_held(void *context)
+{
+    course *c = context;
+    ts_server *server = c->server;
+    ts_wait(server, "held", 1);
+    anonset_sync_cancel(c->sync);
+    return NULL;
+}
+
+SCENARIO(step, another_thread_gives_up_during_a_call, "--coins", "800")
+{
+    pthread_t thread;
+    course c;
+    ts_tell(&s->server, "hold 3");
+    begin(&c, s, s->server.tcp);
+    c.server = &s->server;
+    cr_assert_eq(pthread_create(&thread, NULL, give_up_when_held, &c), 0);
+    call(&c, 0, 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect(c.done);
+    cr_expect_eq(c.result.outcome, ANONSET_SYNC_CANCELLED);
+    end(&c);
+    ts_tell(&s->server, "release");
+    scene_sync_is(s, "finalized", 0);
 }
 
 /* ---- The caller's heap ---------------------------------------------------------------------- */

@@ -54,8 +54,9 @@ static size_t write_text(const ts_peer *self, char *text, const char *request)
         return (size_t)sprintf(text, "%s\n", body);
     body[strlen(body)] = ' ';
     body[PAD] = '\0';
-    int n = is_http(self) ? sprintf(text, "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n%s", PAD, body)
-                          : sprintf(text, "%s\n", body);
+    int n = is_http(self)
+                ? sprintf(text, "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n%s", PAD, body)
+                : sprintf(text, "%s\n", body);
     return (size_t)n;
 }
 
