@@ -2,12 +2,12 @@
 
 #include "backends/lock.h"
 
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -73,11 +73,11 @@ static int freed_init(pthread_cond_t *freed)
 anonset_code as_lock_open(as_lock **lock, const char *path, anonset_detail *detail)
 {
     size_t len = strlen(path);
-    as_lock *made = calloc(1, sizeof *made);
+    as_lock *made = as_alloc_zeroed(sizeof *made);
     if (made == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory opening %s", path);
     anonset_code code = ANONSET_NO_MEMORY;
-    made->path = malloc(len + sizeof LOCK_SUFFIX);
+    made->path = as_alloc(len + sizeof LOCK_SUFFIX);
     if (made->path == NULL || pthread_mutex_init(&made->mutex, NULL) != 0) {
         as_fail(detail, code, ENOMEM, "out of memory opening %s", path);
         goto free_made;
@@ -101,8 +101,8 @@ destroy_freed:
 destroy_mutex:
     pthread_mutex_destroy(&made->mutex);
 free_made:
-    free(made->path);
-    free(made);
+    as_free(made->path);
+    as_free(made);
     return code;
 }
 
@@ -113,8 +113,8 @@ void as_lock_close(as_lock *lock)
     close(lock->fd);
     pthread_cond_destroy(&lock->freed);
     pthread_mutex_destroy(&lock->mutex);
-    free(lock->path);
-    free(lock);
+    as_free(lock->path);
+    as_free(lock);
 }
 
 static struct timespec deadline_in(unsigned ms)

@@ -2,10 +2,12 @@
 
 #include "backends/path.h"
 
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,30 +24,35 @@ static anonset_code fail(anonset_detail *detail, const char *path, int error)
     return as_fail(detail, code, error, "%s: cannot follow the path: %s", path, strerror(error));
 }
 
+/* `len` characters of `first`, with `second` behind them. The caller frees it; NULL: no memory. */
+static char *join(const char *first, size_t len, const char *second)
+{
+    size_t more = strlen(second) + 1;
+    char *made = as_alloc(len + more);
+    if (!made)
+        return NULL;
+    memcpy(made, first, len);
+    memcpy(made + len, second, more);
+    return made;
+}
+
 /* The folder's real name and the last part of `path`. Returns 0 or an errno. */
 static int resolve_new(char **full, const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    char *folder = slash ? strndup(path, (size_t)(name - path)) : strdup(".");
-    char *real = folder ? realpath(folder, NULL) : NULL;
-    char *made = NULL;
-    int error = real ? 0 : errno;
-    if (real) {
-        size_t len = strlen(real), more = strlen(name) + 1;
-        made = malloc(len + 1 + more);
-        if (made) {
-            memcpy(made, real, len);
-            made[len] = '/';
-            memcpy(made + len + 1, name, more);
-            *full = made;
-        } else {
-            error = ENOMEM;
-        }
-    }
-    free(real);
-    free(folder);
-    return error;
+    char real[PATH_MAX]; /* and not a block of realpath's own, which no hook would see */
+    char *folder = join(path, (size_t)(name - path), ".");
+    if (!folder)
+        return ENOMEM;
+    int error = realpath(folder, real) ? 0 : errno;
+    as_free(folder);
+    if (error != 0)
+        return error;
+    size_t len = strlen(real);
+    real[len] = '/';
+    *full = join(real, len + 1, name);
+    return *full ? 0 : ENOMEM;
 }
 
 /* A store made there would take the place of the link, and what the link leads to may just not be
@@ -58,17 +65,19 @@ static bool is_dangling(const char *path)
 
 anonset_code as_path_resolve(char **full, const char *path, anonset_detail *detail)
 {
-    char *real = realpath(path, NULL);
-    int error = real ? 0 : errno;
-    if (real)
-        *full = real;
-    else if (error == ENOENT && is_dangling(path))
+    char real[PATH_MAX];
+    int error = realpath(path, real) ? 0 : errno;
+    if (error == ENOENT && is_dangling(path))
         return as_fail(detail, ANONSET_NOT_FOUND, error,
                        "%s is a link that leads to no file: make the store where it leads to, or "
                        "remove the link",
                        path);
-    else if (error == ENOENT)
+    if (error == ENOENT) {
         error = resolve_new(full, path);
+    } else if (error == 0) {
+        *full = as_strdup(real);
+        error = *full ? 0 : ENOMEM;
+    }
     return error == 0 ? ANONSET_OK : fail(detail, path, error);
 }
 
@@ -84,13 +93,13 @@ int as_path_sync(const char *path, int flags)
 
 int as_path_sync_folder(const char *path)
 {
-    char *folder = strdup(path);
+    char *folder = as_strdup(path);
     if (folder == NULL)
         return ENOMEM;
     char *slash = strrchr(folder, '/');
     slash[slash == folder ? 1 : 0] = '\0';
     int error = as_path_sync(folder, O_RDONLY | O_DIRECTORY);
-    free(folder);
+    as_free(folder);
     return error;
 }
 
@@ -104,16 +113,9 @@ int as_path_keep(const char *path, const char *kept)
     return errno;
 }
 
-/* The caller frees it; NULL: no memory. */
 static char *with_ending(const char *path, const char *ending)
 {
-    size_t len = strlen(path), more = strlen(ending) + 1;
-    char *name = malloc(len + more);
-    if (!name)
-        return NULL;
-    memcpy(name, path, len);
-    memcpy(name + len, ending, more);
-    return name;
+    return join(path, strlen(path), ending);
 }
 
 int as_path_remove(const char *path, const char *ending)
@@ -122,7 +124,7 @@ int as_path_remove(const char *path, const char *ending)
     if (!name)
         return ENOMEM;
     int error = unlink(name) == 0 || errno == ENOENT ? 0 : errno;
-    free(name);
+    as_free(name);
     return error;
 }
 
@@ -134,7 +136,7 @@ void as_path_set_unsure(const char *path)
     int fd = name ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1;
     if (fd >= 0)
         close(fd);
-    free(name);
+    as_free(name);
 }
 
 bool as_path_is_unsure(const char *path)
@@ -142,7 +144,7 @@ bool as_path_is_unsure(const char *path)
     char *name = with_ending(path, "-unsure");
     /* Where nobody can tell it is taken to be there. */
     bool is = name == NULL || access(name, F_OK) == 0 || errno != ENOENT;
-    free(name);
+    as_free(name);
     return is;
 }
 

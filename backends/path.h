@@ -6,7 +6,7 @@
 #include <anonset/anonset.h>
 
 /* Sets *full to the absolute path without links; the file itself need not exist, its folder must
- * (NOT_FOUND). The caller frees it. */
+ * (NOT_FOUND). The caller ends it with as_free. */
 anonset_code as_path_resolve(char **full, const char *path, anonset_detail *detail);
 
 /* Opens `path` with `flags` (O_RDWR, O_RDONLY | O_DIRECTORY, …) and syncs it. Returns 0 or an

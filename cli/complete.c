@@ -52,13 +52,14 @@ static void put_options(FILE *out, const struct option_row *rows)
         fprintf(out, "%s--%s", row == rows ? "" : " ", row->name);
 }
 
-/* One pattern of bash's `case COMMAND:WORD BEFORE` for each option with a value. */
-static void bash_values(FILE *out, const struct command *command)
+/* One pattern of bash's `case` for each option with a value, between `before` and `behind`. */
+static void bash_values(FILE *out, const char *before, const char *behind,
+                        const struct option_row *rows)
 {
-    for (const struct option_row *row = command->options; row->name; row++) {
+    for (const struct option_row *row = rows; row->name; row++) {
         if (!row->value)
             continue;
-        fprintf(out, "    %s:--%s) ", command->name, row->name);
+        fprintf(out, "    %s--%s%s) ", before, row->name, behind);
         if (is_file(row)) {
             fputs("files=yes ;;\n", out);
         } else {
@@ -69,39 +70,65 @@ static void bash_values(FILE *out, const struct command *command)
     }
 }
 
+/* Up to the `case` that sets `words`, or `files`, by the word before the one to be completed. */
+static void bash_begin(FILE *out, const char *program, const char *function)
+{
+    fprintf(out,
+            "# Completion of %s for bash. Made by cli/mkdocs from the tables that --help prints.\n"
+            "%s()\n{\n",
+            program, function);
+    fputs("    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+          "    local words='' files=''\n"
+          "    # Bash takes --option=value for three words.\n"
+          "    if [ \"$cur\" = = ]; then\n        cur=''\n"
+          "    elif [ \"$prev\" = = ]; then\n        prev=${COMP_WORDS[COMP_CWORD - 2]}\n    fi\n",
+          out);
+}
+
+static void bash_end(FILE *out, const char *program, const char *function)
+{
+    fputs("    if [ -n \"$files\" ]; then\n"
+          "        compopt -o filenames 2>/dev/null\n"
+          "        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+          "    else\n"
+          "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+          "    fi\n}\n",
+          out);
+    fprintf(out, "complete -F %s %s\n", function, program);
+}
+
 void complete_bash(FILE *out)
 {
-    fputs(
-        "# Completion of anonset for bash. Made by cli/mkdocs from the tables that --help prints.\n"
-        "_anonset()\n{\n"
-        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-        "    local words='' files=''\n"
-        "    # Bash takes --option=value for three words.\n"
-        "    if [ \"$cur\" = = ]; then\n        cur=''\n"
-        "    elif [ \"$prev\" = = ]; then\n        prev=${COMP_WORDS[COMP_CWORD - 2]}\n    fi\n"
-        "    [ \"$COMP_CWORD\" -gt 1 ] || prev=''\n"
-        "    case ${COMP_WORDS[1]}:$prev in\n"
-        "    *:) words=\"",
-        out);
+    bash_begin(out, "anonset", "_anonset");
+    fputs("    [ \"$COMP_CWORD\" -gt 1 ] || prev=''\n"
+          "    case ${COMP_WORDS[1]}:$prev in\n"
+          "    *:) words=\"",
+          out);
     for (size_t i = 0; commands[i]; i++)
         fprintf(out, "%s ", commands[i]->name);
     put_options(out, program_options);
     fputs("\" ;;\n", out);
     for (size_t i = 0; commands[i]; i++) {
-        bash_values(out, commands[i]);
+        char before[32];
+        (void)snprintf(before, sizeof before, "%s:", commands[i]->name);
+        bash_values(out, before, "", commands[i]->options);
         fprintf(out, "    %s:*) words=\"", commands[i]->name);
         put_options(out, commands[i]->options);
         fputs("\" ;;\n", out);
     }
-    fputs("    esac\n"
-          "    if [ -n \"$files\" ]; then\n"
-          "        compopt -o filenames 2>/dev/null\n"
-          "        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-          "    else\n"
-          "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-          "    fi\n}\n"
-          "complete -F _anonset anonset\n",
-          out);
+    fputs("    esac\n", out);
+    bash_end(out, "anonset", "_anonset");
+}
+
+void complete_convert_bash(FILE *out)
+{
+    bash_begin(out, "anonset-convert", "_anonset_convert");
+    fputs("    case $prev:$cur in\n", out);
+    bash_values(out, "", ":*", cmd_convert.options);
+    fputs("    *:-*) words=\"", out);
+    put_options(out, cmd_convert.options);
+    fputs("\" ;;\n    *) files=yes ;;\n    esac\n", out);
+    bash_end(out, "anonset-convert", "_anonset_convert");
 }
 
 /* ---- zsh ------------------------------------------------------------------------------------ */
@@ -174,6 +201,17 @@ void complete_zsh(FILE *out)
     fputs("        esac\n        ;;\n    esac\n}\n_anonset \"$@\"\n", out);
 }
 
+void complete_convert_zsh(FILE *out)
+{
+    fputs("#compdef anonset-convert\n"
+          "# Completion of anonset-convert for zsh. Made by cli/mkdocs from the tables that --help "
+          "prints.\n"
+          "_arguments",
+          out);
+    zsh_options(out, cmd_convert.options);
+    fputs(" \\\n            '1:OLD:_files' '2:NEW:_files'\n", out);
+}
+
 /* ---- fish ----------------------------------------------------------------------------------- */
 
 static void fish_description(FILE *out, const char *text)
@@ -183,14 +221,21 @@ static void fish_description(FILE *out, const char *text)
     fputs("'\n", out);
 }
 
-/* `command` is NULL for the program's own. */
-static void fish_options(FILE *out, const char *command, const struct option_row *rows)
+/* `program`, and behind which of its commands: `command` is NULL for its own options. */
+static void fish_place(FILE *out, const char *program, const char *command)
+{
+    fprintf(out, "complete -c %s", program);
+    if (command)
+        fprintf(out, " -n '__fish_seen_subcommand_from %s'", command);
+    else if (strcmp(program, "anonset") == 0)
+        fputs(" -n __fish_use_subcommand", out);
+}
+
+static void fish_options(FILE *out, const char *program, const char *command,
+                         const struct option_row *rows)
 {
     for (const struct option_row *row = rows; row->name; row++) {
-        if (command)
-            fprintf(out, "complete -c anonset -n '__fish_seen_subcommand_from %s'", command);
-        else
-            fputs("complete -c anonset -n __fish_use_subcommand", out);
+        fish_place(out, program, command);
         fprintf(out, " -l %s", row->name);
         if (is_file(row)) {
             fputs(" -r -F", out);
@@ -209,10 +254,20 @@ void complete_fish(FILE *out)
         "# Completion of anonset for fish. Made by cli/mkdocs from the tables that --help prints.\n"
         "complete -c anonset -f\n",
         out);
-    fish_options(out, NULL, program_options);
+    fish_options(out, "anonset", NULL, program_options);
     for (size_t i = 0; commands[i]; i++) {
         fprintf(out, "complete -c anonset -n __fish_use_subcommand -a %s", commands[i]->name);
         fish_description(out, commands[i]->summary);
-        fish_options(out, commands[i]->name, commands[i]->options);
+        fish_options(out, "anonset", commands[i]->name, commands[i]->options);
     }
+}
+
+/* OLD and NEW are files, which fish completes by itself. */
+void complete_convert_fish(FILE *out)
+{
+    fputs(
+        "# Completion of anonset-convert for fish. Made by cli/mkdocs from the tables that --help "
+        "prints.\n",
+        out);
+    fish_options(out, "anonset-convert", NULL, cmd_convert.options);
 }

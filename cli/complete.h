@@ -1,4 +1,4 @@
-/* The program's tables as completions for shells. */
+/* The programs' tables as completions for shells. */
 #ifndef CLI_COMPLETE_H
 #define CLI_COMPLETE_H
 
@@ -7,5 +7,10 @@
 void complete_bash(FILE *out);
 void complete_zsh(FILE *out);
 void complete_fish(FILE *out);
+
+/* Of anonset-convert. */
+void complete_convert_bash(FILE *out);
+void complete_convert_zsh(FILE *out);
+void complete_convert_fish(FILE *out);
 
 #endif

@@ -3,6 +3,7 @@
 #include "cli/convert_place.h"
 
 #include "backends/path.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <dirent.h>
@@ -106,7 +107,7 @@ static void let_go(convert_place *place)
     as_lock_close(place->lock);
     free(place->store);
     free(place->folder);
-    free(place->final);
+    as_free(place->final);
     *place = (convert_place){.final = NULL};
 }
 

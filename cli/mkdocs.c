@@ -18,6 +18,9 @@ static const struct {
     {"anonset.bash", complete_bash},
     {"_anonset", complete_zsh},
     {"anonset.fish", complete_fish},
+    {"anonset-convert.bash", complete_convert_bash},
+    {"_anonset-convert", complete_convert_zsh},
+    {"anonset-convert.fish", complete_convert_fish},
 };
 
 enum {

@@ -1,10 +1,10 @@
 #include "core/chain.h"
 
+#include "core/alloc.h"
 #include "core/coin.h"
 #include "core/detail.h"
 #include "core/run.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define WINDOW         512u /* coins in memory during a search: the deltas of a day and more */
@@ -35,7 +35,7 @@ static bool add_cut(as_cuts *cuts, uint32_t position, as_cut_kind kind)
     }
     if (cuts->n == cuts->room) {
         uint32_t room = cuts->room ? 2 * cuts->room : 64;
-        as_cut *more = realloc(cuts->cut, room * sizeof *more);
+        as_cut *more = as_realloc(cuts->cut, room * sizeof *more);
         if (!more)
             return false;
         cuts->cut = more;
@@ -118,17 +118,17 @@ anonset_code as_cuts_read(as_cuts *cuts, const as_chain_source *source, uint32_t
     struct run run = {.n = 0};
     anonset_code code;
     *cuts = (as_cuts){.from = from, .to = to};
-    run.tx = malloc(AS_CHAIN_RUN_MOST * sizeof *run.tx);
+    run.tx = as_alloc(AS_CHAIN_RUN_MOST * sizeof *run.tx);
     if (!run.tx)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a run of tx hashes");
     code = read_cuts(cuts, &run, source, detail);
-    free(run.tx);
+    as_free(run.tx);
     return code;
 }
 
 void as_cuts_free(as_cuts *cuts)
 {
-    free(cuts->cut);
+    as_free(cuts->cut);
     *cuts = (as_cuts){.n = 0};
 }
 
@@ -329,7 +329,7 @@ anonset_code as_chain_search(as_chain_verdict *verdict, const as_cuts *cuts,
     *verdict = cuts->no_layout ? AS_CHAIN_NONE : AS_CHAIN_BUDGET;
     if (cuts->no_layout || cuts->too_many)
         return ANONSET_OK;
-    s = malloc(sizeof *s);
+    s = as_alloc(sizeof *s);
     if (!s)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory to search block ends");
     s->cuts = cuts;
@@ -340,6 +340,6 @@ anonset_code as_chain_search(as_chain_verdict *verdict, const as_cuts *cuts,
     s->guesses = s->window_start = s->window_n = 0;
     memcpy(state.hash, start->hash, sizeof state.hash);
     code = search(s, state, verdict, set_hash);
-    free(s);
+    as_free(s);
     return code;
 }

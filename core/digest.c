@@ -10,11 +10,11 @@
 
 #include "core/digest.h"
 
+#include "core/alloc.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 
 #include <openssl/sha.h>
-#include <stdlib.h>
 #include <string.h>
 #ifdef HAVE_GETENTROPY
 #include <sys/random.h> /* glibc, macOS */
@@ -33,7 +33,7 @@ struct as_digest {
 
 anonset_code as_digest_new(as_digest **digest, anonset_detail *detail)
 {
-    as_digest *made = calloc(1, sizeof *made);
+    as_digest *made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a digest");
     *digest = made;
@@ -42,7 +42,7 @@ anonset_code as_digest_new(as_digest **digest, anonset_detail *detail)
 
 void as_digest_free(as_digest *digest)
 {
-    free(digest);
+    as_free(digest);
 }
 
 static bool start(as_digest *digest)

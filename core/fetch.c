@@ -1,10 +1,10 @@
 /* Continuity check, download, commits. */
+#include "core/alloc.h"
 #include "core/coin.h"
 #include "core/detail.h"
 #include "core/sync.h"
 #include "core/trusted.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- Asking ------------------------------------------------------------------------------- */
@@ -75,7 +75,7 @@ void as_fetch_begin_ready(anonset_sync *sync)
 
 static void drop(as_ready *ready)
 {
-    free(ready->parked);
+    as_free(ready->parked);
     *ready = (as_ready){.set = false};
 }
 
@@ -156,7 +156,7 @@ static bool park(as_ready *ready, const anonset_coin *from)
     size_t bytes = ready->n * sizeof *from;
     for (uint32_t i = 0; i < ready->n; i++)
         bytes += (size_t)from[i].serialized_len + from[i].context_len + ANONSET_HASH_BYTES;
-    anonset_coin *coins = malloc(bytes);
+    anonset_coin *coins = as_alloc(bytes);
     if (!coins)
         return false;
     memcpy(coins, from, ready->n * sizeof *coins);
@@ -255,11 +255,11 @@ static bool make_room(anonset_sync *sync, uint32_t n)
 {
     if (n <= sync->room)
         return true;
-    free(sync->tags);
-    free(sync->digests);
+    as_free(sync->tags);
+    as_free(sync->digests);
     sync->room = 0;
-    sync->tags = malloc(n * sizeof *sync->tags);
-    sync->digests = malloc(n * sizeof *sync->digests);
+    sync->tags = as_alloc(n * sizeof *sync->tags);
+    sync->digests = as_alloc(n * sizeof *sync->digests);
     if (!sync->tags || !sync->digests)
         return false;
     sync->room = n;

@@ -1,4 +1,5 @@
 /* Making a store anew out of one that the engine, or we, cannot find our way in. */
+#include "core/alloc.h"
 #include "core/copy.h"
 #include "core/detail.h"
 #include "core/digest.h"
@@ -6,7 +7,6 @@
 #include "core/verify.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NEW_SUFFIX     ".rebuilt"
@@ -166,13 +166,13 @@ anonset_code anonset_store_rebuild(const char *path, const anonset_store_options
     if (r.options.busy_ms == 0)
         r.options.busy_ms = 5000;
     size_t room = strlen(path) + sizeof NEW_SUFFIX;
-    r.fresh = malloc(room);
+    r.fresh = as_alloc(room);
     if (!r.fresh)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a path");
     (void)snprintf(r.fresh, room, "%s" NEW_SUFFIX, path);
     (void)snprintf(did.damaged, sizeof did.damaged, "%s" DAMAGED_SUFFIX, path);
     anonset_code code = rebuild(&r);
-    free(r.fresh);
+    as_free(r.fresh);
     if (code == ANONSET_OK)
         *rebuilt = did;
     return code;

@@ -1,12 +1,12 @@
 #include "core/replay.h"
 
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "core/digest.h"
 #include "core/plan.h"
 #include "core/tag.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BATCH_COINS 1500u
@@ -32,7 +32,7 @@ struct as_replay {
 
 anonset_code as_replay_new(as_replay **replay, const as_replay_sink *sink, anonset_detail *detail)
 {
-    as_replay *made = calloc(1, sizeof *made);
+    as_replay *made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory for coins");
     made->sink = *sink;
@@ -41,7 +41,7 @@ anonset_code as_replay_new(as_replay **replay, const as_replay_sink *sink, anons
     if (code == ANONSET_OK)
         *replay = made;
     else
-        free(made);
+        as_free(made);
     return code;
 }
 
@@ -50,8 +50,8 @@ void as_replay_free(as_replay *replay)
     if (!replay)
         return;
     as_digest_free(replay->digest);
-    free(replay->bytes);
-    free(replay);
+    as_free(replay->bytes);
+    as_free(replay);
 }
 
 void as_replay_group(as_replay *replay, uint32_t group)
@@ -106,7 +106,7 @@ anonset_code as_replay_room(as_replay *replay, uint8_t **bytes, size_t len, anon
         return code;
     if (len > replay->room - replay->used || !replay->bytes) {
         size_t room = len > BATCH_BYTES ? len : BATCH_BYTES;
-        uint8_t *grown = realloc(replay->bytes, room);
+        uint8_t *grown = as_realloc(replay->bytes, room);
         if (!grown)
             return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory for coins");
         replay->bytes = grown;

@@ -1,10 +1,10 @@
 /* The reader: one finalized state, in either order. */
+#include "core/alloc.h"
 #include "core/checked.h"
 #include "core/detail.h"
 #include "core/run.h"
 #include "core/store.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct anonset_snapshot {
@@ -49,14 +49,14 @@ anonset_code anonset_snapshot_open_gated(anonset_snapshot **snapshot, anonset_st
     if (!snapshot || !store || group == 0 || least > ANONSET_GATE_SET_HASH)
         return as_fail(detail, ANONSET_INVALID, 0,
                        "anonset_snapshot_open: NULL, group 0 or no such level");
-    made = calloc(1, sizeof *made);
+    made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a snapshot");
     made->backend = store->backend;
     code = made->backend->snapshot_open(store->handle, &made->handle, &made->state, group,
                                         ANONSET_VIEW_FINALIZED, detail);
     if (code != ANONSET_OK) {
-        free(made);
+        as_free(made);
         return code;
     }
     code = check_level(&made->state, group, least, detail);
@@ -83,7 +83,7 @@ void anonset_snapshot_close(anonset_snapshot *snapshot)
         return;
     snapshot->backend->snapshot_close(snapshot->handle);
     as_digest_free(snapshot->checked.digest);
-    free(snapshot);
+    as_free(snapshot);
 }
 
 const anonset_state *anonset_snapshot_state(const anonset_snapshot *snapshot)

@@ -1,11 +1,11 @@
 /* Calls through the vtable: checks what a backend may take for granted. */
 #include "core/store.h"
 
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "core/digest.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BUSY_MS 5000u
@@ -106,7 +106,7 @@ anonset_code anonset_store_open(anonset_store **store, const char *path,
     code = backend_options(&inner, options, detail);
     if (code != ANONSET_OK)
         return code;
-    made = calloc(1, sizeof *made);
+    made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a store");
     code = take_vtable(made, options->backend ? options->backend : as_backend_default(), detail);
@@ -124,7 +124,7 @@ anonset_code anonset_store_open(anonset_store **store, const char *path,
     *store = made;
     made = NULL;
 out:
-    free(made);
+    as_free(made);
     return code;
 }
 
@@ -133,7 +133,7 @@ void anonset_store_close(anonset_store *store)
     if (!store)
         return;
     store->backend->close(store->handle);
-    free(store);
+    as_free(store);
 }
 
 const char *anonset_store_backend(const anonset_store *store)

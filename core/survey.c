@@ -1,11 +1,11 @@
 #include "core/survey.h"
 
+#include "core/alloc.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 #include "core/plan.h"
 #include "core/run.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define RUN_MOST 4096u /* backend.h: no run is longer */
@@ -279,7 +279,7 @@ static void finish(const struct walk *walk)
 anonset_code as_survey_run(as_survey *survey, bool pending, anonset_detail *detail)
 {
     anonset_code code = ANONSET_OK;
-    struct walk *walk = calloc(1, sizeof *walk);
+    struct walk *walk = as_alloc_zeroed(sizeof *walk);
     if (!walk)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for the tags of a run");
     *walk = (struct walk){.survey = survey, .detail = detail, .pending = pending};
@@ -294,6 +294,6 @@ anonset_code as_survey_run(as_survey *survey, bool pending, anonset_detail *deta
         close_chain(walk, survey->damage.digest);
         finish(walk);
     }
-    free(walk);
+    as_free(walk);
     return code;
 }

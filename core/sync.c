@@ -1,12 +1,12 @@
 #include "core/sync.h"
 
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "core/run.h"
 #include "core/trusted.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SECTOR_MOST        65536u
@@ -68,7 +68,7 @@ anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
     code = check_options(options, detail);
     if (code != ANONSET_OK)
         return code;
-    made = calloc(1, sizeof *made);
+    made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a sync");
     made->options = *options;
@@ -102,10 +102,10 @@ void anonset_sync_free(anonset_sync *sync)
     as_fetch_drop(sync);
     as_digest_free(sync->digest);
     as_cuts_free(&sync->heights.cuts);
-    free(sync->trusted);
-    free(sync->tags);
-    free(sync->digests);
-    free(sync);
+    as_free(sync->trusted);
+    as_free(sync->tags);
+    as_free(sync->digests);
+    as_free(sync);
 }
 
 void anonset_sync_cancel(anonset_sync *sync)

@@ -1,9 +1,9 @@
 /* Digests that the caller knows from elsewhere: no set is built on coins that lead to others. */
 #include "core/trusted.h"
 
+#include "core/alloc.h"
 #include "core/gate.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 anonset_code as_trusted_copy(anonset_trusted **copy, const anonset_sync_options *options,
@@ -17,7 +17,7 @@ anonset_code as_trusted_copy(anonset_trusted **copy, const anonset_sync_options 
                            "trusted checkpoint %zu: without a group or a size", i);
     if (n == 0)
         return ANONSET_OK;
-    *copy = calloc(n, sizeof **copy);
+    *copy = as_alloc_zeroed(n * sizeof **copy);
     if (!*copy)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for %zu checkpoints", n);
     memcpy(*copy, options->trusted, n * sizeof **copy);

@@ -1,5 +1,6 @@
 #include "core/unique.h"
 
+#include "core/alloc.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 #include "core/digest.h"
@@ -256,7 +257,7 @@ anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, 
                              anonset_detail *detail)
 {
     anonset_code code = ANONSET_NO_MEMORY;
-    struct check *c = calloc(1, sizeof *c);
+    struct check *c = as_alloc_zeroed(sizeof *c);
     *repeat = (as_repeat){.found = false};
     if (base == size)
         code = ANONSET_OK;
@@ -273,10 +274,10 @@ anonset_code as_unique_check(as_repeat *repeat, const anonset_backend *backend, 
      * that is no chance. */
     c->pairs_most = PAIRS_LEAST + ((uint64_t)(size - base) * size >> 28);
     choose_table(c, size - base, room);
-    c->table = malloc(sizeof *c->table << c->bits);
-    c->hits = malloc(HITS_MOST * sizeof *c->hits);
+    c->table = as_alloc(sizeof *c->table << c->bits);
+    c->hits = as_alloc(HITS_MOST * sizeof *c->hits);
     if (!backend->read_tags)
-        c->computed = malloc(RUN_MOST * 4);
+        c->computed = as_alloc(RUN_MOST * 4);
     if (!c->table || !c->hits || (!backend->read_tags && !c->computed))
         goto out;
     code = as_digest_new(&c->digest, detail);
@@ -289,10 +290,10 @@ out:
         (void)as_fail(detail, code, 0, "out of memory for the check that no coin repeats");
     if (c) {
         as_digest_free(c->digest);
-        free(c->table);
-        free(c->hits);
-        free(c->computed);
+        as_free(c->table);
+        as_free(c->hits);
+        as_free(c->computed);
     }
-    free(c);
+    as_free(c);
     return code;
 }

@@ -2,33 +2,22 @@
  * The built-in transport: drives a sync over a link. A turn of the loop steps the sync; a request
  * is queued, and put on the wire at once where a commit may follow, so that the server works while
  * we commit; a wait receives one answer, decodes it in place and feeds it. What fails for a moment
- * is tried again, more and more patiently.
+ * is tried again, more and more patiently. A call may end in the midst of every wait, and the next
+ * one goes on there.
  */
 #include "remote/client.h"
 
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NOTIFICATIONS_MAX 1000u /* in a row, without an answer between */
-
-/* One run. */
-typedef struct as_run {
-    anonset_client *client;
-    anonset_sync *sync;
-    anonset_answer answer;  /* fed last; the sync may still look at its coins */
-    bool commit_may_follow; /* coins were fed since the last wait */
-    size_t unsent;          /* requests that are queued for the next flush */
-    unsigned notifications;
-    unsigned failures; /* in a row without a commit */
-    uint64_t commits;  /* as counted at the last failure */
-} as_run;
 
 /* ---- Making and ending -------------------------------------------------------------------- */
 
@@ -53,7 +42,7 @@ anonset_code anonset_client_new(anonset_client **client, const char *url,
     if (options->size < sizeof *options)
         return as_fail(detail, ANONSET_INVALID, 0,
                        "call anonset_client_options_init before setting options");
-    anonset_client *made = calloc(1, sizeof *made);
+    anonset_client *made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for a client");
     code = as_target_make(&made->target, url, options, detail);
@@ -83,19 +72,25 @@ void anonset_client_free(anonset_client *client)
     if (client->link)
         client->driver->free(client->link);
     as_target_free(&client->target);
-    free(client);
+    as_free(client);
 }
 
 /* ---- Waiting ------------------------------------------------------------------------------ */
 
-/* Waits, or until the sync is cancelled. A signal cuts a nap short, so its cancel is seen at once.
- */
-static void wait_ms(const as_run *run, uint64_t ms)
+/* Waits until it is time, or the sync is cancelled; false: this call may not wait as long. A signal
+ * cuts a nap short, so its cancel is seen at once. */
+static bool rest(const as_run *run)
 {
-    uint64_t end = as_now_ms() + ms;
-    for (uint64_t now = as_now_ms(); now < end && !anonset_sync_is_cancelled(run->sync);
-         now = as_now_ms())
-        (void)poll(NULL, 0, end - now < AS_LINK_NAP_MS ? (int)(end - now) : AS_LINK_NAP_MS);
+    const as_link *link = run->client->link;
+    for (uint64_t now = as_now_ms(); now < run->not_before && !anonset_sync_is_cancelled(run->sync);
+         now = as_now_ms()) {
+        if (as_link_is_spent(link))
+            return false;
+        uint64_t left = run->not_before - now;
+        int nap = as_link_nap(link);
+        (void)poll(NULL, 0, left < (uint64_t)nap ? (int)left : nap);
+    }
+    return true;
 }
 
 /* How long the requests outstanding, sent or not, have to wait for the server's charges. firod
@@ -142,24 +137,27 @@ static void flush_before_commit(as_run *run)
  * the server may not be left sitting on it for as long as its charges take to decay. */
 static as_fate flush_before_wait(as_run *run, size_t outstanding, anonset_detail *detail)
 {
-    if (outstanding == run->unsent)
-        wait_ms(run, pace_wait(run));
-    else if (pace_wait(run) > 0)
+    uint64_t ms = pace_wait(run);
+    if (ms > 0 && outstanding != run->unsent)
         return AS_FATE_OK;
+    run->not_before = as_now_ms() + ms;
+    if (!rest(run))
+        return AS_FATE_LATER;
     return anonset_sync_is_cancelled(run->sync) ? AS_FATE_CANCELLED : flush(run, detail);
 }
 
-static as_fate send_request(as_run *run, const anonset_request *request, anonset_detail *detail)
+static as_fate send_request(as_run *run, anonset_detail *detail)
 {
     anonset_client *client = run->client;
     as_fate fate = client->driver->open(client->link, detail);
-    if (fate == AS_FATE_OK)
-        fate = client->driver->queue(client->link, request, detail);
-    if (fate == AS_FATE_OK)
-        run->unsent++;
-    if (fate == AS_FATE_OK && run->commit_may_follow)
+    if (fate != AS_FATE_OK)
+        return fate;
+    client->driver->queue(client->link, &run->request);
+    run->unqueued = false;
+    run->unsent++;
+    if (run->commit_may_follow)
         flush_before_commit(run);
-    return fate;
+    return AS_FATE_OK;
 }
 
 static as_fate refuse_busy(as_run *run, anonset_detail *detail)
@@ -268,12 +266,13 @@ static void try_again(as_run *run, bool timed_out, const anonset_detail *why)
     run->notifications = 0;
     run->unsent = 0;
     anonset_sync_reconnect(run->sync, timed_out);
-    wait_ms(run, ms);
+    run->not_before = as_now_ms() + ms;
 }
 
 static void recover(as_run *run, as_fate fate, const anonset_detail *why)
 {
     run->client->driver->close(run->client->link);
+    run->unqueued = false;
     if (fate == AS_FATE_FATAL)
         give_up(run, why);
     else if (fate != AS_FATE_CANCELLED) /* the next step tells the result of a cancel */
@@ -281,19 +280,85 @@ static void recover(as_run *run, as_fate fate, const anonset_detail *why)
     anonset_answer_clear(&run->answer);
 }
 
-static void drive(as_run *run)
+/* Carries out what a step said. */
+static as_fate carry_out(as_run *run, anonset_step step, anonset_detail *why)
 {
-    anonset_request request;
-    for (;;) {
+    if (step == ANONSET_STEP_WAIT)
+        return receive_answer(run, why);
+    run->unqueued = true;
+    return send_request(run, why);
+}
+
+/* False: what the call may take is spent. It receives at least once, or nothing would ever get on.
+ */
+static bool drive(as_run *run)
+{
+    bool received = false;
+    while (rest(run)) {
         anonset_detail why = {0};
-        anonset_step step = anonset_sync_step(run->sync, &request);
+        anonset_step step = ANONSET_STEP_SEND;
+        if (!run->unqueued)
+            step = anonset_sync_step(run->sync, &run->request);
         if (step == ANONSET_STEP_DONE)
-            return;
-        as_fate fate = step == ANONSET_STEP_SEND ? send_request(run, &request, &why)
-                                                 : receive_answer(run, &why);
+            return true;
+        if (step == ANONSET_STEP_WAIT && received && as_link_is_spent(run->client->link))
+            return false;
+        received = received || step == ANONSET_STEP_WAIT;
+        as_fate fate = carry_out(run, step, &why);
+        if (fate == AS_FATE_LATER)
+            return false;
         if (fate != AS_FATE_OK)
             recover(run, fate, &why);
     }
+    return false;
+}
+
+/* ---- Calls -------------------------------------------------------------------------------- */
+
+static bool goes_on(const as_run *run, const anonset_sync *sync)
+{
+    const anonset_request *outstanding;
+    size_t n = anonset_sync_outstanding(sync, &outstanding);
+    return run->sync == sync && run->n_left == n &&
+           memcmp(run->left, outstanding, n * sizeof *outstanding) == 0;
+}
+
+/* An answer that is under way must be to what this very sync asks: it may be another one at the
+ * same place, or was driven by somebody else, or told of a lost connection, since the last call. */
+static void begin(as_run *run, anonset_client *client, anonset_sync *sync)
+{
+    const anonset_request *outstanding;
+    if (goes_on(run, sync))
+        return;
+    client->driver->close(client->link);
+    if (anonset_sync_outstanding(sync, &outstanding) > 0)
+        anonset_sync_reconnect(sync, false);
+    *run = (as_run){.client = client, .sync = sync, .commits = anonset_sync_commits(sync)};
+}
+
+/* The sync waits, so that it needs the answer fed last no more. */
+static void leave(as_run *run)
+{
+    const anonset_request *outstanding;
+    run->n_left = anonset_sync_outstanding(run->sync, &outstanding);
+    memcpy(run->left, outstanding, run->n_left * sizeof *outstanding);
+}
+
+static bool run_for(anonset_client *client, anonset_sync *sync, uint64_t max_bytes, uint32_t max_ms)
+{
+    as_run *run = &client->run;
+    begin(run, client, sync);
+    as_link_enter(client->link, sync, max_bytes, max_ms);
+    bool done = drive(run);
+    anonset_answer_clear(&run->answer);
+    if (done) {
+        client->driver->close(client->link);
+        *run = (as_run){0};
+    } else {
+        leave(run);
+    }
+    as_link_leave(client->link);
+    return done;
 }
 
 /* ---- SIGPIPE ------------------------------------------------------------------------------ */
@@ -327,18 +392,22 @@ static void release_pipe(const pipe_guard *guard)
     (void)pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }
 
-anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync, anonset_detail *detail)
+anonset_code anonset_client_step(anonset_client *client, bool *done, anonset_sync *sync,
+                                 uint64_t max_bytes, uint32_t max_ms, anonset_detail *detail)
 {
     pipe_guard guard;
+    if (!client || !done || !sync)
+        return as_fail(detail, ANONSET_INVALID, 0, "anonset_client_step: a NULL argument");
+    hold_pipe(&guard);
+    *done = run_for(client, sync, max_bytes, max_ms);
+    release_pipe(&guard);
+    return ANONSET_OK;
+}
+
+anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync, anonset_detail *detail)
+{
+    bool done;
     if (!client || !sync)
         return as_fail(detail, ANONSET_INVALID, 0, "anonset_client_run: a NULL argument");
-    as_run run = {.client = client, .sync = sync, .commits = anonset_sync_commits(sync)};
-    client->link->sync = sync;
-    hold_pipe(&guard);
-    drive(&run);
-    client->driver->close(client->link);
-    release_pipe(&guard);
-    client->link->sync = NULL;
-    anonset_answer_clear(&run.answer);
-    return ANONSET_OK;
+    return anonset_client_step(client, &done, sync, 0, 0, detail); /* without a limit it ends */
 }

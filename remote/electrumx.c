@@ -2,29 +2,33 @@
  * ElectrumX over TCP or TLS: libcurl connects (proxy, TLS, pin), the lines are ours. Requests are
  * pipelined; server.version goes out ahead of the first ones, in the same flight.
  */
+#include "core/alloc.h"
 #include "core/detail.h"
+#include "core/flight.h"
 #include "remote/json.h"
 #include "remote/link.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define HELLO_ID 0 /* requests of a sync begin at 1 */
+/* What is not on the wire is outstanding: hello, and as much as a sync asks at once. */
+#define OUT_MOST ((AS_FLIGHT_MAX + 1) * ANONSET_REQUEST_TEXT)
 
 typedef struct electrumx {
     as_link link;
     bool connected;
-    bool greeted;    /* the answer to server.version came */
-    size_t out_len;  /* of `out` */
-    size_t out_sent; /* of them on the wire */
-    char out[16 * ANONSET_REQUEST_TEXT];
+    bool greeted;     /* the answer to server.version came */
+    size_t out_len;   /* of `out` */
+    size_t out_sent;  /* of them on the wire */
+    uint64_t send_by; /* by as_link_now, where some are not; 0: not said yet */
+    char out[OUT_MOST];
 } electrumx;
 
 static as_link *make(as_target *target)
 {
-    electrumx *self = calloc(1, sizeof *self);
+    electrumx *self = as_alloc_zeroed(sizeof *self);
     if (!self)
         return NULL;
     self->link.target = target;
@@ -39,13 +43,14 @@ static void shut(as_link *link)
     self->greeted = false;
     self->out_len = 0;
     self->out_sent = 0;
+    self->send_by = 0;
 }
 
 static void end(as_link *link)
 {
     shut(link);
     as_inbuf_free(&link->in);
-    free(link);
+    as_free(link);
 }
 
 static void say_hello(electrumx *self)
@@ -68,6 +73,8 @@ static as_fate finish_connect(electrumx *self, anonset_detail *detail)
         as_fate fate = as_link_turn(link, &done, &result, detail);
         if (fate != AS_FATE_OK)
             return fate;
+        if (!done && as_link_is_spent(link))
+            return AS_FATE_LATER;
     }
     if (result != CURLE_OK)
         return as_link_failed(link, result, "could not connect", detail);
@@ -76,11 +83,8 @@ static as_fate finish_connect(electrumx *self, anonset_detail *detail)
     return AS_FATE_OK;
 }
 
-static as_fate open_link(as_link *link, anonset_detail *detail)
+static as_fate begin_connect(as_link *link, anonset_detail *detail)
 {
-    electrumx *self = (electrumx *)link;
-    if (self->connected)
-        return AS_FATE_OK;
     as_fate fate = as_link_prepare(link, detail);
     if (fate != AS_FATE_OK)
         return fate;
@@ -89,9 +93,19 @@ static as_fate open_link(as_link *link, anonset_detail *detail)
         curl_easy_setopt(link->easy, CURLOPT_SSL_ENABLE_ALPN, 0L) != CURLE_OK ||
         curl_multi_add_handle(link->multi, link->easy) != CURLM_OK)
         fate = as_link_failed(link, CURLE_OUT_OF_MEMORY, "could not connect", detail);
-    else
+    return fate;
+}
+
+static as_fate open_link(as_link *link, anonset_detail *detail)
+{
+    electrumx *self = (electrumx *)link;
+    if (self->connected)
+        return AS_FATE_OK;
+    /* What was begun in another call is gone on with. */
+    as_fate fate = link->multi ? AS_FATE_OK : begin_connect(link, detail);
+    if (fate == AS_FATE_OK)
         fate = finish_connect(self, detail);
-    if (fate != AS_FATE_OK)
+    if (fate != AS_FATE_OK && fate != AS_FATE_LATER)
         shut(link);
     return fate;
 }
@@ -105,10 +119,10 @@ static as_fate wait_ready(as_link *link, short events, uint64_t deadline, anonse
         return as_link_failed(link, CURLE_RECV_ERROR, "the connection was lost", detail);
     if (anonset_sync_is_cancelled(link->sync))
         return AS_FATE_CANCELLED;
-    if (as_now_ms() >= deadline)
+    if (as_link_now(link) >= deadline)
         return as_link_timed_out(link, detail);
     struct pollfd ready = {.fd = socket, .events = events};
-    if (poll(&ready, 1, AS_LINK_NAP_MS) < 0 && errno != EINTR) {
+    if (poll(&ready, 1, as_link_nap(link)) < 0 && errno != EINTR) {
         as_fail(detail, ANONSET_NETWORK, errno, "%s: waiting failed; sync again",
                 link->target->where);
         return AS_FATE_RETRY;
@@ -120,9 +134,10 @@ static as_fate flush(as_link *link, const anonset_request *outstanding, size_t n
                      anonset_detail *detail)
 {
     electrumx *self = (electrumx *)link;
-    uint64_t deadline = as_now_ms() + link->target->timeout_ms;
     (void)outstanding;
     (void)n;
+    if (self->send_by == 0)
+        self->send_by = as_link_now(link) + link->target->timeout_ms;
     while (self->out_sent < self->out_len) {
         size_t now = 0;
         as_fate fate = AS_FATE_OK;
@@ -130,8 +145,10 @@ static as_fate flush(as_link *link, const anonset_request *outstanding, size_t n
                                        self->out_len - self->out_sent, &now);
         if (code == CURLE_OK)
             self->out_sent += now; /* TLS may take a part */
+        else if (code == CURLE_AGAIN && as_link_is_spent(link))
+            fate = AS_FATE_LATER;
         else if (code == CURLE_AGAIN)
-            fate = wait_ready(link, POLLOUT, deadline, detail);
+            fate = wait_ready(link, POLLOUT, self->send_by, detail);
         else
             fate = as_link_failed(link, code, "sending failed", detail);
         if (fate != AS_FATE_OK)
@@ -139,19 +156,17 @@ static as_fate flush(as_link *link, const anonset_request *outstanding, size_t n
     }
     self->out_len = 0;
     self->out_sent = 0;
+    self->send_by = 0;
     return AS_FATE_OK;
 }
 
-static as_fate queue(as_link *link, const anonset_request *request, anonset_detail *detail)
+static void queue(as_link *link, const anonset_request *request)
 {
     electrumx *self = (electrumx *)link;
-    as_fate fate = AS_FATE_OK;
-    if (sizeof self->out - self->out_len < ANONSET_REQUEST_TEXT)
-        fate = flush(link, NULL, 0, detail);
-    if (fate == AS_FATE_OK)
-        self->out_len +=
-            anonset_request_write(self->out + self->out_len, request, ANONSET_ELECTRUMX);
-    return fate;
+    self->out_len -= self->out_sent;
+    memmove(self->out, self->out + self->out_sent, self->out_len);
+    self->out_sent = 0;
+    self->out_len += anonset_request_write(self->out + self->out_len, request, ANONSET_ELECTRUMX);
 }
 
 /*
@@ -191,6 +206,8 @@ static as_fate pull(as_link *link, size_t ceiling, size_t *got, anonset_detail *
     *got = 0;
     if (refused != ANONSET_OK)
         return as_link_refuse(link, refused, detail);
+    if (link->most > 0 && len > link->most - link->received)
+        len = (size_t)(link->most - link->received);
     CURLcode code = curl_easy_recv(link->easy, room, len, &n);
     if (code == CURLE_AGAIN)
         return AS_FATE_OK;
@@ -203,18 +220,18 @@ static as_fate pull(as_link *link, size_t ceiling, size_t *got, anonset_detail *
         return AS_FATE_RETRY;
     }
     as_inbuf_added(&link->in, n);
+    link->received += n;
     *got = n;
     return AS_FATE_OK;
 }
 
-static as_fate receive(as_link *link, char **text, size_t *len, const anonset_request *outstanding,
-                       size_t n, anonset_detail *detail)
+static as_fate receive_line(electrumx *self, char **text, size_t *len, size_t ceiling,
+                            anonset_detail *detail)
 {
-    electrumx *self = (electrumx *)link;
-    size_t ceiling = as_link_ceiling(outstanding, n), got, bytes = 0;
-    uint64_t since = as_now_ms(), deadline = as_link_deadline(link, since, 0);
+    as_link *link = &self->link;
     as_fate fate = AS_FATE_OK;
-    as_inbuf_drop(&link->in);
+    bool pulled = false;
+    size_t got;
     while (fate == AS_FATE_OK) {
         if (as_inbuf_take_line(&link->in, text, len)) {
             if (!is_hello(self, *text, *len, &fate, detail))
@@ -222,15 +239,28 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
             as_inbuf_drop(&link->in);
             continue;
         }
+        if (pulled && as_link_is_spent(link))
+            return AS_FATE_LATER;
         /* Until CURLE_AGAIN before waiting: TLS holds bytes that poll does not show. A cancel is
          * seen where nothing is there. */
         fate = pull(link, ceiling, &got, detail);
-        bytes += got;
+        pulled = true;
         if (fate == AS_FATE_OK && got > 0)
-            deadline = as_link_deadline(link, since, bytes);
+            as_link_came(link, got);
         else if (fate == AS_FATE_OK)
-            fate = wait_ready(link, POLLIN, deadline, detail);
+            fate = wait_ready(link, POLLIN, link->deadline, detail);
     }
+    return fate;
+}
+
+static as_fate receive(as_link *link, char **text, size_t *len, const anonset_request *outstanding,
+                       size_t n, anonset_detail *detail)
+{
+    as_inbuf_drop(&link->in);
+    as_link_await(link);
+    as_fate fate =
+        receive_line((electrumx *)link, text, len, as_link_ceiling(outstanding, n), detail);
+    as_link_awaited(link, fate);
     return fate;
 }
 

@@ -5,10 +5,10 @@
  * left with libcurl, which stops reading, and so is all that comes while a sector is committed, for
  * the buffer still holds its coins.
  */
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "remote/link.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define LANES      2
@@ -46,7 +46,7 @@ typedef struct firod {
 
 static as_link *make(as_target *target)
 {
-    firod *self = calloc(1, sizeof *self);
+    firod *self = as_alloc_zeroed(sizeof *self);
     if (!self)
         return NULL;
     self->link.target = target;
@@ -74,7 +74,7 @@ static void end(as_link *link)
 {
     shut(link);
     as_inbuf_free(&link->in);
-    free(link);
+    as_free(link);
 }
 
 static size_t take_body(char *bytes, size_t size, size_t n, void *context)
@@ -82,11 +82,13 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
     lane *l = context;
     firod *self = l->owner;
     l->begun = true;
-    if (self->frozen || l->current.id != self->front) {
+    if (self->frozen || l->current.id != self->front || as_link_is_full(&self->link)) {
         l->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
     l->refused = as_inbuf_append(&self->link.in, bytes, size * n, as_link_ceiling(&l->current, 1));
+    self->link.received += size * n;
+    as_link_came(&self->link, size * n);
     return l->refused == ANONSET_OK ? size * n : 0;
 }
 
@@ -139,12 +141,10 @@ static as_fate open_link(as_link *link, anonset_detail *detail)
     return fate;
 }
 
-static as_fate queue(as_link *link, const anonset_request *request, anonset_detail *detail)
+static void queue(as_link *link, const anonset_request *request)
 {
     (void)link; /* flush takes the oldest requests outstanding */
     (void)request;
-    (void)detail;
-    return AS_FATE_OK;
 }
 
 static CURLcode set_request(lane *l, const char *text)
@@ -184,8 +184,8 @@ static as_fate write_out(lane *l, anonset_detail *detail)
         CURLMcode code = curl_multi_perform(link->multi, &running);
         if (code == CURLM_OK)
             (void)curl_easy_getinfo(l->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-        if (code == CURLM_OK &&
-            (running == 0 || (size_t)sent >= l->body_len || anonset_sync_is_cancelled(link->sync)))
+        if (code == CURLM_OK && (running == 0 || (size_t)sent >= l->body_len ||
+                                 anonset_sync_is_cancelled(link->sync) || as_link_is_spent(link)))
             return AS_FATE_OK;
         if (code == CURLM_OK)
             code = curl_multi_poll(link->multi, NULL, 0, AS_LINK_NAP_MS / 10, NULL);
@@ -373,10 +373,8 @@ static as_fate turn(firod *self, anonset_detail *detail)
 static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
 {
     as_link *link = &l->owner->link;
-    uint64_t since = as_now_ms(), deadline = as_link_deadline(link, since, 0);
     as_fate fate = thaw(l, detail);
     while (fate == AS_FATE_OK && l->active) {
-        size_t before = link->in.len;
         if (anonset_sync_is_cancelled(link->sync))
             return AS_FATE_CANCELLED;
         if (!l->done)
@@ -385,9 +383,9 @@ static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anon
             fate = flush(link, outstanding, n, detail);
         if (fate == AS_FATE_OK && l->done)
             fate = finish(l, detail);
-        if (link->in.len != before)
-            deadline = as_link_deadline(link, since, link->in.len);
-        if (fate == AS_FATE_OK && l->active && as_now_ms() >= deadline)
+        if (fate == AS_FATE_OK && l->active && as_link_is_spent(link))
+            fate = AS_FATE_LATER;
+        if (fate == AS_FATE_OK && l->active && as_link_now(link) >= link->deadline)
             fate = as_link_timed_out(link, detail);
     }
     return fate;
@@ -404,7 +402,9 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
     lane *l = lane_for(self, self->front);
     if (fate == AS_FATE_OK) {
         link->easy = l->easy;
+        as_link_await(link);
         fate = await(l, outstanding, n, detail);
+        as_link_awaited(link, fate);
     }
     if (fate == AS_FATE_OK) {
         self->frozen = true;

@@ -1,6 +1,7 @@
 #include "remote/inbuf.h"
 
-#include <stdlib.h>
+#include "core/alloc.h"
+
 #include <string.h>
 
 /* Sizes go up in eighths of a power of two, and a little more: electrumx pads answers to a power of
@@ -10,13 +11,13 @@
 
 void as_inbuf_free(as_inbuf *in)
 {
-    free(in->bytes);
+    as_free(in->bytes);
     *in = (as_inbuf){0};
 }
 
 static anonset_code resize(as_inbuf *in, size_t cap)
 {
-    char *bytes = realloc(in->bytes, cap);
+    char *bytes = as_realloc(in->bytes, cap);
     if (!bytes)
         return ANONSET_NO_MEMORY;
     in->bytes = bytes;

@@ -6,6 +6,7 @@
  * tokens, so that memory does not depend on what the server sent. jsmn lets much pass that is not
  * JSON, which the first pass makes harmless.
  */
+#include "core/alloc.h"
 #include "core/base64.h"
 #include "core/detail.h"
 #include "remote/json.h"
@@ -13,7 +14,6 @@
 #include <anonset/anonset.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define JSMN_STATIC
@@ -361,7 +361,7 @@ static anonset_code read_coin_list(anonset_answer *answer, as_span array, uint32
         return ANONSET_OK;
     if (fit > most)
         fit = most;
-    answer->coins = calloc(fit, sizeof *answer->coins);
+    answer->coins = as_alloc_zeroed(fit * sizeof *answer->coins);
     if (!answer->coins)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for %zu coins", fit);
     do {
@@ -547,6 +547,6 @@ void anonset_answer_clear(anonset_answer *answer)
 {
     if (!answer)
         return;
-    free(answer->coins);
+    as_free(answer->coins);
     *answer = (anonset_answer){0};
 }

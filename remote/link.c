@@ -85,6 +85,7 @@ void as_link_shut(as_link *link)
         (void)curl_multi_cleanup(link->multi);
     link->easy = NULL;
     link->multi = NULL;
+    link->awaiting = false;
     as_inbuf_clear(&link->in);
 }
 
@@ -163,9 +164,74 @@ as_fate as_link_timed_out(as_link *link, anonset_detail *detail)
     return AS_FATE_TIMEOUT;
 }
 
+/* ---- A call of the client ------------------------------------------------------------------ */
+
+void as_link_enter(as_link *link, const anonset_sync *sync, uint64_t max_bytes, uint32_t max_ms)
+{
+    uint64_t now = as_now_ms();
+    if (link->left_at > 0)
+        link->away += now - link->left_at;
+    link->sync = sync;
+    link->until = max_ms > 0 ? now + max_ms : 0;
+    link->most = max_bytes;
+    link->received = 0;
+}
+
+void as_link_leave(as_link *link)
+{
+    link->sync = NULL;
+    link->left_at = as_now_ms();
+}
+
+bool as_link_is_full(const as_link *link)
+{
+    return link->most > 0 && link->received >= link->most;
+}
+
+bool as_link_is_spent(const as_link *link)
+{
+    return as_link_is_full(link) || (link->until > 0 && as_now_ms() >= link->until);
+}
+
+int as_link_nap(const as_link *link)
+{
+    uint64_t now = as_now_ms(), left = AS_LINK_NAP_MS;
+    if (link->until > 0)
+        left = link->until > now ? link->until - now : 0;
+    return left < AS_LINK_NAP_MS ? (int)left : AS_LINK_NAP_MS;
+}
+
+uint64_t as_link_now(const as_link *link)
+{
+    return as_now_ms() - link->away;
+}
+
+/* ---- Patience ------------------------------------------------------------------------------ */
+
+void as_link_await(as_link *link)
+{
+    if (link->awaiting)
+        return;
+    link->awaiting = true;
+    link->bytes = 0;
+    link->since = as_link_now(link);
+    link->deadline = as_link_deadline(link, link->since, 0);
+}
+
+void as_link_came(as_link *link, size_t n)
+{
+    link->bytes += n;
+    link->deadline = as_link_deadline(link, link->since, link->bytes);
+}
+
+void as_link_awaited(as_link *link, as_fate fate)
+{
+    link->awaiting = fate == AS_FATE_LATER;
+}
+
 uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes)
 {
-    uint64_t next = as_now_ms() + link->target->timeout_ms;
+    uint64_t next = as_link_now(link) + link->target->timeout_ms;
     uint64_t last = since + link->target->timeout_ms + bytes * 1000 / AS_LINK_SLOWEST;
     return next < last ? next : last;
 }
@@ -179,7 +245,7 @@ as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detai
     if (*done)
         *result = message->data.result;
     else if (code == CURLM_OK)
-        code = curl_multi_poll(link->multi, NULL, 0, AS_LINK_NAP_MS, NULL);
+        code = curl_multi_poll(link->multi, NULL, 0, as_link_nap(link), NULL);
     if (code == CURLM_OK)
         return AS_FATE_OK;
     as_fail(detail, code == CURLM_OUT_OF_MEMORY ? ANONSET_NO_MEMORY : ANONSET_INTERNAL, 0,

@@ -30,13 +30,14 @@ typedef struct as_target {
 /* Reads "user:password" from target->cookie_file. */
 anonset_code as_target_read_cookie(as_target *target, anonset_detail *detail);
 
-/* What became of a call on a link. All but OK and CANCELLED come with a detail. */
+/* What became of a call on a link. All but OK, CANCELLED and LATER come with a detail. */
 typedef enum as_fate {
     AS_FATE_OK,
-    AS_FATE_RETRY,    /* transient: connect again */
-    AS_FATE_TIMEOUT,  /* the same; it was too slow */
-    AS_FATE_FATAL,    /* trying again will not mend it */
-    AS_FATE_CANCELLED /* anonset_sync_is_cancelled */
+    AS_FATE_RETRY,     /* transient: connect again */
+    AS_FATE_TIMEOUT,   /* the same; it was too slow */
+    AS_FATE_FATAL,     /* trying again will not mend it */
+    AS_FATE_CANCELLED, /* anonset_sync_is_cancelled */
+    AS_FATE_LATER      /* what the call may take is spent: call again, it goes on from there */
 } as_fate;
 
 typedef struct as_link as_link;
@@ -47,8 +48,8 @@ typedef struct as_driver {
     /* Connects, if it is not connected. */
     as_fate (*open)(as_link *link, anonset_detail *detail);
     void (*close)(as_link *link);
-    /* Takes a request; it may leave only with the next flush. */
-    as_fate (*queue)(as_link *link, const anonset_request *request, anonset_detail *detail);
+    /* Takes a request; it leaves with the next flush. */
+    void (*queue)(as_link *link, const anonset_request *request);
     /* Puts what was queued on the wire; `outstanding` as by anonset_sync_outstanding. */
     as_fate (*flush)(as_link *link, const anonset_request *outstanding, size_t n,
                      anonset_detail *detail);
@@ -63,12 +64,49 @@ extern const as_driver as_firod;
 /* What both drivers have; the first member of theirs. */
 struct as_link {
     as_target *target;
-    const anonset_sync *sync; /* whose cancel ends a wait; set by client.c */
-    CURLM *multi;             /* NULL: not open */
+    CURLM *multi; /* NULL: not open */
     CURL *easy;
     as_inbuf in;
     char curl_text[CURL_ERROR_SIZE];
+
+    /* the call of the client that is under way */
+    const anonset_sync *sync; /* whose cancel ends a wait */
+    uint64_t until;           /* its time is up, by as_now_ms; 0: it has no limit */
+    uint64_t most;            /* bytes of answers that it may receive; 0: no limit */
+    uint64_t received;        /* so far */
+
+    uint64_t left_at; /* the call before ended, by as_now_ms; 0: there was none */
+    uint64_t away;    /* milliseconds between calls, in all */
+
+    /* the message that is awaited, over calls; by as_link_now */
+    bool awaiting;
+    uint64_t since, deadline;
+    uint64_t bytes; /* of it so far */
 };
+
+/* A call of the client on `sync` begins, and ends. It may receive so many bytes of answers and last
+ * so many milliseconds; 0: no limit. */
+void as_link_enter(as_link *link, const anonset_sync *sync, uint64_t max_bytes, uint32_t max_ms);
+void as_link_leave(as_link *link);
+
+/* No more bytes of answers may be received in this call. */
+bool as_link_is_full(const as_link *link);
+
+/* The same, or its time is up. Looked at only behind a first try: every call gets on by something,
+ * however little it may take. */
+bool as_link_is_spent(const as_link *link);
+
+/* A clock that stands still between calls: what the caller does meanwhile is no server's delay. */
+uint64_t as_link_now(const as_link *link);
+
+/* Begins to wait for a message, unless it is waited for already. */
+void as_link_await(as_link *link);
+
+/* `n` bytes of it came. */
+void as_link_came(as_link *link, size_t n);
+
+/* The wait for it is over, unless `fate` is LATER. */
+void as_link_awaited(as_link *link, as_fate fate);
 
 /* Makes link->multi and link->easy, with all that the target says set. */
 as_fate as_link_prepare(as_link *link, anonset_detail *detail);
@@ -93,12 +131,14 @@ as_fate as_link_timed_out(as_link *link, anonset_detail *detail);
 #define AS_LINK_SLOWEST 100u
 uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes);
 
-/* Lets libcurl work, then waits for more to do, AS_LINK_NAP_MS at most. *done is the handle whose
+/* Lets libcurl work, then waits for more to do, for a nap at most. *done is the handle whose
  * transfer has ended, with *result, or NULL. */
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail);
 
-/* How long a wait lasts before the sync's cancel is looked at. */
+/* How long a wait lasts before the sync's cancel is looked at: at most AS_LINK_NAP_MS, and not
+ * longer than the call. */
 #define AS_LINK_NAP_MS 50
+int as_link_nap(const as_link *link);
 
 /* A clock that never goes back. */
 uint64_t as_now_ms(void);

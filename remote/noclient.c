@@ -21,6 +21,17 @@ void anonset_client_free(anonset_client *client)
     (void)client;
 }
 
+anonset_code anonset_client_step(anonset_client *client, bool *done, anonset_sync *sync,
+                                 uint64_t max_bytes, uint32_t max_ms, anonset_detail *detail)
+{
+    (void)client;
+    (void)done;
+    (void)sync;
+    (void)max_bytes;
+    (void)max_ms;
+    return as_fail(detail, ANONSET_INVALID, 0, "anonset_client_step: this build makes no client");
+}
+
 anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync, anonset_detail *detail)
 {
     (void)client;

@@ -1,4 +1,5 @@
 /* Where to connect and how: reads the URL and the options. Credentials never reach a message. */
+#include "core/alloc.h"
 #include "core/base64.h"
 #include "core/detail.h"
 #include "remote/client.h"
@@ -20,19 +21,19 @@ static void wipe(char *secret)
 {
     if (secret)
         explicit_bzero(secret, strlen(secret));
-    free(secret);
+    as_free(secret);
 }
 
 void as_target_free(as_target *target)
 {
-    free(target->where);
-    free(target->url);
+    as_free(target->where);
+    as_free(target->url);
     wipe(target->user);
     wipe(target->password);
-    free(target->cookie_file);
+    as_free(target->cookie_file);
     wipe(target->proxy); /* may hold a password */
-    free(target->tls_pin);
-    free(target->ca_file);
+    as_free(target->tls_pin);
+    as_free(target->ca_file);
     *target = (as_target){0};
 }
 
@@ -41,8 +42,8 @@ void as_target_free(as_target *target)
 static anonset_code set_login(as_target *target, const char *user, const char *password,
                               anonset_detail *detail)
 {
-    char *new_user = strdup(user);
-    char *new_password = strdup(password);
+    char *new_user = as_strdup(user);
+    char *new_password = as_strdup(password);
     if (!new_user || !new_password) {
         wipe(new_user);
         wipe(new_password);
@@ -201,7 +202,7 @@ static anonset_code check_parts(const as_target *target, const url_parts *parts,
 static char *join(const char *scheme, const url_parts *parts, const char *path)
 {
     size_t len = strlen(scheme) + strlen(parts->host) + strlen(parts->port) + strlen(path) + 5;
-    char *text = malloc(len);
+    char *text = as_alloc(len);
     if (text)
         (void)snprintf(text, len, "%s://%s:%s%s", scheme, parts->host, parts->port, path);
     return text;
@@ -309,7 +310,7 @@ static anonset_code check_options(const as_target *target, const anonset_client_
 
 static bool copy(char **to, const char *from)
 {
-    *to = from ? strdup(from) : NULL;
+    *to = from ? as_strdup(from) : NULL;
     return !from || *to;
 }
 

@@ -94,9 +94,12 @@ install_in()
     for page in $(readelf -lW "$to/lib/libanonset.so" | awk '$1 == "LOAD" {print $NF}'); do
         [ $((page % 16384)) -eq 0 ] || { echo "a segment is aligned to $page"; return 1; }
     done
-    [ -s "$to/share/bash-completion/completions/anonset" ] &&
-        [ -s "$to/share/zsh/site-functions/_anonset" ] &&
-        [ -s "$to/share/fish/vendor_completions.d/anonset.fish" ]
+    for page in anonset anonset-convert; do
+        [ -s "$to/share/bash-completion/completions/$page" ] &&
+            [ -s "$to/share/zsh/site-functions/_$page" ] &&
+            [ -s "$to/share/fish/vendor_completions.d/$page.fish" ] ||
+            { echo "no completion of $page is installed"; return 1; }
+    done
 }
 
 # The same example with libanonset.a as it was installed, and the words of pkg-config --static. Those
@@ -126,7 +129,7 @@ embed_in()
     cd "$dir" || return
     # shellcheck disable=SC2016 # make's variables
     make -j2 check VERBOSE=1 check_PROGRAMS= check_LTLIBRARIES= TESTS='$(cli_tests) $(parser_tests)
-        $(core_tests) $(sync_tests) tests/unit/plan_test tests/unit/noclient_test
+        $(core_tests) $(sync_tests) tests/unit/plan_test tests/unit/noclient_test tests/unit/alloc_test
         tests/scenario/suspend_test' || return
     rm -rf "$dir/installed"
     make install DESTDIR="$dir/installed" || return

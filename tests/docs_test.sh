@@ -6,6 +6,7 @@ set -uo pipefail
 cd "${top_builddir:-.}" || exit 1
 source=${srcdir:-.}
 failures=0
+completion=_anonset # bash's function under test
 
 wrong()
 {
@@ -19,7 +20,7 @@ complete_words()
     COMP_WORDS=("$@")
     COMP_CWORD=$(($# - 1))
     COMPREPLY=()
-    _anonset
+    "$completion"
     printf '%s\n' "${COMPREPLY[@]}"
 }
 
@@ -81,9 +82,27 @@ for option in --help --version; do
     grep -qF -- "\\fB${option//-/\\-}\\fR" generated/anonset.1 || wrong "anonset.1: no $option"
 done
 
-while read -r option _; do
+# shellcheck source=/dev/null
+source generated/anonset-convert.bash
+completion=_anonset_convert
+checked=0
+while read -r option value; do
     grep -qF -- "\\fB${option//-/\\-}\\fR" generated/anonset-convert.1 || wrong "anonset-convert.1: no $option"
-done < <(./anonset-convert --help | grep '^  --')
+    grep -qE -- "'${option}=?\[" generated/_anonset-convert || wrong "zsh: no $option of anonset-convert"
+    fish=$(grep -F -- "complete -c anonset-convert -l ${option#--} " generated/anonset-convert.fish) ||
+        wrong "fish: no $option of anonset-convert"
+    offers "$option" anonset-convert "${option%?}"
+    for word in ${value//|/ }; do
+        offers "$word" anonset-convert OLD "$option" "${word:0:1}"
+        offers "$word" anonset-convert OLD "$option" = "${word:0:1}"
+        grep -qw -- "$word" <<<"$fish" || wrong "fish: $option of anonset-convert: no $word"
+    done
+    checked=$((checked + 1))
+done < <(./anonset-convert --help | sed -nE 's/^  (--[a-z-]+)( ([a-z|]+))?$/\1 \3/p')
+[ "$checked" -gt 3 ] || wrong "only $checked options of anonset-convert found in --help"
+offers config.status anonset-convert config.st
+offers config.status anonset-convert --to lmdb config.st
+grep -q "'1:OLD:_files' '2:NEW:_files'" generated/_anonset-convert || wrong "zsh: anonset-convert completes no file"
 
 for file in $(./cli/mkdocs); do
     [ -s "generated/$file" ] || wrong "generated/$file is not made: name it in cli/Makefile.am.include"
@@ -103,10 +122,10 @@ if command -v groff >/dev/null; then
     done
 fi
 if command -v zsh >/dev/null; then
-    zsh -n generated/_anonset || wrong "zsh cannot read its completion"
+    zsh -n generated/_anonset && zsh -n generated/_anonset-convert || wrong "zsh cannot read its completion"
 fi
 if command -v fish >/dev/null; then
-    fish --no-execute generated/anonset.fish || wrong "fish cannot read its completion"
+    fish --no-execute generated/anonset.fish && fish --no-execute generated/anonset-convert.fish || wrong "fish cannot read its completion"
     grep -q '^follow' <<<"$(fish --no-config -c \
         'source generated/anonset.fish; complete -C "anonset sync --on-reorg "')" || wrong "fish does not complete a value"
 fi

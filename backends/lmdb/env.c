@@ -4,10 +4,10 @@
 
 #include "backends/lmdb/file.h"
 #include "backends/path.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -39,8 +39,8 @@ static void env_free(as_env *env)
         as_lock_close(env->lock);
     pthread_cond_destroy(&env->idle);
     pthread_mutex_destroy(&env->mutex);
-    free(env->path);
-    free(env);
+    as_free(env->path);
+    as_free(env);
 }
 
 /* Waiting must not follow steps of the wall clock. */
@@ -59,10 +59,10 @@ static int idle_init(pthread_cond_t *idle)
 
 static as_env *env_new(const char *path)
 {
-    as_env *env = calloc(1, sizeof *env);
+    as_env *env = as_alloc_zeroed(sizeof *env);
     if (env == NULL)
         return NULL;
-    env->path = strdup(path);
+    env->path = as_strdup(path);
     if (env->path == NULL || pthread_mutex_init(&env->mutex, NULL) != 0)
         goto free_env;
     if (idle_init(&env->idle) != 0)
@@ -73,8 +73,8 @@ static as_env *env_new(const char *path)
 destroy_mutex:
     pthread_mutex_destroy(&env->mutex);
 free_env:
-    free(env->path);
-    free(env);
+    as_free(env->path);
+    as_free(env);
     return NULL;
 }
 
@@ -231,7 +231,7 @@ static anonset_code open_lock(as_lock **lock, const char *path, anonset_detail *
     anonset_code code = as_file_name(&name, path, "-writer", detail);
     if (code == ANONSET_OK)
         code = as_lock_open(lock, name, detail);
-    free(name);
+    as_free(name);
     return code;
 }
 
@@ -276,7 +276,7 @@ anonset_code as_env_open(as_env **env, const char *path, const anonset_backend_o
     else if (code == ANONSET_OK ||
              (code == ANONSET_NOT_FOUND && !read_only && (options->flags & ANONSET_STORE_CREATE)))
         code = open_to_write(&made, full, options, detail);
-    free(full);
+    as_free(full);
     if (code == ANONSET_OK && !read_only) {
         code = as_env_settle(made, options->busy_ms, detail);
         if (code != ANONSET_OK)
@@ -319,7 +319,7 @@ anonset_code as_env_replace(const char *path, const char *by, const char *kept, 
         as_lock_release(lock);
     }
     as_lock_close(lock);
-    free(full);
+    as_free(full);
     return code;
 }
 

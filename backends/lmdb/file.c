@@ -5,6 +5,7 @@
 #include "backends/lmdb/keys.h"
 #include "backends/lmdb/tree.h"
 #include "backends/path.h"
+#include "core/alloc.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 #include "core/ledger.h"
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -93,7 +93,7 @@ bool as_file_disk_full(const char *path)
 anonset_code as_file_name(char **name, const char *path, const char *suffix, anonset_detail *detail)
 {
     size_t len = strlen(path), more = strlen(suffix);
-    char *made = malloc(len + more + 1);
+    char *made = as_alloc(len + more + 1);
     if (made == NULL)
         return as_lmdb_fail(detail, ENOMEM, "open", path);
     memcpy(made, path, len);
@@ -279,8 +279,8 @@ anonset_code as_file_create(const char *path, const uint8_t salt[ANONSET_SALT_BY
         unlink(temp);
     }
 out:
-    free(temp);
-    free(lock);
+    as_free(temp);
+    as_free(lock);
     return code;
 }
 
@@ -291,7 +291,7 @@ void as_file_clean(const char *path)
         return;
     /* Failing to remove it costs a little disk space; creating would tell. */
     (void)unlink(temp);
-    free(temp);
+    as_free(temp);
 }
 
 /* ---- Replacing ---------------------------------------------------------------------------- */
@@ -359,7 +359,7 @@ anonset_code as_file_reserve_lock(unsigned *readers, const char *path, anonset_d
         close(fd);
     } else if (errno != EROFS) /* LMDB reads without a lock where nobody can write */
         rc = errno;
-    free(lock);
+    as_free(lock);
     return rc == 0 ? ANONSET_OK : as_lmdb_fail(detail, rc, "lock file", path);
 }
 
@@ -374,7 +374,7 @@ anonset_code as_file_disk_bytes(uint64_t *bytes, const char *path, anonset_detai
         if (code != ANONSET_OK)
             return code;
         int rc = stat(name, &now) == 0 ? 0 : errno;
-        free(name);
+        as_free(name);
         if (rc == 0)
             sum += (uint64_t)now.st_blocks * 512;
         else if (i == 0 || rc != ENOENT)

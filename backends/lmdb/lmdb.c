@@ -5,10 +5,10 @@
 #include "backends/lmdb/file.h"
 #include "backends/lmdb/read.h"
 #include "backends/lmdb/write.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 typedef struct handle {
     as_env *env;
@@ -19,7 +19,7 @@ typedef struct handle {
 static anonset_code lmdb_open(void **out, const char *path, const anonset_backend_options *options,
                               anonset_detail *detail)
 {
-    handle *h = calloc(1, sizeof *h);
+    handle *h = as_alloc_zeroed(sizeof *h);
     if (h == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory opening %s", path);
     h->busy_ms = options->busy_ms;
@@ -28,7 +28,7 @@ static anonset_code lmdb_open(void **out, const char *path, const anonset_backen
     if (code == ANONSET_OK)
         *out = h;
     else
-        free(h);
+        as_free(h);
     return code;
 }
 
@@ -36,7 +36,7 @@ static void lmdb_close(void *closed)
 {
     handle *h = closed;
     as_env_close(h->env);
-    free(h);
+    as_free(h);
 }
 
 static anonset_code begin(MDB_txn **txn, const handle *h, anonset_detail *detail)

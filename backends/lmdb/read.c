@@ -4,11 +4,11 @@
 
 #include "backends/lmdb/checkpoints.h"
 #include "backends/lmdb/file.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "core/pack.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct as_view {
@@ -36,7 +36,7 @@ static anonset_code open_cursor(as_view *view, anonset_detail *detail)
 anonset_code as_view_open(as_view **view, anonset_state *state, as_env *env, uint32_t group,
                           anonset_view which, unsigned busy_ms, anonset_detail *detail)
 {
-    as_view *made = calloc(1, sizeof *made);
+    as_view *made = as_alloc_zeroed(sizeof *made);
     if (made == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory for a snapshot");
     *made = (as_view){.env = env, .group = group, .which = which};
@@ -63,8 +63,8 @@ void as_view_close(void *closed)
         mdb_cursor_close(view->cursor);
     if (view->txn)
         as_read_end(view->env, view->txn);
-    free(view->coins);
-    free(view);
+    as_free(view->coins);
+    as_free(view);
 }
 
 /* ---- Rows --------------------------------------------------------------------------------- */
@@ -136,7 +136,7 @@ static anonset_code make_room(as_view *view, uint32_t n, anonset_detail *detail)
 {
     if (n <= view->room)
         return ANONSET_OK;
-    anonset_coin *coins = realloc(view->coins, n * sizeof *coins);
+    anonset_coin *coins = as_realloc(view->coins, n * sizeof *coins);
     if (coins == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory for %u coins",
                        (unsigned)n);

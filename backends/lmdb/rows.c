@@ -2,13 +2,13 @@
 
 #include "backends/lmdb/rows.h"
 
+#include "core/alloc.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 #include "core/digest.h"
 #include "core/pack.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_HEAD  16u /* what LMDB keeps of the first page of a value */
@@ -27,9 +27,9 @@ typedef struct batch {
 
 static void batch_free(batch *b)
 {
-    free(b->coins);
-    free(b->tags);
-    free(b->digests);
+    as_free(b->coins);
+    as_free(b->tags);
+    as_free(b->digests);
 }
 
 static anonset_code batch_reserve(batch *b, size_t more, anonset_detail *detail)
@@ -37,13 +37,13 @@ static anonset_code batch_reserve(batch *b, size_t more, anonset_detail *detail)
     size_t room = b->n + more;
     if (room <= b->room)
         return ANONSET_OK;
-    anonset_coin *coins = realloc(b->coins, room * sizeof *coins);
+    anonset_coin *coins = as_realloc(b->coins, room * sizeof *coins);
     if (coins)
         b->coins = coins;
-    uint32_t *tags = realloc(b->tags, room * sizeof *tags);
+    uint32_t *tags = as_realloc(b->tags, room * sizeof *tags);
     if (tags)
         b->tags = tags;
-    uint8_t(*digests)[ANONSET_HASH_BYTES] = realloc(b->digests, room * sizeof *digests);
+    uint8_t(*digests)[ANONSET_HASH_BYTES] = as_realloc(b->digests, room * sizeof *digests);
     if (digests)
         b->digests = digests;
     if (!coins || !tags || !digests)

@@ -4,10 +4,10 @@
 
 #include "backends/lmdb/file.h"
 #include "backends/lmdb/meta.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -236,7 +236,7 @@ static bool push(uint32_t **list, size_t *n, size_t *room, uint32_t group)
         return true;
     if (*n == *room) {
         size_t more = *room ? *room * 2 : 16;
-        uint32_t *grown = realloc(*list, more * sizeof **list);
+        uint32_t *grown = as_realloc(*list, more * sizeof **list);
         if (!grown)
             return false;
         *list = grown;
@@ -280,7 +280,7 @@ static anonset_code note_group(tree *t, const node *n, size_t page)
 /* The list of pages that a transaction freed: their number, then they, the highest first. */
 static anonset_code check_freed(tree *t, const node *n, size_t page)
 {
-    size_t *list = malloc(n->len);
+    size_t *list = as_alloc(n->len);
     anonset_code code = ANONSET_OK;
     if (!list)
         return as_lmdb_fail(t->detail, ENOMEM, "open", t->path);
@@ -293,7 +293,7 @@ static anonset_code check_freed(tree *t, const node *n, size_t page)
     for (size_t i = 1; code == ANONSET_OK && i <= list[0]; i++)
         if ((i > 1 && list[i] >= list[i - 1]) || !use(t, list[i], 1))
             code = damaged(t, page, "a page in its list of free ones is not free");
-    free(list);
+    as_free(list);
     return code;
 }
 
@@ -374,7 +374,7 @@ static anonset_code check_page(tree *t, size_t number, unsigned depth)
     bool branch = depth + 1 < t->table->depth;
     if (!use(t, number, 1))
         return damaged(t, number, "it is used twice, or not in the file");
-    uint8_t *bytes = malloc(t->page);
+    uint8_t *bytes = as_alloc(t->page);
     if (!bytes)
         return as_lmdb_fail(t->detail, ENOMEM, "open", t->path);
     anonset_code code = read_bytes(t, bytes, t->page, number, 0);
@@ -382,7 +382,7 @@ static anonset_code check_page(tree *t, size_t number, unsigned depth)
         code = check_head(t, bytes, number, branch);
     if (code == ANONSET_OK)
         code = branch ? check_branch(t, bytes, number, depth) : check_leaf(t, bytes, number);
-    free(bytes);
+    as_free(bytes);
     return code;
 }
 
@@ -422,7 +422,7 @@ static anonset_code measure(tree *t, const as_meta_page *meta)
     t->pages = meta->last_page + 1;
     if (t->pages == 0 || t->pages > (uint64_t)now.st_size / t->page)
         return damaged(t, 0, "it counts more pages than there are");
-    t->used = calloc(t->pages / 8 + 1, 1);
+    t->used = as_alloc_zeroed(t->pages / 8 + 1);
     return t->used ? ANONSET_OK : as_lmdb_fail(t->detail, ENOMEM, "open", t->path);
 }
 
@@ -435,9 +435,9 @@ static anonset_code check_tables(tree *t, const as_meta_page *meta)
         code = check_groups(t);
     if (code == ANONSET_OK)
         code = check_table(t, &meta->tables[0], true);
-    free(t->used);
-    free(t->groups);
-    free(t->records);
+    as_free(t->used);
+    as_free(t->groups);
+    as_free(t->records);
     return code;
 }
 
@@ -495,11 +495,11 @@ static anonset_code find(tree *t, as_wanted *w, const as_meta_page *meta)
     t->free_pages = false;
     if (table->depth > DEPTH_MOST)
         return damaged(t, 0, "a table of it cannot be");
-    uint8_t *bytes = malloc(t->page);
+    uint8_t *bytes = as_alloc(t->page);
     if (!bytes)
         return as_lmdb_fail(t->detail, ENOMEM, "look", t->path);
     anonset_code code = walk(t, w, table, bytes);
-    free(bytes);
+    as_free(bytes);
     return code;
 }
 
@@ -554,7 +554,7 @@ anonset_code as_tree_get(as_wanted *wanted, MDB_txn *txn, int fd, const char *pa
         code = check_table(&t, &meta.tables[0], true);
     if (code == ANONSET_OK)
         code = find(&t, wanted, &meta);
-    free(t.used);
+    as_free(t.used);
     return code;
 }
 

@@ -5,10 +5,10 @@
 #include "backends/lmdb/file.h"
 #include "backends/lmdb/tree.h"
 #include "backends/path.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -314,12 +314,12 @@ static anonset_code renew_metas(const as_env *env, anonset_detail *detail)
     if (code != ANONSET_OK)
         return code;
     size_t len = 2 * env->page;
-    uint8_t *bytes = malloc(len);
+    uint8_t *bytes = as_alloc(len);
     errno = bytes == NULL ? ENOMEM : EIO;
     if (bytes == NULL || pread(fd, bytes, len, 0) != (ssize_t)len ||
         pwrite(fd, bytes, len, 0) != (ssize_t)len || fdatasync(fd) != 0)
         code = as_lmdb_fail(detail, errno, "write the meta pages again", env->path);
-    free(bytes);
+    as_free(bytes);
     return code;
 }
 

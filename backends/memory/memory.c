@@ -15,11 +15,11 @@
  * write copies what points at pieces, never coins.
  */
 #include "backends/backends.h"
+#include "core/alloc.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,7 +120,7 @@ static struct piece *piece_new(const anonset_append *a, uint32_t first, uint32_t
     size_t bytes = head + (size_t)n * 4;
     for (uint32_t i = first; i < first + n; i++)
         bytes += (size_t)a->coins[i].serialized_len + a->coins[i].context_len + ANONSET_HASH_BYTES;
-    piece = malloc(bytes);
+    piece = as_alloc(bytes);
     if (!piece)
         return NULL;
     piece->refs = 0;
@@ -155,22 +155,22 @@ static void version_release(struct version *version)
         return;
     for (size_t i = 0; i < version->n_slices; i++)
         if (--version->slices[i].piece->refs == 0)
-            free(version->slices[i].piece);
-    free(version->slices);
-    free(version->checkpoints);
-    free(version);
+            as_free(version->slices[i].piece);
+    as_free(version->slices);
+    as_free(version->checkpoints);
+    as_free(version);
 }
 
 /* A version with the state of `from`, no slice and no checkpoint yet, and room for those of `from`
  * and `more` slices and one checkpoint. */
 static struct version *version_new(const struct version *from, uint32_t group, size_t more)
 {
-    struct version *version = malloc(sizeof *version);
+    struct version *version = as_alloc(sizeof *version);
     if (!version)
         return NULL;
     *version = (struct version){.refs = 1, .group = group, .state = from->state};
-    version->slices = malloc((from->n_slices + more + 1) * sizeof *version->slices);
-    version->checkpoints = malloc((from->n_checkpoints + 1) * sizeof *version->checkpoints);
+    version->slices = as_alloc((from->n_slices + more + 1) * sizeof *version->slices);
+    version->checkpoints = as_alloc((from->n_checkpoints + 1) * sizeof *version->checkpoints);
     if (!version->slices || !version->checkpoints) {
         version_release(version);
         return NULL;
@@ -274,7 +274,7 @@ static bool install(struct store *store, struct version *next)
         store->groups[i] = next;
         return true;
     }
-    struct version **more = realloc(store->groups, (store->n_groups + 1) * sizeof *more);
+    struct version **more = as_realloc(store->groups, (store->n_groups + 1) * sizeof *more);
     if (!more)
         return false;
     store->groups = more;
@@ -297,7 +297,7 @@ static struct store *find_store(const char *path)
 static struct store *make_store(const char *path, const uint8_t *salt)
 {
     size_t len = strlen(path) + 1;
-    struct store *store = malloc(sizeof *store + len);
+    struct store *store = as_alloc(sizeof *store + len);
     if (!store)
         return NULL;
     *store = (struct store){.next = stores};
@@ -326,7 +326,7 @@ static anonset_code find_or_make(struct store **store, const char *path,
 static anonset_code memory_open(void **handle, const char *path,
                                 const anonset_backend_options *options, anonset_detail *detail)
 {
-    struct handle *h = malloc(sizeof *h);
+    struct handle *h = as_alloc(sizeof *h);
     if (!h)
         return no_memory(detail);
     h->read_only = (options->flags & ANONSET_STORE_READ_ONLY) != 0;
@@ -336,13 +336,13 @@ static anonset_code memory_open(void **handle, const char *path,
     if (code == ANONSET_OK)
         *handle = h;
     else
-        free(h);
+        as_free(h);
     return code;
 }
 
 static void memory_close(void *handle)
 {
-    free(handle);
+    as_free(handle);
 }
 
 /* Every write begins here; on any answer `end_write` follows. */
@@ -735,7 +735,7 @@ static void clear_all(struct store *store)
 {
     while (store->n_groups > 0)
         remove_group(store, store->groups[store->n_groups - 1]->group);
-    free(store->groups);
+    as_free(store->groups);
     store->groups = NULL;
     store->info.has_genesis = false;
     memset(store->info.genesis, 0, sizeof store->info.genesis);
@@ -758,7 +758,7 @@ static anonset_code memory_snapshot_open(void *handle, void **snapshot, anonset_
                                          uint32_t group, anonset_view view, anonset_detail *detail)
 {
     const struct handle *h = handle;
-    struct snapshot *s = malloc(sizeof *s);
+    struct snapshot *s = as_alloc(sizeof *s);
     if (!s)
         return no_memory(detail);
     pthread_mutex_lock(&mutex);
@@ -779,7 +779,7 @@ static void memory_snapshot_close(void *snapshot)
     pthread_mutex_lock(&mutex);
     version_release(s->version);
     pthread_mutex_unlock(&mutex);
-    free(s);
+    as_free(s);
 }
 
 /* The part of a slice that shows `position` in the snapshot's view. */

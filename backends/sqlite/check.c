@@ -1,5 +1,6 @@
 /* What rots without SQLite noticing: it keeps no checksum of its pages. */
 #include "backends/sqlite/schema.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "core/ledger.h"
 
@@ -44,7 +45,7 @@ static bool push(slots *s, sqlite3_int64 slot)
 {
     if (s->n == s->room) {
         size_t room = s->room ? s->room * 2 : 16;
-        sqlite3_int64 *grown = realloc(s->slot, room * sizeof *grown);
+        sqlite3_int64 *grown = as_realloc(s->slot, room * sizeof *grown);
         if (!grown)
             return false;
         s->slot = grown;
@@ -129,7 +130,7 @@ anonset_code as_schema_check(as_db *db, anonset_detail *detail)
         code = check_records(&s, db, detail);
     if (code == ANONSET_OK)
         code = check_slots(&s, db, detail);
-    free(s.slot);
+    as_free(s.slot);
     anonset_code ended = as_db_run(db, AS_SQL_COMMIT, 0, NULL, code == ANONSET_OK ? detail : NULL);
     return code == ANONSET_OK ? ended : code;
 }

@@ -3,11 +3,11 @@
 #include "backends/sqlite/db.h"
 
 #include "backends/sqlite/vfs.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -118,7 +118,7 @@ static int count_frames(void *context, sqlite3 *sqlite, const char *name, int fr
 anonset_code as_db_open(as_db **out, const char *path, int flags, unsigned busy_ms,
                         anonset_detail *detail)
 {
-    as_db *db = calloc(1, sizeof *db);
+    as_db *db = as_alloc_zeroed(sizeof *db);
     if (db == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: cannot open: out of memory", path);
     db->path = path;
@@ -148,7 +148,7 @@ void as_db_close(as_db *db)
     for (size_t i = 0; i < AS_SQL_COUNT; i++)
         sqlite3_finalize(db->statements[i]);
     sqlite3_close(db->sqlite);
-    free(db);
+    as_free(db);
 }
 
 /*
@@ -269,13 +269,13 @@ static int rewrite(sqlite3_file *log, uint8_t *bytes)
 anonset_code as_db_renew_log(as_db *db, anonset_detail *detail)
 {
     sqlite3_file *log = NULL;
-    uint8_t *bytes = malloc(RENEW_BYTES);
+    uint8_t *bytes = as_alloc(RENEW_BYTES);
     int rc = bytes == NULL ? SQLITE_NOMEM
                            : sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER,
                                                   (void *)&log);
     if (rc == SQLITE_OK && log->pMethods != NULL)
         rc = rewrite(log, bytes);
-    free(bytes);
+    as_free(bytes);
     return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(db, rc, "write the log again", detail);
 }
 

@@ -17,11 +17,11 @@
 #include "backends/sqlite/legacy_read.h"
 #include "backends/sqlite/schema.h"
 #include "backends/sqlite/store.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -448,6 +448,6 @@ anonset_code as_legacy_import(const char *path, as_replay *replay, unsigned busy
         code = import(db, replay, detail);
         as_db_close(db);
     }
-    free(full);
+    as_free(full);
     return code;
 }

@@ -1,10 +1,10 @@
 #include "backends/sqlite/schema.h"
 #include "backends/sqlite/store.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 #include "core/pack.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TAGS_BYTES_MOST (4 + ANONSET_HASH_BYTES + 4 * (size_t)AS_PACK_COINS_MAX)
@@ -63,14 +63,14 @@ anonset_code as_sqlite_snapshot_open(void *handle, void **out, anonset_state *st
     anonset_code code = as_sqlite_usable(store, detail);
     if (code != ANONSET_OK)
         return code;
-    snapshot *s = calloc(1, sizeof *s);
+    snapshot *s = as_alloc_zeroed(sizeof *s);
     if (s == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", store->path);
     s->store = store;
     s->view = view;
     code = as_sqlite_reader_take(store, &s->db, detail);
     if (code != ANONSET_OK) {
-        free(s);
+        as_free(s);
         return code;
     }
     code = begin(s, group, detail);
@@ -92,9 +92,9 @@ void as_sqlite_snapshot_close(void *closed)
     if (!sqlite3_get_autocommit(s->db->sqlite))
         (void)as_db_run(s->db, AS_SQL_COMMIT, 0, NULL, NULL); /* else the connection is dropped */
     as_sqlite_reader_give(s->store, s->db);
-    free(s->coins);
-    free(s->tags);
-    free(s);
+    as_free(s->coins);
+    as_free(s->tags);
+    as_free(s);
 }
 
 /* ---- Finding rows ------------------------------------------------------------------------- */
@@ -198,7 +198,7 @@ static anonset_code make_room(snapshot *s, uint32_t n, anonset_detail *detail)
 {
     if (n <= s->coins_room)
         return ANONSET_OK;
-    anonset_coin *coins = realloc(s->coins, n * sizeof *coins);
+    anonset_coin *coins = as_realloc(s->coins, n * sizeof *coins);
     if (coins == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory for coins",
                        s->db->path);
@@ -251,7 +251,7 @@ anonset_code as_sqlite_read(void *opened, anonset_run *run, uint32_t position,
 static anonset_code read_front(snapshot *s, sqlite3_int64 id, size_t len, anonset_detail *detail)
 {
     if (s->tags == NULL)
-        s->tags = malloc(TAGS_BYTES_MOST);
+        s->tags = as_alloc(TAGS_BYTES_MOST);
     if (s->tags == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory for tags",
                        s->db->path);

@@ -1,12 +1,12 @@
 #include "backends/sqlite/rows.h"
 
 #include "backends/sqlite/schema.h"
+#include "core/alloc.h"
 #include "core/bytes.h"
 #include "core/detail.h"
 #include "core/pack.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* How SQLite lays a row out. Source: sqlite.org/fileformat2.html, "Cell payload overflow pages". */
@@ -71,9 +71,9 @@ typedef struct batch {
 
 static void batch_free(batch *b)
 {
-    free(b->coins);
-    free(b->tags);
-    free(b->bytes);
+    as_free(b->coins);
+    as_free(b->tags);
+    as_free(b->bytes);
 }
 
 static anonset_code no_memory(const as_db *db, anonset_detail *detail)
@@ -86,9 +86,9 @@ static anonset_code batch_make(batch *b, const as_db *db, size_t coins, size_t b
                                anonset_detail *detail)
 {
     *b = (batch){0};
-    b->coins = malloc(coins * sizeof *b->coins);
-    b->tags = malloc(coins * sizeof *b->tags);
-    b->bytes = malloc(bytes);
+    b->coins = as_alloc(coins * sizeof *b->coins);
+    b->tags = as_alloc(coins * sizeof *b->tags);
+    b->bytes = as_alloc(bytes);
     if (b->coins != NULL && b->tags != NULL && b->bytes != NULL)
         return ANONSET_OK;
     batch_free(b);
@@ -151,11 +151,11 @@ static anonset_code bind_piece(as_db *db, sqlite3_stmt *statement, int parameter
 {
     if (p->bytes + ROW_HEAD > AS_VALUE_MOST)
         return too_large(db, detail);
-    uint8_t *pack = malloc(p->bytes);
+    uint8_t *pack = as_alloc(p->bytes);
     if (pack == NULL)
         return no_memory(db, detail);
     as_pack_write(pack, p->coins, p->tags, p->digest, p->n);
-    int rc = sqlite3_bind_blob64(statement, parameter, pack, p->bytes, free);
+    int rc = sqlite3_bind_blob64(statement, parameter, pack, p->bytes, as_free);
     return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(db, rc, "write coins", detail);
 }
 

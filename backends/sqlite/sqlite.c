@@ -6,10 +6,10 @@
 #include "backends/sqlite/legacy.h"
 #include "backends/sqlite/schema.h"
 #include "backends/sqlite/store.h"
+#include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -94,8 +94,8 @@ static void sqlite_close(void *handle)
     as_sqlite_writer_close(s);
     as_lock_close(s->lock);
     pthread_mutex_destroy(&s->mutex);
-    free(s->path);
-    free(s);
+    as_free(s->path);
+    as_free(s);
 }
 
 static anonset_code sqlite_info(void *handle, anonset_store_info *info, anonset_detail *detail)
@@ -158,9 +158,9 @@ static anonset_code sqlite_check(void *handle, anonset_detail *detail)
 static anonset_code sqlite_open(void **handle, const char *path,
                                 const anonset_backend_options *options, anonset_detail *detail)
 {
-    as_sqlite *s = calloc(1, sizeof *s);
+    as_sqlite *s = as_alloc_zeroed(sizeof *s);
     if (s == NULL || pthread_mutex_init(&s->mutex, NULL) != 0) {
-        free(s);
+        as_free(s);
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", path);
     }
     s->options = *options;
@@ -301,7 +301,7 @@ static anonset_code sqlite_replace(const char *path, const char *by, const char 
         as_lock_release(lock);
     }
     as_lock_close(lock);
-    free(full);
+    as_free(full);
     if (code == ANONSET_OK)
         (void)as_path_remove(by, "-lock"); /* empty, and used again if it stays */
     return code;

@@ -1,12 +1,13 @@
 #include "backends/sqlite/vfs.h"
 
+#include "core/alloc.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,8 +37,9 @@ static gathering *of(sqlite3_file *file)
     return (gathering *)(void *)file;
 }
 
-/* A quota that is used up, or a limit on file sizes, is a full disk, which SQLite takes back in good
- * order. It must be told here: where it is told late (`failed`), errno is another one's by then. */
+/* A quota that is used up, or a limit on file sizes, is a full disk, which SQLite takes back in
+ * good order. It must be told here: where it is told late (`failed`), errno is another one's by
+ * then. */
 static int write_real(const gathering *g, const void *in, int n, sqlite3_int64 at)
 {
     int rc = g->real->pMethods->xWrite(g->real, in, n, at);
@@ -62,7 +64,7 @@ static int flush(gathering *g)
 static int settle(gathering *g)
 {
     int rc = flush(g);
-    free(g->bytes);
+    as_free(g->bytes);
     g->bytes = NULL;
     return rc;
 }
@@ -84,14 +86,14 @@ static int file_close(sqlite3_file *file)
     if (g->database != NULL)
         g->database->log = NULL;
     int closed = g->real->pMethods->xClose(g->real);
-    free(g->bytes);
+    as_free(g->bytes);
     return rc != SQLITE_OK ? rc : closed;
 }
 
 static bool have_buffer(gathering *g)
 {
     if (g->bytes == NULL)
-        g->bytes = malloc(BUFFER_BYTES);
+        g->bytes = as_alloc(BUFFER_BYTES);
     return g->bytes != NULL;
 }
 

@@ -86,6 +86,41 @@ ANONSET_API const char *anonset_strerror(anonset_code code);
 /* The library's version, "MAJOR.MINOR.PATCH"; a constant string. Thread-safe. */
 ANONSET_API const char *anonset_version(void);
 
+/* ---- Memory ------------------------------------------------------------------------------- */
+
+/*
+ * Where anonset takes memory from, in place of the C library. All three are called on the thread
+ * that called anonset, on several at once where several do. They must not call anonset.
+ */
+typedef struct anonset_allocator {
+    size_t size; /* sizeof(anonset_allocator) */
+    /* Returns a block of at least `bytes` (1 or more) bytes, aligned for any object as malloc's
+     * are; NULL: there is none, and what was called ends as NO_MEMORY. */
+    void *(*allocate)(void *context, size_t bytes);
+    /* Makes `block`, never NULL, `bytes` (1 or more) long, moving what it holds where need be, and
+     * returns where it is now; NULL: there is no memory, and `block` stays as it was. */
+    void *(*reallocate)(void *context, void *block, size_t bytes);
+    /* Takes `block`, never NULL, back. */
+    void (*release)(void *context, void *block);
+    void *context; /* of all three; must live as long as the process uses anonset */
+} anonset_allocator;
+
+/*
+ * Makes anonset take its memory from `allocator` (copied), for the whole process and for good. To
+ * be called before every other function of this header, and before any other thread may call one:
+ * not thread-safe. When every object is ended, every block was given back.
+ *
+ * Not covered is what the libraries below take for themselves. Each has a call of its own for that,
+ * which is yours to make, for it is the process's too: sqlite3_config(SQLITE_CONFIG_MALLOC, …),
+ * curl_global_init_mem, CRYPTO_set_mem_functions. LMDB has none, and neither has the C library
+ * where it takes memory behind a call (a file's buffer, a name that is looked up).
+ *
+ * INVALID: anonset took memory already, or an allocator was set before, or one of the functions is
+ * NULL; nothing changed: correct the caller.
+ */
+ANONSET_API anonset_code anonset_set_allocator(const anonset_allocator *allocator,
+                                               anonset_detail *detail);
+
 /* ---- Data --------------------------------------------------------------------------------- */
 
 /*
@@ -167,8 +202,10 @@ typedef struct anonset_store_options {
     const struct anonset_backend *backend; /* NULL: the one built in */
     unsigned flags;                        /* ANONSET_STORE_* */
     unsigned busy_ms; /* wait this long for another writer before BUSY; 0: the default, 5,000 */
-    /* What the library would like to tell a developer (engine errors, recoveries). May be NULL.
-     * Called on the thread that caused it; `text` lives only during the call. */
+    /* What the library would like to tell a developer: trouble of an engine behind a call that
+     * does not fail for it, as where sqlite's log could not be copied yet. May be NULL. Called on
+     * the thread that caused it, which must not call this store from there; `text` lives only
+     * during the call. */
     void (*log)(void *log_context, anonset_code code, const char *text);
     void *log_context;
 } anonset_store_options;
@@ -624,7 +661,8 @@ ANONSET_API void anonset_sync_reconnect(anonset_sync *sync, bool timed_out);
 ANONSET_API void anonset_sync_abort(anonset_sync *sync, const anonset_detail *why);
 
 /* Asks the sync to end at its next step as SYNC_CANCELLED. The one function that may be called from
- * any thread, or a signal handler, while others run on the same sync. */
+ * any thread, or a signal handler, while others run on the same sync; not while it is freed. A
+ * client that waits sees it within 50 ms. */
 ANONSET_API void anonset_sync_cancel(anonset_sync *sync);
 
 /* Whether anonset_sync_cancel was called: for drivers that wait. Same safety. */
@@ -705,6 +743,31 @@ ANONSET_API anonset_code anonset_client_new(anonset_client **client, const char 
 
 /* Ends a client; NULL is allowed. */
 ANONSET_API void anonset_client_free(anonset_client *client);
+
+/*
+ * Drives `sync` on for a while: as anonset_client_run, but returns once `max_bytes` bytes of
+ * answers were received in this call, or `max_ms` milliseconds are over, whichever is first; 0: no
+ * such limit. Sets *done to whether the sync is done; else call again, and it goes on where it was,
+ * also in the midst of an answer: every call gets on by something, however little it may take.
+ *
+ * Between two calls no lock, no transaction and no snapshot is held, and all that was received and
+ * stored is committed: the process may be suspended there, or killed. The connection is kept, and
+ * made anew where it did not survive; time between calls counts for no timeout. What the server
+ * sends meanwhile waits in the system's buffers.
+ *
+ * A call does not receive more than max_bytes but for one buffer of libcurl (16 KiB), and that only
+ * from firod. It may last longer than max_ms by what must not be interrupted: the commit of a
+ * sector, and the gate's look at a set that is complete, or the copying of the group before.
+ *
+ * One client has one sync under way. Another one in its place, or one that was driven otherwise
+ * meanwhile, is begun on a new connection, with what is committed. Whoever knows that the
+ * connection is dead, since the network changed, ends the client and goes on with a new one. The
+ * two may be ended in any order.
+ * Returns OK; INVALID only for a NULL argument. One thread at a time.
+ */
+ANONSET_API anonset_code anonset_client_step(anonset_client *client, bool *done, anonset_sync *sync,
+                                             uint64_t max_bytes, uint32_t max_ms,
+                                             anonset_detail *detail);
 
 /*
  * Drives `sync` to its end: connects, sends, receives, retries transient failures with exponential

@@ -3,78 +3,17 @@
  * store there at once, and the sync has no view of the store open.
  */
 #include "backends/backends.h"
+#include "tests/scenario/company.h"
 #include "tests/support/support.h"
 #include "tests/unit/rig.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define OTHER_GROUP 7u
-#define SYNCS       8u
-
-/* ---- The other process ---------------------------------------------------------------------- */
-
-typedef struct other {
-    pid_t pid;
-    int ask, told;   /* pipes: a byte asks for a write, a byte tells its code */
-    uint32_t writes; /* so far */
-} other;
+#define SYNCS 8u
 
 static const anonset_backend *real;
 static char path[300];
-
-/* Opens the store, commits a new target for a group of its own, and closes it. It does not wait for
- * a lock: 1 ms is the least there is. */
-static anonset_code write_once(uint32_t number)
-{
-    const anonset_backend_options options = {.busy_ms = 1};
-    anonset_append append = {.group = OTHER_GROUP, .target = {.size = number}};
-    void *handle;
-    anonset_code code = real->open(&handle, path, &options, NULL);
-    if (code != ANONSET_OK)
-        return code;
-    append.target.block_hash[0] = 1;
-    code = real->append_sector(handle, &append, NULL);
-    real->close(handle);
-    return code;
-}
-
-static _Noreturn void serve(int ask, int tell)
-{
-    uint8_t byte;
-    for (uint32_t number = 1; read(ask, &byte, 1) == 1; number++) {
-        byte = (uint8_t)write_once(number);
-        if (write(tell, &byte, 1) != 1)
-            break;
-    }
-    _exit(0);
-}
-
-/* Forked before this process opens a store: no handle is carried along. */
-static void start_other(other *o)
-{
-    int ask[2], told[2];
-    cr_assert(pipe(ask) == 0 && pipe(told) == 0);
-    *o = (other){.pid = fork(), .ask = ask[1], .told = told[0]};
-    cr_assert_geq(o->pid, 0);
-    if (o->pid == 0) {
-        close(ask[1]);
-        close(told[0]);
-        serve(ask[0], told[1]);
-    }
-    close(ask[0]);
-    close(told[1]);
-}
-
-static void end_other(const other *o)
-{
-    close(o->ask);
-    close(o->told);
-    cr_assert_eq(waitpid(o->pid, NULL, 0), o->pid);
-}
 
 /* ---- The backend, with its views counted ---------------------------------------------------- */
 
@@ -103,16 +42,13 @@ static void snapshot_close(void *snapshot)
 
 /* ---- The test ------------------------------------------------------------------------------- */
 
-static void between_calls(other *o)
+static void between_calls(company *o)
 {
-    uint8_t told = 0xff;
     cr_assert_eq(views, 0, "a view of the store is open between two calls");
-    cr_assert(write(o->ask, "w", 1) == 1 && read(o->told, &told, 1) == 1);
-    cr_assert_eq(told, ANONSET_OK, "the other process: %s", anonset_strerror(told));
-    o->writes++;
+    company_write(o);
 }
 
-static void sync_with_company(other *o)
+static void sync_with_company(company *o)
 {
     anonset_step step;
     do {
@@ -128,12 +64,10 @@ static void sync_with_company(other *o)
               "%s", r.result.error.text);
 }
 
-static void expect_both_written(const other *o)
+static void expect_both_written(const company *o)
 {
-    anonset_state state;
     anonset_verdict verdict;
-    cr_assert_eq(anonset_store_state(r.store, &state, OTHER_GROUP, NULL), ANONSET_OK);
-    cr_expect(state.has_pending && state.target.size == o->writes);
+    company_expect_written(o, r.store);
     cr_assert_eq(anonset_store_verify(r.store, &verdict, 1, NULL), ANONSET_OK);
     cr_expect(verdict.sound && verdict.coins > 0);
 }
@@ -144,11 +78,11 @@ static void run(const anonset_backend *backend)
     anonset_backend counted = *backend;
     uint32_t finalized = 0;
     ts_dir dir;
-    other o;
+    company o;
     real = backend;
     ts_dir_make(&dir);
     snprintf(path, sizeof path, "%s/store", dir.path);
-    start_other(&o);
+    company_start(&o, real, path);
     counted.open = open_here;
     counted.snapshot_open = snapshot_open;
     counted.snapshot_close = snapshot_close;
@@ -164,7 +98,7 @@ static void run(const anonset_backend *backend)
     cr_expect_geq(finalized, 3, "%u", finalized);
     expect_both_written(&o);
     rig_tear_down();
-    end_other(&o);
+    company_end(&o);
     ts_dir_remove(&dir);
 }
 

@@ -73,3 +73,59 @@ Test(link, answers_that_cannot_be_held)
     cr_expect_eq(as_link_timed_out(&link_, &detail), AS_FATE_TIMEOUT);
     has(&detail, "1500 ms");
 }
+
+/* ---- Calls that end ------------------------------------------------------------------------- */
+
+Test(link, its_clock_stands_still_between_calls)
+{
+    as_link l = {.target = &target};
+    as_link_enter(&l, NULL, 0, 0);
+    cr_expect_eq(l.away, 0);
+    as_link_leave(&l);
+    l.left_at -= 60000; /* a minute ago */
+    as_link_enter(&l, NULL, 0, 0);
+    cr_expect_leq(as_link_now(&l), as_now_ms() - 60000);
+    uint64_t away = l.away;
+    as_link_leave(&l);
+    l.left_at -= 1000;
+    as_link_enter(&l, NULL, 0, 0);
+    cr_expect_geq(l.away, away + 1000);
+}
+
+Test(link, what_a_call_may_take)
+{
+    as_link l = {.target = &target};
+    as_link_enter(&l, NULL, 0, 0);
+    l.received = UINT64_MAX;
+    cr_expect(!as_link_is_full(&l) && !as_link_is_spent(&l));
+    cr_expect_eq(as_link_nap(&l), AS_LINK_NAP_MS);
+    as_link_enter(&l, NULL, 10, 0);
+    l.received = 9;
+    cr_expect(!as_link_is_full(&l) && !as_link_is_spent(&l));
+    l.received = 10;
+    cr_expect(as_link_is_full(&l) && as_link_is_spent(&l));
+    as_link_enter(&l, NULL, 10, UINT32_MAX);
+    cr_expect_eq(l.received, 0);
+    cr_expect_not(as_link_is_spent(&l));
+    cr_expect_eq(as_link_nap(&l), AS_LINK_NAP_MS);
+    l.until = as_now_ms();
+    cr_expect(!as_link_is_full(&l) && as_link_is_spent(&l));
+    cr_expect_eq(as_link_nap(&l), 0);
+}
+
+Test(link, a_wait_that_goes_on_is_the_same_wait)
+{
+    as_link l = {.target = &target};
+    as_link_await(&l);
+    l.since = l.deadline = 7;
+    as_link_awaited(&l, AS_FATE_LATER);
+    as_link_await(&l);
+    cr_expect_eq(l.deadline, 7);
+    as_link_came(&l, 3);
+    cr_expect_eq(l.bytes, 3);
+    cr_expect_neq(l.deadline, 7);
+    as_link_awaited(&l, AS_FATE_OK);
+    as_link_await(&l);
+    cr_expect_eq(l.bytes, 0);
+    cr_expect_gt(l.since, 7);
+}

@@ -3,6 +3,7 @@
 
 #include "backends/lock.h"
 #include "backends/path.h"
+#include "core/alloc.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -186,7 +187,7 @@ static void resolves_to(const char *spelling, const char *expected)
     char *full = NULL;
     cr_assert_eq(as_path_resolve(&full, spelling, NULL), ANONSET_OK);
     cr_assert_str_eq(full, expected);
-    free(full);
+    as_free(full);
 }
 
 Test(lock, every_spelling_of_a_path_is_one)

@@ -392,6 +392,36 @@ Test(sqlite, the_log_is_copied_when_it_has_grown)
     ts_chain_free(chain);
 }
 
+static anonset_code heard; /* by the caller's log */
+static char heard_text[ANONSET_DETAIL_TEXT];
+
+static void hear(void *context, anonset_code code, const char *text)
+{
+    cr_assert_eq(context, path);
+    heard = code;
+    (void)strncpy(heard_text, text, sizeof heard_text - 1);
+}
+
+/* The commits hold, in SQLite's log, so that no call fails. */
+Test(sqlite, a_log_that_cannot_be_copied_is_told)
+{
+    ts_chain *chain = ts_chain_new(1, SECTOR);
+    anonset_backend_options options = {
+        .flags = ANONSET_STORE_CREATE, .busy_ms = 1000, .log = hear, .log_context = path};
+    void *handle;
+    ok(b->open(&handle, path, &options, &detail));
+    append_all(handle, chain, SECTOR);
+    fail_write = EIO;
+    b->close(handle);
+    fail_write = 0;
+    cr_expect_eq(heard, ANONSET_IO, "%d", heard);
+    cr_expect(strstr(heard_text, path), "%s", heard_text);
+    handle = open_store(0);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
 Test(sqlite, a_long_reader_lets_the_log_grow_and_holds_nobody_up)
 {
     ts_chain *chain = ts_chain_new(1, 50 * SECTOR);

@@ -51,6 +51,38 @@ static void expect_refused(const anonset_backend *backend, const char *name)
     cr_expect_null(store);
 }
 
+/* A backend that has something to tell as it is opened. */
+static anonset_code open_and_tell(void **handle, const char *path,
+                                  const anonset_backend_options *options, anonset_detail *detail)
+{
+    options->log(options->log_context, ANONSET_IO, "words of an engine");
+    return as_backend_memory.open(handle, path, options, detail);
+}
+
+static void hear(void *context, anonset_code code, const char *text)
+{
+    anonset_detail *heard = context;
+    heard->code = code;
+    (void)strncpy(heard->text, text, sizeof heard->text - 1);
+}
+
+Test(store, a_backend_is_heard_by_the_callers_log)
+{
+    anonset_backend telling = as_backend_memory;
+    anonset_store_options options;
+    anonset_detail heard = {.code = ANONSET_OK};
+    anonset_store *store;
+    telling.open = open_and_tell;
+    anonset_store_options_init(&options);
+    options.backend = &telling;
+    options.log = hear;
+    options.log_context = &heard;
+    cr_assert_eq(anonset_store_open(&store, "store", &options, NULL), ANONSET_OK);
+    cr_expect_eq(heard.code, ANONSET_IO);
+    cr_expect_str_eq(heard.text, "words of an engine");
+    anonset_store_close(store);
+}
+
 /* A vtable of a later version ends with methods that this one does not know. */
 Test(store, a_longer_vtable_is_taken)
 {

@@ -181,6 +181,17 @@ class anonset_sync_options(Structure):
     ]
 
 
+# Not offered: hooks in Python would need memory of Python, under its lock, for every block.
+class anonset_allocator(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("allocate", CFUNCTYPE(c_void_p, c_void_p, c_size_t)),
+        ("reallocate", CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_size_t)),
+        ("release", CFUNCTYPE(None, c_void_p, c_void_p)),
+        ("context", c_void_p),
+    ]
+
+
 class anonset_request(Structure):
     _fields_ = [
         ("id", c_uint32),
@@ -226,6 +237,7 @@ _store = _snapshot = _sync = _client = c_void_p
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "anonset_strerror": (c_char_p, [c_int]),
     "anonset_version": (c_char_p, []),
+    "anonset_set_allocator": (c_int, [POINTER(anonset_allocator), _detail]),
     "anonset_store_options_init": (None, [POINTER(anonset_store_options)]),
     "anonset_store_open": (
         c_int,
@@ -303,6 +315,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         [POINTER(_client), c_char_p, POINTER(anonset_client_options), _detail],
     ),
     "anonset_client_free": (None, [_client]),
+    "anonset_client_step": (
+        c_int,
+        [_client, POINTER(c_bool), _sync, c_uint64, c_uint32, _detail],
+    ),
     "anonset_client_run": (c_int, [_client, _sync, _detail]),
 }
 

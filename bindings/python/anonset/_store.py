@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from ctypes import byref
 from types import TracebackType
 from typing import Any
@@ -168,6 +169,34 @@ class Store:
             raise ValueError("group: from 1 on; for all of them use a Sync with group 0")
         with _sync.Sync(self, group, on_progress=on_progress, **options) as sync:
             (result,) = sync.run(server)
+        if not result.current:
+            raise SyncError(result)
+        return result
+
+    def sync_steps(
+        self,
+        server: str | _sync.Client,
+        group: int = 1,
+        *,
+        max_bytes: int = 0,
+        max_ms: int = 0,
+        on_progress: Callable[[Progress], None] | None = None,
+        **options: Any,
+    ) -> Generator[None, None, Result]:
+        """
+        As sync, in pieces: yields whenever so many bytes of answers were received or milliseconds are over
+        (Sync.run_for). No lock and no transaction is held there: do what you like, let the process be
+        suspended, or close the generator; what was stored stays. Returns the result (`yield from`).
+        """
+        if group < 1:
+            raise ValueError("group: from 1 on; for all of them use a Sync with group 0")
+        with contextlib.ExitStack() as ending:
+            if isinstance(server, str):
+                server = ending.enter_context(_sync.Client(server))
+            sync = ending.enter_context(_sync.Sync(self, group, on_progress=on_progress, **options))
+            while not sync.run_for(server, max_bytes=max_bytes, max_ms=max_ms):
+                yield
+            (result,) = sync.results
         if not result.current:
             raise SyncError(result)
         return result

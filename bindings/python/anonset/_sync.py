@@ -132,7 +132,7 @@ class Sync:
     library's defaults. `on_progress` is called at the start and after each commit, on the thread that
     called run or step.
 
-    `run` does it all. For an event loop of your own: `step` until it says DONE; after SEND put
+    `run` does it all, `run_for` a part of it. For an event loop of your own: `step` until it says DONE; after SEND put
     `request.text` on the wire; after WAIT `feed` an answer. doc/embed.md has the picture.
     """
 
@@ -233,6 +233,22 @@ class Sync:
         else:
             self._run_connection(_OneByOne(server))
         return self.results
+
+    def run_for(self, client: Client, *, max_bytes: int = 0, max_ms: int = 0) -> bool:
+        """
+        Runs it on over `client`, until so many bytes of answers were received or milliseconds are over (0:
+        no such limit). True: it is done, and `results` has a result for each group; else call again. Between
+        two calls no lock and no transaction is held, what was stored is committed, and the connection stays,
+        or is made anew. A commit is not interrupted: the call may last as much longer. An exception of
+        on_progress comes out here, and the sync may go on after it.
+        """
+        if not 0 <= max_bytes < 1 << 64 or not 0 <= max_ms < 1 << 32:
+            raise ValueError("max_bytes: 0 to 2^64 - 1, max_ms: 0 to 2^32 - 1")
+        done = ctypes.c_bool()
+        with self._one_at_a_time(), client._lock, client._handle as c, self._handle as sync:
+            _c.call(_c.lib.anonset_client_step, c, byref(done), sync, max_bytes, max_ms)
+        self._tell_all()
+        return done.value
 
     def _tell(self, event: Any) -> None:
         if isinstance(event, Result):

@@ -45,6 +45,7 @@ PLAIN = {
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
     "bool": ctypes.c_bool,
+    "bool *": ctypes.POINTER(ctypes.c_bool),
     "char *": ctypes.c_char_p,
     "uint8_t *": ctypes.POINTER(ctypes.c_uint8),
     "uint32_t *": ctypes.POINTER(ctypes.c_uint32),

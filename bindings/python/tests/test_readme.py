@@ -38,7 +38,8 @@ class Readme(ServerCase):
         self.assertIn(f"{self.coins} coins", printed)
 
     def test_those_of_the_package(self) -> None:
-        first, own_connection = programs(PACKAGE / "README.md")
+        first, pieces, own_connection = programs(PACKAGE / "README.md")
         self.assertIn(f"{self.coins} of {self.coins}", self.run_program(first, self.server.tcp))
+        self.assertIn(f"{self.coins} coins", self.run_program(pieces, self.server.tcp))
         host, port = self.server.address
         self.assertIn("UP_TO_DATE", self.run_program(own_connection, host, str(port)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import threading
 import unittest
+from typing import Any
 
 import anonset
 from anonset import Code, Dialect, Outcome, Progress, Step, Trusted
@@ -50,6 +51,78 @@ class Over(ServerCase):
             self.assertEqual([r.group for r in results], list(store.groups()))
             self.assertGreater(len(results), 1)
             self.assertTrue(all(r.current for r in results))
+
+
+class Pieces(ServerCase):
+    """A sync in calls that take little."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store = anonset.Store(self.path)
+        self.addCleanup(self.store.close)
+
+    def steps(self, server: str | anonset.Client, **options: Any) -> tuple[int, anonset.Result]:
+        steps = self.store.sync_steps(server, sector_size=500, **options)
+        for number in range(1_000_000):
+            try:
+                next(steps)
+            except StopIteration as end:
+                return number, end.value
+        self.fail("it does not end")
+
+    def test_both_limits_over_both_protocols(self) -> None:
+        limits: list[dict[str, int]] = [{"max_bytes": 100_000}, {"max_ms": 1}]
+        self.server.tell("shape latency=5")
+        for server in (self.server.tcp, self.server.http):
+            for limit in limits:
+                with self.subTest(server=server, **limit):
+                    self.store.clear(1)
+                    seen: list[Progress] = []
+                    pieces, result = self.steps(server, on_progress=seen.append, **limit)
+                    self.assertEqual(result.outcome, Outcome.FINALIZED)
+                    self.assertEqual(seen[-1].position, self.coins)
+                    self.assertGreater(pieces, 3)
+
+    def test_without_a_limit_there_is_one_piece(self) -> None:
+        with anonset.Client(self.server.tcp) as client:
+            self.assertEqual(self.steps(client)[0], 0)
+
+    def test_others_write_between_two_pieces(self) -> None:
+        steps = self.store.sync_steps(self.server.tcp, sector_size=500, max_bytes=200_000)
+        for _ in steps:
+            with anonset.Store(self.path, busy_ms=1) as other:
+                other.clear(9)
+        self.assertEqual(self.store.state(1).finalized.size, self.coins)
+
+    def test_left_in_the_midst_and_resumed(self) -> None:
+        steps = self.store.sync_steps(self.server.tcp, sector_size=500, max_bytes=10_000)
+        while self.store.state(1).pending is None or self.store.state(1).pending.count == 0:
+            next(steps)
+        steps.close()
+        result = self.store.sync(self.server.tcp)
+        self.assertGreaterEqual(result.resumed_from, 500)
+
+    def test_what_is_not_current_raises_with_its_result(self) -> None:
+        with self.assertRaises(anonset.SyncError) as caught:
+            self.steps(self.server.tcp, group=9, max_ms=1)
+        self.assertEqual(caught.exception.result.outcome, Outcome.NO_SUCH_GROUP)
+
+    def test_an_exception_of_on_progress_comes_out_and_loses_nothing(self) -> None:
+        def refuse(progress: Progress) -> None:
+            if progress.position >= 1000:
+                raise KeyError(progress.position)
+
+        with self.assertRaises(KeyError):
+            self.steps(self.server.tcp, on_progress=refuse, max_bytes=10_000)
+        self.assertGreaterEqual(self.store.sync(self.server.tcp).resumed_from, 1000)
+
+    def test_bad_limits(self) -> None:
+        with anonset.Client(self.server.tcp) as client, anonset.Sync(self.store) as sync:
+            for bad in ({"max_ms": -1}, {"max_ms": 1 << 32}, {"max_bytes": -1}, {"max_bytes": 1 << 64}):
+                with self.assertRaises(ValueError):
+                    sync.run_for(client, **bad)
+        with self.assertRaises(ValueError):
+            next(self.store.sync_steps(self.server.tcp, group=0))
 
 
 class Failing(ServerCase):

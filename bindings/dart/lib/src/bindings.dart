@@ -46,6 +46,19 @@ final class anonset_detail extends Struct {
   external Array<Char> text;
 }
 
+final class anonset_allocator extends Struct {
+  @Size()
+  external int size;
+
+  external Pointer<NativeFunction<Pointer<Void> Function(Pointer<Void>, Size)>> allocate;
+
+  external Pointer<NativeFunction<Pointer<Void> Function(Pointer<Void>, Pointer<Void>, Size)>> reallocate;
+
+  external Pointer<NativeFunction<Void Function(Pointer<Void>, Pointer<Void>)>> release;
+
+  external Pointer<Void> context;
+}
+
 final class anonset_coin extends Struct {
   external Pointer<Uint8> serialized;
 
@@ -475,6 +488,11 @@ class Anonset {
   late final Pointer<Char> Function() anonset_version = _library.lookupFunction<Pointer<Char>
       Function(), Pointer<Char> Function()>('anonset_version');
 
+  late final int Function(Pointer<anonset_allocator>, Pointer<anonset_detail>) anonset_set_allocator
+      = _library.lookupFunction<UnsignedInt Function(Pointer<anonset_allocator>,
+      Pointer<anonset_detail>), int Function(Pointer<anonset_allocator>,
+      Pointer<anonset_detail>)>('anonset_set_allocator');
+
   late final void Function(Pointer<anonset_store_options>) anonset_store_options_init =
       _library.lookupFunction<Void Function(Pointer<anonset_store_options>), void
       Function(Pointer<anonset_store_options>)>('anonset_store_options_init');
@@ -672,6 +690,12 @@ class Anonset {
   late final void Function(Pointer<anonset_client>) anonset_client_free =
       _library.lookupFunction<Void Function(Pointer<anonset_client>), void
       Function(Pointer<anonset_client>)>('anonset_client_free');
+
+  late final int Function(Pointer<anonset_client>, Pointer<Bool>, Pointer<anonset_sync>, int, int,
+      Pointer<anonset_detail>) anonset_client_step = _library.lookupFunction<UnsignedInt
+      Function(Pointer<anonset_client>, Pointer<Bool>, Pointer<anonset_sync>, Uint64, Uint32,
+      Pointer<anonset_detail>), int Function(Pointer<anonset_client>, Pointer<Bool>,
+      Pointer<anonset_sync>, int, int, Pointer<anonset_detail>)>('anonset_client_step');
 
   late final int Function(Pointer<anonset_client>, Pointer<anonset_sync>, Pointer<anonset_detail>)
       anonset_client_run = _library.lookupFunction<UnsignedInt Function(Pointer<anonset_client>,
