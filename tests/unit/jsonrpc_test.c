@@ -411,6 +411,9 @@ static const struct {
          "{\"genesis_hash\":\"x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}"),
      GENESIS},
     {ANSWER(
+         "{\"genesis_hash\":\"0x23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}"),
+     GENESIS},
+    {ANSWER(
          "{\"genesis_hash\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\"}"),
      GENESIS},
     /* heights */
