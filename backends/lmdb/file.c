@@ -219,9 +219,8 @@ anonset_code as_file_probe(const char *path, anonset_detail *detail)
         return as_lmdb_fail(detail, errno, "look", path);
     code = as_tree_probe(&wanted, fd, path, detail);
     close(fd);
-    if (code == ANONSET_OK)
-        code = as_info_decode(&info, &(MDB_val){wanted.len, bytes}, path, detail);
-    return code;
+    MDB_val val = {.mv_size = wanted.len, .mv_data = bytes};
+    return code == ANONSET_OK ? as_info_decode(&info, &val, path, detail) : code;
 }
 
 static int commit_empty(MDB_env *env, const uint8_t salt[ANONSET_SALT_BYTES])

@@ -59,9 +59,8 @@ static anonset_code lmdb_info(void *opened, anonset_store_info *info, anonset_de
     uint8_t bytes[AS_INFO_BYTES];
     as_wanted wanted = {{.kind = AS_KIND_INFO}, bytes, sizeof bytes, 0};
     anonset_code code = as_env_get(&wanted, h->env, h->busy_ms, detail);
-    if (code != ANONSET_OK)
-        return code;
-    return as_info_decode(info, &(MDB_val){wanted.len, bytes}, as_env_path(h->env), detail);
+    MDB_val val = {.mv_size = wanted.len, .mv_data = bytes};
+    return code == ANONSET_OK ? as_info_decode(info, &val, as_env_path(h->env), detail) : code;
 }
 
 static anonset_code find_group(uint32_t *group, const handle *h, MDB_txn *txn, uint32_t after,

@@ -448,7 +448,7 @@ static bool choose(node *out, const tree *t, const uint8_t *bytes, const MDB_val
 {
     bool found = false;
     for (size_t i = 0; i < count(bytes); i++) {
-        node n;
+        node n = {.key = bytes}; /* read_node cannot fail: check_head saw to it */
         (void)read_node(&n, t, bytes, i);
         int order = branch && i == 0 ? 0 : compare(t, n.key, n.key_len, key->mv_data, key->mv_size);
         if (branch ? order > 0 : order != 0)

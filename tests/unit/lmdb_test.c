@@ -3,6 +3,7 @@
 
 #include "backends/backends.h"
 #include "backends/lmdb/env.h"
+#include "backends/lmdb/meta.h"
 #include "backends/lock.h"
 #include "tests/support/coins.h"
 
@@ -26,7 +27,7 @@
 /* ---- Faults: LMDB's calls come here first -------------------------------------------------- */
 
 static int fail_sync, fail_write, fail_allocate; /* the errno that such a call is to give, or 0 */
-static unsigned syncs;
+static unsigned syncs, reads;
 
 static long refuse(int error)
 {
@@ -579,6 +580,7 @@ ANONSET_API int fcntl(int fd, int command, ...)
 
 ANONSET_API ssize_t pread(int fd, void *bytes, size_t len, off_t at)
 {
+    reads++;
     if (stops_at_head && makes_table) {
         tell(stops_at_head);
         for (;;)
@@ -828,4 +830,114 @@ Test(lmdb, rotten_rows_are_not_joined)
     cr_assert_arr_eq(run.digest, chain->digests[run.n], ANONSET_HASH_BYTES);
     lmdb->snapshot_close(snapshot);
     lmdb->close(handle);
+}
+
+/* ---- Reading without LMDB ------------------------------------------------------------------ */
+
+/* What opening and loading the state read of the file; *more: what a first snapshot does. */
+static unsigned reads_to_open(unsigned *more)
+{
+    void *snapshot;
+    anonset_state state;
+    reads = 0;
+    void *handle = open_store();
+    (void)state_of(handle);
+    unsigned opened = reads;
+    GIVES(ANONSET_OK,
+          lmdb->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_FINALIZED, &detail));
+    *more = reads - opened;
+    lmdb->snapshot_close(snapshot);
+    lmdb->close(handle);
+    return opened;
+}
+
+Test(lmdb, opening_reads_no_more_the_more_is_stored)
+{
+    unsigned small, large;
+    void *handle = open_store();
+    grow_to(handle, 12, 12);
+    lmdb->close(handle);
+    unsigned few = reads_to_open(&small);
+    handle = open_store();
+    grow_to(handle, COINS, 12);
+    lmdb->close(handle);
+    unsigned many = reads_to_open(&large);
+    cr_assert_gt(large, small);                                     /* one page became several: */
+    cr_assert_leq(many, few + 3, "%u reads, %u before", many, few); /* a level, on three ways */
+}
+
+#define PAGE      4096u
+#define LEAF_FLAG 0x02u
+
+static size_t root_of(const char *bytes)
+{
+    as_meta_page metas[2];
+    memcpy(&metas[0], bytes, sizeof metas[0]);
+    memcpy(&metas[1], bytes + PAGE, sizeof metas[1]);
+    return metas[metas[1].txn > metas[0].txn].tables[1].root;
+}
+
+static void set_root(char *bytes, size_t root)
+{
+    as_meta_page metas[2];
+    memcpy(&metas[0], bytes, sizeof metas[0]);
+    memcpy(&metas[1], bytes + PAGE, sizeof metas[1]);
+    unsigned newest = metas[1].txn > metas[0].txn;
+    metas[newest].tables[1].root = root;
+    memcpy(bytes + (size_t)newest * PAGE, &metas[newest], sizeof metas[newest]);
+}
+
+static anonset_code try_state(void)
+{
+    void *handle;
+    anonset_state state;
+    anonset_code code = try_open(&handle, path, 0, 100);
+    if (code != ANONSET_OK)
+        return code;
+    code = lmdb->load_state(handle, &state, 1, &detail);
+    lmdb->close(handle);
+    return code;
+}
+
+/* As sound as any, with records that were true once. */
+Test(lmdb, a_page_of_an_older_state_is_not_taken_for_a_new_one)
+{
+    void *handle = open_store();
+    grow_to(handle, 10, 10);
+    grow_to(handle, 20, 10);
+    lmdb->close(handle);
+    size_t len, number, tried = 0;
+    char *bytes = read_file(path, &len);
+    size_t root = root_of(bytes);
+    for (size_t page = 2; page < len / PAGE; page++) {
+        uint16_t flags;
+        memcpy(&number, bytes + page * PAGE, sizeof number);
+        memcpy(&flags, bytes + page * PAGE + sizeof number + 2, sizeof flags);
+        if (number != page || flags != LEAF_FLAG || page == root ||
+            !memmem(bytes + page * PAGE, PAGE, "anonset\n", 8))
+            continue;
+        set_root(bytes, page);
+        write_file(path, bytes, len);
+        GIVES(ANONSET_CORRUPT, try_state());
+        tried++;
+    }
+    cr_assert_gt(tried, 1);
+    free(bytes);
+}
+
+Test(lmdb, a_lost_record_is_not_taken_for_none)
+{
+    static const char key[] = {2, 0, 0, 0, 1}, of_another[] = {2, 0, 0, 0, 9};
+    void *handle = open_store();
+    grow_to(handle, 10, 10);
+    lmdb->close(handle);
+    GIVES(ANONSET_OK, try_state());
+    size_t len;
+    char *bytes = read_file(path, &len);
+    char *at = memmem(bytes + root_of(bytes) * PAGE, PAGE, key, sizeof key);
+    cr_assert(at);
+    memcpy(at, of_another, sizeof of_another);
+    write_file(path, bytes, len);
+    free(bytes);
+    GIVES(ANONSET_CORRUPT, try_state());
 }
