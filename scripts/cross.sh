@@ -1,27 +1,32 @@
 #!/usr/bin/env bash
-# Builds for another machine and tests there, under qemu-user: cross.sh armhf|s390x NATIVE
+# Builds for another machine and tests there: cross.sh armhf|s390x|musl NATIVE
 #   NATIVE: a build folder of this machine, with its test programs (make check TESTS=)
-# In order: library, program and tests, with Debian's cross compiler; unit tests and the conformance suite
-# on every backend; a sync over loopback from a server of this machine; and stores made on one machine read
-# and continued on the other. Debian's libraries for that machine are unpacked beside the build, not
-# installed. Builds are below $ANONSET_CHECK_DIR (build-check/) and kept for the next run.
+# armhf and s390x are built with Debian's cross compilers and libraries, and run under qemu-user; musl is
+# this machine with one static program and no other file, on the libraries that scripts/musl.sh builds.
+# In order: library, program and tests; unit tests and the conformance suite on every backend; a sync over
+# loopback from a server of this machine; and stores made on one machine read and continued on the other.
+# Nothing is installed. Builds are below $ANONSET_CHECK_DIR (build-check/) and kept for the next run;
+# ANONSET_JOBS is how many jobs make runs (2).
 set -euo pipefail
 
 arch=${1:-} native=${2:-}
 case $arch in
 armhf) triplet=arm-linux-gnueabihf qemu=qemu-arm ;;
 s390x) triplet=s390x-linux-gnu qemu=qemu-s390x ;;
+musl) triplet=x86_64-linux-musl qemu= ;;
 *) triplet= ;;
 esac
 if [ -z "$triplet" ] || [ ! -x "$native/tests/server/anonset-testserver" ]; then
-    echo "usage: cross.sh armhf|s390x NATIVE, a build folder with its test programs" >&2
+    echo "usage: cross.sh armhf|s390x|musl NATIVE, a build folder with its test programs" >&2
     exit 2
 fi
 native=$(cd "$native" && pwd)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=${ANONSET_CHECK_DIR:-$root/build-check}/cross-$arch
 sysroot=$work/sysroot build=$work/build scratch=$work/scratch
-run=("$qemu" -L "$sysroot")
+run=()
+[ -z "$qemu" ] || run=("$qemu" -L "$sysroot")
+jobs=${ANONSET_JOBS:-2}
 here=() there=("${run[@]}" "$build/tests/anonset-sqlite")
 server_pid=
 
@@ -36,13 +41,11 @@ other_apt()
 
 make_sysroot()
 {
-    local package codename
+    local package
     [ ! -e "$sysroot/complete" ] || return 0
     mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$sysroot"
     : >"$work/apt/status"
-    codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $codename main" \
-        >"$work/apt/sources.list"
+    bash "$root/scripts/mirror.sh" deb >"$work/apt/sources.list"
     other_apt update
     other_apt -y --download-only install libc6-dev libssl-dev libcurl4-openssl-dev libjsmn-dev \
         libsqlite3-dev liblmdb-dev >/dev/null
@@ -57,31 +60,45 @@ make_sysroot()
 unit_tests()
 {
     local left_out='convert|legacy|gate|chain_recorded|noclient|serve|cli_[a-z]*'
-    [ "$arch" = s390x ] || left_out+='|lmdb|sqlite'
+    [ "$arch" != armhf ] || left_out+='|lmdb|sqlite'
     (cd "$root" && ls tests/unit/*_test.c) | sed 's/\.c$//' | grep -vE "/($left_out)_test$"
+}
+
+configure_there()
+{
+    local options=(--host="$triplet" CRITERION_CFLAGS="-I$root/tests/plain" CRITERION_LIBS=-lm)
+    if [ "$arch" = musl ]; then
+        PKG_CONFIG_LIBDIR=$sysroot/lib/pkgconfig "$root/configure" "${options[@]}" CC=musl-gcc \
+            PKG_CONFIG="pkg-config --static" --disable-shared --enable-static CFLAGS="-O2" \
+            CPPFLAGS="-I$root/tests/plain -isystem $sysroot/include"
+    else
+        PKG_CONFIG_LIBDIR=$sysroot/usr/lib/$triplet/pkgconfig:$sysroot/usr/share/pkgconfig \
+            PKG_CONFIG_SYSROOT_DIR=$sysroot "$root/configure" "${options[@]}" \
+            CC="$triplet-gcc --sysroot=$sysroot" CPPFLAGS="-I$root/tests/plain"
+    fi
 }
 
 build_there()
 {
-    local programs
+    local programs static=()
+    [ "$arch" != musl ] || static=(LDFLAGS=-all-static)
     mkdir -p "$build" && cd "$build"
-    [ -f Makefile ] || PKG_CONFIG_SYSROOT_DIR=$sysroot \
-        PKG_CONFIG_LIBDIR=$sysroot/usr/lib/$triplet/pkgconfig:$sysroot/usr/share/pkgconfig \
-        "$root/configure" --host="$triplet" CC="$triplet-gcc --sysroot=$sysroot" \
-        CPPFLAGS="-I$root/tests/plain" CRITERION_CFLAGS="-I$root/tests/plain" CRITERION_LIBS=-lm
+    [ -f Makefile ] || configure_there
     programs="$(unit_tests | tr '\n' ' ') tests/conformance/conformance tests/anonset-sqlite tests/anonset-lmdb"
-    make -j2
     # shellcheck disable=SC2086 # words on purpose
-    make -j2 $programs
+    make -j"$jobs" "${static[@]}" all $programs
 }
 
 test_there()
 {
     local test status=0
-    for test in $(unit_tests) tests/conformance/conformance; do
+    for test in $(unit_tests); do
         echo "$arch $test"
         "${run[@]}" "$build/$test" || status=1
     done
+    # That the suite fails a wrong backend is no question of the machine.
+    echo "$arch conformance"
+    "${run[@]}" "$build/tests/conformance/conformance" --filter '*/every_case_on_every_backend' || status=1
     return $status
 }
 
@@ -104,10 +121,14 @@ tell()
 start_server()
 {
     local ready port
-    coproc server { exec "$native/tests/server/anonset-testserver" --lifeline --coins 3000; }
+    coproc server {
+        exec "$native/tests/server/anonset-testserver" --lifeline --coins 3000 --tls-make "$scratch/tls"
+    }
     server_pid=$!
     read -r -t 20 ready <&"${server[0]}"
     url=tcp://127.0.0.1:$(sed -E 's/.* electrumx=([0-9]+).*/\1/' <<<"$ready")
+    tls_url=ssl://localhost:$(sed -E 's/.* electrumx_tls=([0-9]+).*/\1/' <<<"$ready")
+    tls_pin=${ready##* tls_pin=}
     port=$(sed -E 's/.* control=([0-9]+).*/\1/' <<<"$ready")
     exec {wire}<>"/dev/tcp/127.0.0.1/$port"
     control=("$wire" "$wire")
@@ -126,7 +147,6 @@ same_set()
 # Each machine begins a store, the other goes on with it.
 move_stores()
 {
-    rm -rf "$scratch" && mkdir -p "$scratch"
     here=("$native/tests/anonset-sqlite")
     "${here[@]}" sync --quiet --db "$scratch/from-here" --server "$url" --group 1
     "${there[@]}" sync --quiet --db "$scratch/from-there" --server "$url" --group 1
@@ -149,11 +169,28 @@ keep_lmdb_apart()
     "${other[@]}" sync --quiet --db "$scratch/lmdb-there" --server "$url" --group 1
     "${other[@]}" verify --db "$scratch/lmdb-there" >/dev/null
     "${other[@]}" export --db "$scratch/lmdb-there" --group 1 | cmp - "$scratch/wanted"
+    [ "$arch" != musl ] || return 0
     "${ours[@]}" sync --quiet --db "$scratch/lmdb-here" --server "$url" --group 1
     sum=$(sha256sum "$scratch"/lmdb-{there,here})
     expect 6 "${ours[@]}" status --db "$scratch/lmdb-there"
     expect 6 "${other[@]}" status --db "$scratch/lmdb-here"
     [ "$sum" = "$(sha256sum "$scratch"/lmdb-{there,here})" ]
+}
+
+# The program needs no other file; it looks names up itself, holds its own TLS, takes a server by its pin,
+# and refuses one whose certificate the system does not know.
+stand_alone()
+{
+    local program=$build/anonset
+    if readelf -lW "$program" | grep -E 'INTERP|DYNAMIC'; then
+        echo "$program is not static" >&2
+        return 1
+    fi
+    "$program" sync --quiet --db "$scratch/by-tls" --server "$tls_url" --group 1 --tls-pin "$tls_pin"
+    "$program" export --db "$scratch/by-tls" --group 1 | cmp - "$scratch/wanted"
+    expect 3 "$program" sync --quiet --db "$scratch/untrusted" --server "$tls_url" --group 1 --retries 0
+    "$build/anonset-convert" "$scratch/by-tls" "$scratch/converted" --to lmdb
+    "${here[@]/%sqlite/lmdb}" export --db "$scratch/converted" --group 1 | cmp - "$scratch/wanted"
 }
 
 # Android loads libraries in pages of up to 16 KiB.
@@ -165,12 +202,18 @@ aligned_for_android()
     done
 }
 
-make_sysroot
+if [ "$arch" = musl ]; then
+    bash "$root/scripts/musl.sh" "$sysroot"
+else
+    make_sysroot
+fi
 build_there
-aligned_for_android
+[ "$arch" = musl ] || aligned_for_android
 test_there
+rm -rf "$scratch" && mkdir -p "$scratch/tls"
 start_server
 move_stores
 keep_lmdb_apart
+[ "$arch" != musl ] || stand_alone
 kill "$server_pid"
 echo "$arch: ok"
