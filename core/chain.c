@@ -215,6 +215,11 @@ static anonset_code load_window(struct search *s, uint32_t position)
     return code;
 }
 
+static anonset_code hashed(const struct search *s, anonset_code code)
+{
+    return code == ANONSET_OK ? code : as_fail(s->detail, code, 0, "the crypto library failed");
+}
+
 static anonset_code add_coins(struct search *s, uint32_t begin, uint32_t end)
 {
     anonset_code code = ANONSET_OK;
@@ -223,7 +228,8 @@ static anonset_code add_coins(struct search *s, uint32_t begin, uint32_t end)
         if (at < s->window_start || at - s->window_start >= s->window_n)
             code = load_window(s, at);
         if (code == ANONSET_OK)
-            code = as_digest_add(s->source->digest, s->window[at - s->window_start], AS_COIN_BYTES);
+            code = hashed(s, as_digest_add(s->source->digest, s->window[at - s->window_start],
+                                           AS_COIN_BYTES));
     }
     return code;
 }
@@ -250,13 +256,13 @@ static anonset_code hash_block(struct search *s, struct state *state, uint32_t b
     }
     if (!pay(s, end - begin))
         return ANONSET_OK;
-    code = as_digest_start(s->source->digest);
+    code = hashed(s, as_digest_start(s->source->digest));
     if (code == ANONSET_OK && state->has_hash)
-        code = as_digest_add(s->source->digest, state->hash, ANONSET_HASH_BYTES);
+        code = hashed(s, as_digest_add(s->source->digest, state->hash, ANONSET_HASH_BYTES));
     if (code == ANONSET_OK)
         code = add_coins(s, begin, end);
     if (code == ANONSET_OK)
-        code = as_digest_end_twice(s->source->digest, state->hash);
+        code = hashed(s, as_digest_end_twice(s->source->digest, state->hash));
     state->has_hash = true;
     return code;
 }

@@ -48,7 +48,8 @@ static anonset_code damaged(const struct segment *segment, anonset_detail *detai
                    (unsigned)segment->from, (unsigned)segment->to - 1);
 }
 
-static anonset_code hash_run(struct segment *segment, const as_checked *c, const anonset_run *run)
+static anonset_code hash_run(struct segment *segment, const as_checked *c, const anonset_run *run,
+                             anonset_detail *detail)
 {
     anonset_code code = ANONSET_OK;
     uint32_t size = c->state->finalized.size;
@@ -57,7 +58,7 @@ static anonset_code hash_run(struct segment *segment, const as_checked *c, const
                               &run->coins[segment->to - run->start]);
         segment->to++;
     }
-    return code;
+    return code == ANONSET_OK ? code : as_fail(detail, code, 0, "the crypto library failed");
 }
 
 /* Hashes from the low end to the next stored digest above `position`. */
@@ -71,7 +72,7 @@ static anonset_code hash(struct segment *segment, const as_checked *c, anonset_r
     while (!known) {
         anonset_code code = as_run_read(run, c->backend, c->snapshot, segment->to, detail);
         if (code == ANONSET_OK)
-            code = hash_run(segment, c, run);
+            code = hash_run(segment, c, run, detail);
         if (code != ANONSET_OK)
             return code;
         bool ends = run->has_digest && segment->to == run->start + run->n;

@@ -1,6 +1,7 @@
 /*
  * Every call into the library below a backend fails, once and for good, each on every way that
- * leads to it: in opening, syncing, following reorganizations, reading, verifying, clearing.
+ * leads to it: in opening, syncing, following reorganizations, reading, verifying, clearing,
+ * repairing.
  * Whatever failed, the store then opens, shows a whole set that some server told or none, and the
  * next sync finishes on it. The same with every call of a backend, and of the hash function.
  */
@@ -10,6 +11,7 @@
 #include "core/store.h"
 #include "tests/shims/calls.h"
 #include "tests/shims/failing.h"
+#include "tests/shims/rotten.h"
 #include "tests/shims/wraps.h"
 #include "tests/support/legacy.h"
 #include "tests/support/play.h"
@@ -39,7 +41,9 @@ static struct {
     tw_reply reply;
     ts_dir dir;
     uint64_t seed;
+    uint32_t group, sector;
     bool keep;     /* sets are kept in a reorganization */
+    bool corrupt;  /* calls fail as if what they read was damaged */
     unsigned runs; /* each has a store of its own */
     char path[400];
 } now;
@@ -68,8 +72,8 @@ static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, ui
     anonset_sync_options options;
     anonset_result result;
     anonset_sync_options_init(&options);
-    options.group = GROUP;
-    options.sector_size = SECTOR;
+    options.group = now.group;
+    options.sector_size = now.sector;
     options.prove = now.seed % 2 == 1;
     options.on_reorg = now.keep ? ANONSET_REORG_KEEP : ANONSET_REORG_FOLLOW;
     if (now.seed % 4 == 0)
@@ -109,6 +113,18 @@ static void has_words(anonset_code code, const anonset_detail *detail, const cha
               calls_name(), anonset_strerror(code));
 }
 
+/* Each block that a chain ended with. */
+static void look_for_ancestors(anonset_store *store)
+{
+    for (uint32_t i = 0; i < CHAINS; i++) {
+        anonset_detail why = {.code = ANONSET_OK};
+        anonset_meta ancestor, newest;
+        has_words(anonset_store_ancestor(store, &ancestor, &newest, GROUP,
+                                         now.chain[i]->meta.block_hash, 4096, &why),
+                  &why, "an ancestor");
+    }
+}
+
 static void look_at(anonset_store *store)
 {
     anonset_detail why = {.code = ANONSET_OK};
@@ -126,6 +142,7 @@ static void look_at(anonset_store *store)
         has_words(code, &why, "listing");
     has_words(anonset_store_state(store, &state, GROUP, &why), &why, "the state");
     has_words(anonset_store_disk_bytes(store, &bytes, &why), &why, "the size");
+    look_for_ancestors(store);
 }
 
 static void sync_all_chains(anonset_store *store)
@@ -338,6 +355,8 @@ static void begin(const anonset_backend *backend, uint64_t seed)
     ts_dir_make(&now.dir);
     tw_world_init(&now.world, seed);
     now.seed = seed;
+    now.group = GROUP;
+    now.sector = SECTOR;
     now.chain[0] = tw_grow(&now.world, NULL, 6);
     for (uint32_t i = 1; i < CHAINS; i++)
         now.chain[i] = tw_mutate(&now.world, now.chain[i - 1]);
@@ -391,6 +410,7 @@ static void fail_ways(const job *j, const fault *faults, size_t n, lasting how, 
         const fault *fault_now = &faults[now.runs % n];
         wraps_fail_with(fault_now->sqlite, fault_now->lmdb, os_errors[now.runs % COUNT(os_errors)]);
         failing_with(fault_now->backend);
+        now.corrupt = fault_now->backend == ANONSET_CORRUPT;
         calls_arm(how == FOR_GOOD || (how == BY_TURNS && now.runs % 2 == 1));
         j->work();
         calls_disarm();
@@ -505,4 +525,212 @@ Test(calls, crypto, .timeout = 1200)
     static const fault none;
     const job this = {.backend = &as_backend_memory, .work = work, .more_seeds = SEEDS};
     fail_all(&this, &none, 1);
+}
+
+/* ---- Groups that share coins ---------------------------------------------------------------- */
+
+/* The next group begins with all coins of the one before, and has more. */
+static anonset_outcome sync_next_group(anonset_store *store, uint32_t answers, anonset_detail *why)
+{
+    static const tw_chain *chains[2];
+    if (now.runs == 1) {
+        chains[0] = tw_grow_wide(&now.world, NULL, 5, 8);
+        chains[1] = tw_grow_wide(&now.world, chains[0], 3, 8);
+    }
+    anonset_code code;
+    anonset_outcome outcome;
+    now.group = GROUP + 1;
+    (void)sync_with(store, chains[0], TP_ALL, &code, why);
+    now.group = GROUP + 2;
+    outcome = sync_with(store, chains[1], answers, &code, why);
+    now.group = GROUP;
+    return outcome;
+}
+
+static void work_on_groups(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_code code = open_store(&store, ANONSET_STORE_CREATE, &why);
+    has_words(code, &why, "making the store");
+    if (code != ANONSET_OK)
+        return;
+    for (uint32_t answers = 2; answers <= 8; answers += 3)
+        (void)sync_next_group(store, answers, &why); /* given up, and resumed */
+    anonset_outcome outcome = sync_next_group(store, TP_ALL, &why);
+    cr_assert(outcome <= ANONSET_UP_TO_DATE || why.text[0], "%s by %s, without a word",
+              anonset_outcome_name(outcome), calls_name());
+    anonset_store_close(store);
+}
+
+/* However it went, the next sync ends with both groups whole. */
+static void expect_both_groups(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail why = {.code = ANONSET_OK};
+    cr_assert_eq(open_store(&store, ANONSET_STORE_CREATE, &why), ANONSET_OK);
+    anonset_outcome outcome = sync_next_group(store, TP_ALL, &why);
+    cr_assert(outcome <= ANONSET_UP_TO_DATE, "behind %s: %s: %s", calls_name(),
+              anonset_outcome_name(outcome), why.text);
+    anonset_store_close(store);
+}
+
+Test(calls, groups, .timeout = 1200)
+{
+    const anonset_backend failing = failing_backend(&as_backend_memory);
+    const job this = {.backend = &failing, .work = work_on_groups, .restore = expect_both_groups};
+    fail_all(&this, backend_faults, COUNT(backend_faults));
+}
+
+/* ---- Damage --------------------------------------------------------------------------------- */
+
+/* What the store holds: finalized the first two chains, pending a part of the third. */
+enum {
+    OLD,
+    FINALIZED,
+    PENDING,
+    FORK,
+    NEWER,
+    STORY
+};
+static const tw_chain *story[STORY];
+
+static void tell_story(void)
+{
+    tw_world *world = &now.world;
+    story[OLD] = tw_grow_wide(world, NULL, 4, 4);
+    story[FINALIZED] = tw_grow_wide(world, story[OLD], 3, 4);
+    story[PENDING] = tw_grow_wide(world, story[FINALIZED], 4, 4);
+    story[FORK] = tw_grow_wide(world, story[OLD], 9, 4);
+    story[NEWER] = tw_grow_wide(world, story[PENDING], 1, 4);
+}
+
+#define FEW 4u /* coins of a sector, so that a set has many */
+
+/* By positions: 3 and 9 are finalized in any case, `base` is where the pending coins begin. */
+typedef struct damage {
+    const char *what;
+    rotten how;
+    uint32_t pending_n, pending[2]; /* these pending coins, above the base, are changed */
+    uint32_t next;                  /* of the story: what is synced then */
+    bool rebuild;                   /* whatever repair says */
+} damage;
+
+static const damage damages[] = {
+    {.what = "a changed coin", .how = {.changed_n = 1, .changed = {9}}, .next = PENDING},
+    {.what = "the first coin", .how = {.changed_n = 1, .changed = {0}}, .next = NEWER},
+    {.what = "lost coins", .how = {.lost_n = 2, .lost = {3, 9}}, .next = FINALIZED},
+    {.what = "a changed tag", .how = {.tags_n = 1, .tags = {9}}, .next = PENDING},
+    {.what = "pending coins", .pending_n = 1, .pending = {5}, .next = PENDING},
+    {.what = "the first pending coin", .pending_n = 1, .pending = {0}, .next = NEWER},
+    {.what = "both",
+     .how = {.changed_n = 1, .changed = {9}},
+     .pending_n = 1,
+     .pending = {5},
+     .next = PENDING},
+    {.what = "another history since", .how = {.changed_n = 1, .changed = {20}}, .next = FORK},
+    {.what = "checkpoints", .how = {.checkpoints = true}, .next = PENDING, .rebuild = true},
+    {.what = "the engine",
+     .how = {.engine = true, .changed_n = 1, .changed = {9}},
+     .pending_n = 1,
+     .pending = {5},
+     .next = NEWER,
+     .rebuild = true},
+};
+
+static const damage *at_hand;
+
+static void prepare_rotten(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail why;
+    anonset_code code;
+    if (now.runs == 1)
+        tell_story();
+    now.sector = FEW;
+    rotten_end();
+    cr_assert_eq(open_store(&store, ANONSET_STORE_CREATE, &why), ANONSET_OK);
+    (void)sync_with(store, story[OLD], TP_ALL, &code, &why);
+    (void)sync_with(store, story[FINALIZED], TP_ALL, &code, &why);
+    (void)sync_with(store, story[PENDING], 6, &code, &why);
+    anonset_store_close(store);
+    rotten how = at_hand->how;
+    for (uint32_t i = 0; i < at_hand->pending_n; i++)
+        how.changed[how.changed_n++] = story[FINALIZED]->meta.size + at_hand->pending[i];
+    rotten_at(now.path, &how);
+}
+
+static anonset_code rebuild_store(anonset_detail *why)
+{
+    anonset_store_options options;
+    anonset_rebuilt rebuilt;
+    anonset_store_options_init(&options);
+    options.backend = now.backend;
+    options.busy_ms = 0;
+    return anonset_store_rebuild(now.path, &options, &rebuilt, why);
+}
+
+/* Repairs the store in place, or by making it anew. */
+static anonset_code repair_store(anonset_store **store, anonset_detail *why)
+{
+    anonset_repair repair;
+    anonset_code code = open_store(store, ANONSET_STORE_CREATE, why);
+    if (code != ANONSET_OK)
+        return code;
+    code = anonset_store_repair(*store, &repair, 0, why);
+    if (code == ANONSET_OK)
+        code = anonset_store_repair(*store, &repair, GROUP, why);
+    if (code != ANONSET_CORRUPT)
+        return code;
+    anonset_store_close(*store);
+    *store = NULL;
+    code = rebuild_store(why);
+    return code == ANONSET_OK ? open_store(store, ANONSET_STORE_CREATE, why) : code;
+}
+
+static void work_on_damage(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_code code = repair_store(&store, &why);
+    has_words(code, &why, "repairing");
+    if (code == ANONSET_OK) {
+        (void)sync_with(store, story[at_hand->next], 2, &code, &why); /* given up, and resumed */
+        (void)sync_with(store, story[at_hand->next], TP_ALL, &code, &why);
+        look_at(store);
+    }
+    anonset_store_close(store);
+    if (at_hand->rebuild)
+        has_words(rebuild_store(&why), &why, "rebuilding");
+}
+
+static void expect_repaired(void)
+{
+    anonset_store *store = NULL;
+    anonset_detail why = {.code = ANONSET_OK};
+    char missing[400] = "";
+    anonset_code code = repair_store(&store, &why);
+    /* What seemed damaged while the store was made anew was left behind. */
+    cr_assert(code == ANONSET_OK || (code == ANONSET_NOT_FOUND && now.corrupt), "%s, behind %s: %s",
+              at_hand->what, calls_name(), why.text);
+    anonset_outcome outcome = sync_with(store, story[at_hand->next], TP_ALL, &code, &why);
+    cr_assert_leq(outcome, ANONSET_UP_TO_DATE, "%s, behind %s: %s: %s", at_hand->what, calls_name(),
+                  anonset_outcome_name(outcome), why.text);
+    cr_assert(tp_is_whole(store, GROUP, story[at_hand->next], missing, sizeof missing),
+              "%s, behind %s: %s", at_hand->what, calls_name(), missing);
+    anonset_store_close(store);
+    now.sector = SECTOR;
+}
+
+Test(calls, damage, .timeout = 1200)
+{
+    const anonset_backend failing = failing_backend(&rotten_backend);
+    const job this = {.backend = &failing,
+                      .prepare = prepare_rotten,
+                      .work = work_on_damage,
+                      .restore = expect_repaired};
+    for (size_t i = 0; i < COUNT(damages); i++) {
+        at_hand = &damages[i];
+        fail_all(&this, backend_faults, COUNT(backend_faults));
+    }
 }

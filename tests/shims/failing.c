@@ -54,6 +54,15 @@ FORWARD(checkpoint,
         (snapshot, checkpoint, index, detail))
 FORWARD(read_tags, (void *snapshot, anonset_run *run, uint32_t position, anonset_detail *detail),
         (snapshot, run, position, detail))
+FORWARD(drop, (void *handle, const anonset_damage *damage, anonset_detail *detail),
+        (handle, damage, detail))
+FORWARD(mend, (void *handle, const anonset_append *append, anonset_detail *detail),
+        (handle, append, detail))
+FORWARD(replace,
+        (const char *path, const char *by, const char *kept, unsigned busy_ms,
+         anonset_detail *detail),
+        (path, by, kept, busy_ms, detail))
+FORWARD(check, (void *handle, anonset_detail *detail), (handle, detail))
 
 anonset_backend failing_backend(const anonset_backend *backend)
 {
@@ -73,5 +82,9 @@ anonset_backend failing_backend(const anonset_backend *backend)
     failing.read = fail_read;
     failing.checkpoint = fail_checkpoint;
     failing.read_tags = fail_read_tags;
+    failing.drop = backend->drop ? fail_drop : NULL;
+    failing.mend = backend->mend ? fail_mend : NULL;
+    failing.replace = backend->replace ? fail_replace : NULL;
+    failing.check = backend->check ? fail_check : NULL;
     return failing;
 }
