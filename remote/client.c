@@ -23,9 +23,11 @@
 typedef struct as_run {
     anonset_client *client;
     anonset_sync *sync;
-    anonset_answer answer;  /* fed last; the sync may still look at its coins */
-    bool commit_may_follow; /* coins were fed since the last wait */
-    size_t unsent;          /* requests that are queued for the next flush */
+    anonset_answer answer;     /* fed last; the sync may still look at its coins */
+    bool commit_may_follow;    /* coins were fed since the last wait */
+    size_t unsent;             /* requests that are queued for the next flush */
+    anonset_used_text *reader; /* of a list of used tags; NULL: none is under way */
+    as_piece piece;            /* of its text, not taken yet */
     unsigned notifications;
     unsigned failures; /* in a row without a commit */
     uint64_t commits;  /* as counted at the last failure */
@@ -222,6 +224,61 @@ static as_fate refuse_answer(const as_run *run, anonset_code code, const anonset
     return code == ANONSET_BAD_ANSWER ? AS_FATE_RETRY : AS_FATE_FATAL;
 }
 
+/* One of the requests is for the list of used tags, of which the answer comes in pieces. */
+static bool is_in_pieces(const anonset_request *outstanding, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (outstanding[i].kind == ANONSET_REQUEST_USED)
+            return true;
+    return false;
+}
+
+static void end_reading(as_run *run)
+{
+    anonset_used_text_free(run->reader);
+    run->reader = NULL;
+    run->piece = (as_piece){.len = 0};
+}
+
+/* Reads on in the piece at hand. *fed: there is an answer, or a part of one. */
+static as_fate read_piece(as_run *run, bool *fed, const anonset_request *outstanding, size_t n,
+                          anonset_detail *detail)
+{
+    anonset_detail why = {0};
+    as_piece *piece = &run->piece;
+    size_t taken = 0;
+    anonset_code code = ANONSET_OK;
+    if (!run->reader)
+        code = anonset_used_text_new(&run->reader, &why);
+    if (code == ANONSET_OK)
+        code =
+            anonset_used_text_read(run->reader, &run->answer, &taken, piece->at, piece->len,
+                                   piece->last, outstanding, n, run->client->target.dialect, &why);
+    if (code != ANONSET_OK)
+        return refuse_answer(run, code, &why, detail);
+    piece->at += taken;
+    piece->len -= taken;
+    *fed = run->answer.kind != ANONSET_ANSWER_NONE || (piece->last && piece->len == 0);
+    if (*fed && !run->answer.more)
+        piece->last = false;
+    return AS_FATE_OK;
+}
+
+static as_fate receive_pieces(as_run *run, const anonset_request *outstanding, size_t n,
+                              anonset_detail *detail)
+{
+    anonset_client *client = run->client;
+    as_fate fate = AS_FATE_OK;
+    bool fed = false;
+    while (fate == AS_FATE_OK && !fed) {
+        if (run->piece.len == 0 && !run->piece.last)
+            fate = client->driver->receive_piece(client->link, &run->piece, outstanding, n, detail);
+        if (fate == AS_FATE_OK)
+            fate = read_piece(run, &fed, outstanding, n, detail);
+    }
+    return fate == AS_FATE_OK ? feed(run, detail) : fate;
+}
+
 static as_fate receive_answer(as_run *run, anonset_detail *detail)
 {
     anonset_client *client = run->client;
@@ -237,6 +294,9 @@ static as_fate receive_answer(as_run *run, anonset_detail *detail)
         return AS_FATE_FATAL;
     }
     as_fate fate = flush_before_wait(run, n, detail);
+    if (fate == AS_FATE_OK && is_in_pieces(outstanding, n))
+        return receive_pieces(run, outstanding, n, detail);
+    end_reading(run);
     if (fate == AS_FATE_OK)
         fate = client->driver->receive(client->link, &text, &len, outstanding, n, detail);
     if (fate != AS_FATE_OK)
@@ -276,6 +336,7 @@ static void try_again(as_run *run, bool timed_out, const anonset_detail *why)
 static void recover(as_run *run, as_fate fate, const anonset_detail *why)
 {
     run->client->driver->close(run->client->link);
+    end_reading(run);
     if (fate == AS_FATE_FATAL)
         give_up(run, why);
     else if (fate != AS_FATE_CANCELLED) /* the next step tells the result of a cancel */
@@ -339,6 +400,7 @@ anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync, anon
     hold_pipe(&guard);
     drive(&run);
     client->driver->close(client->link);
+    end_reading(&run);
     release_pipe(&guard);
     client->link->sync = NULL;
     anonset_answer_clear(&run.answer);

@@ -235,6 +235,33 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
     return fate;
 }
 
+/* Until the answer to server.version came, lines are taken as a whole. */
+static as_fate receive_piece(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail)
+{
+    electrumx *self = (electrumx *)link;
+    size_t ceiling = as_link_ceiling(outstanding, n), got = 0;
+    uint64_t deadline;
+    as_fate fate = AS_FATE_OK;
+    *piece = (as_piece){.last = true};
+    if (!self->greeted)
+        return receive(link, &piece->at, &piece->len, outstanding, n, detail);
+    as_inbuf_drop(&link->in);
+    deadline = as_link_piece_deadline(link, 0);
+    while (fate == AS_FATE_OK &&
+           !as_inbuf_take_piece(&link->in, &piece->at, &piece->len, &piece->last)) {
+        if (anonset_sync_is_cancelled(link->sync))
+            return AS_FATE_CANCELLED;
+        fate = pull(link, ceiling, &got, detail);
+        if (fate == AS_FATE_OK && got == 0)
+            fate = wait_ready(link, POLLIN, deadline, detail);
+    }
+    (void)as_link_piece_deadline(link, piece->len);
+    if (piece->last)
+        as_link_piece_end(link);
+    return fate;
+}
+
 const as_driver as_electrumx = {
     .make = make,
     .free = end,
@@ -243,4 +270,5 @@ const as_driver as_electrumx = {
     .queue = queue,
     .flush = flush,
     .receive = receive,
+    .receive_piece = receive_piece,
 };

@@ -14,6 +14,8 @@
 #define LANES      2
 #define SEND_TURNS 20 /* turns that flush waits for a request to be written */
 
+#define PIECE_MOST 32768 /* of an answer in pieces: more is left with libcurl meanwhile */
+
 #define LEARN_LEAST  65536
 #define MICROSECONDS 1000000
 
@@ -82,7 +84,9 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
     lane *l = context;
     firod *self = l->owner;
     l->begun = true;
-    if (self->frozen || l->current.id != self->front) {
+    bool enough =
+        l->current.kind == ANONSET_REQUEST_USED && self->link.in.len + size * n > PIECE_MOST;
+    if (self->frozen || enough || l->current.id != self->front) {
         l->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -370,6 +374,19 @@ static as_fate turn(firod *self, anonset_detail *detail)
     return fate;
 }
 
+/* A turn of waiting for an answer. Its end clears `active`. */
+static as_fate work(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
+{
+    as_fate fate = AS_FATE_OK;
+    if (!l->done)
+        fate = turn(l->owner, detail);
+    if (fate == AS_FATE_OK)
+        fate = flush(&l->owner->link, outstanding, n, detail);
+    if (fate == AS_FATE_OK && l->done)
+        fate = finish(l, detail);
+    return fate;
+}
+
 static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
 {
     as_link *link = &l->owner->link;
@@ -379,12 +396,7 @@ static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anon
         size_t before = link->in.len;
         if (anonset_sync_is_cancelled(link->sync))
             return AS_FATE_CANCELLED;
-        if (!l->done)
-            fate = turn(l->owner, detail);
-        if (fate == AS_FATE_OK)
-            fate = flush(link, outstanding, n, detail);
-        if (fate == AS_FATE_OK && l->done)
-            fate = finish(l, detail);
+        fate = work(l, outstanding, n, detail);
         if (link->in.len != before)
             deadline = as_link_deadline(link, since, link->in.len);
         if (fate == AS_FATE_OK && l->active && as_now_ms() >= deadline)
@@ -413,6 +425,57 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
     return fate;
 }
 
+/* Whether what came of an answer may be handed on before its end: an error is taken as a whole. */
+static bool is_good(const lane *l)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status == 200;
+}
+
+static as_fate await_piece(lane *l, const anonset_request *outstanding, size_t n,
+                           anonset_detail *detail)
+{
+    as_link *link = &l->owner->link;
+    uint64_t deadline = as_link_piece_deadline(link, 0);
+    as_fate fate = thaw(l, detail);
+    while (fate == AS_FATE_OK && l->active && !(link->in.len > 0 && is_good(l))) {
+        size_t before = link->in.len;
+        if (anonset_sync_is_cancelled(link->sync))
+            return AS_FATE_CANCELLED;
+        fate = work(l, outstanding, n, detail);
+        if (link->in.len > before)
+            deadline = as_link_piece_deadline(link, 0);
+        if (fate == AS_FATE_OK && l->active && as_now_ms() >= deadline)
+            fate = as_link_timed_out(link, detail);
+    }
+    return fate;
+}
+
+static as_fate receive_piece(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail)
+{
+    firod *self = (firod *)link;
+    if (self->frozen)
+        as_inbuf_clear(&link->in);
+    self->frozen = false;
+    as_fate fate = flush(link, outstanding, n, detail);
+    lane *l = lane_for(self, self->front);
+    if (fate == AS_FATE_OK) {
+        link->easy = l->easy;
+        fate = await_piece(l, outstanding, n, detail);
+    }
+    if (fate != AS_FATE_OK)
+        return fate;
+    self->frozen = true;
+    as_inbuf_take_all(&link->in, &piece->at, &piece->len);
+    piece->last = !l->active;
+    (void)as_link_piece_deadline(link, piece->len);
+    if (piece->last)
+        as_link_piece_end(link);
+    return AS_FATE_OK;
+}
+
 const as_driver as_firod = {
     .make = make,
     .free = end,
@@ -421,4 +484,5 @@ const as_driver as_firod = {
     .queue = queue,
     .flush = flush,
     .receive = receive,
+    .receive_piece = receive_piece,
 };

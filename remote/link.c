@@ -86,6 +86,7 @@ void as_link_shut(as_link *link)
     link->easy = NULL;
     link->multi = NULL;
     as_inbuf_clear(&link->in);
+    as_link_piece_end(link);
 }
 
 /* Errors that come again however often one tries. Not CURLE_BAD_FUNCTION_ARGUMENT, which libcurl
@@ -168,6 +169,20 @@ uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes)
     uint64_t next = as_now_ms() + link->target->timeout_ms;
     uint64_t last = since + link->target->timeout_ms + bytes * 1000 / AS_LINK_SLOWEST;
     return next < last ? next : last;
+}
+
+uint64_t as_link_piece_deadline(as_link *link, size_t bytes)
+{
+    if (link->piece_since == 0)
+        link->piece_since = as_now_ms();
+    link->piece_bytes += bytes;
+    return as_link_deadline(link, link->piece_since, link->piece_bytes);
+}
+
+void as_link_piece_end(as_link *link)
+{
+    link->piece_since = 0;
+    link->piece_bytes = 0;
 }
 
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail)

@@ -41,6 +41,12 @@ typedef enum as_fate {
 
 typedef struct as_link as_link;
 
+typedef struct as_piece {
+    char *at;
+    size_t len;
+    bool last;
+} as_piece;
+
 typedef struct as_driver {
     as_link *(*make)(as_target *target); /* NULL: no memory */
     void (*free)(as_link *link);
@@ -55,6 +61,10 @@ typedef struct as_driver {
     /* Waits for a message. *text may be overwritten and lives until the next receive or close. */
     as_fate (*receive)(as_link *link, char **text, size_t *len, const anonset_request *outstanding,
                        size_t n, anonset_detail *detail);
+    /* Waits for the next piece of a message of any length, *last: it ends it. The piece lives until
+     * the next receive or close, and may be empty if it is the last. */
+    as_fate (*receive_piece)(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail);
 } as_driver;
 
 extern const as_driver as_electrumx;
@@ -67,6 +77,9 @@ struct as_link {
     CURLM *multi;             /* NULL: not open */
     CURL *easy;
     as_inbuf in;
+    uint64_t
+        piece_since; /* when the first piece of the message under way was waited for; 0: none */
+    uint64_t piece_bytes; /* of it so far */
     char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -92,6 +105,13 @@ as_fate as_link_timed_out(as_link *link, anonset_detail *detail);
  */
 #define AS_LINK_SLOWEST 100u
 uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes);
+
+/* The same for a message in pieces, of which `bytes` came just now. What it took to store the
+ * pieces before counts as waiting: at AS_LINK_SLOWEST it does not matter. */
+uint64_t as_link_piece_deadline(as_link *link, size_t bytes);
+
+/* The message in pieces ended. */
+void as_link_piece_end(as_link *link);
 
 /* Lets libcurl work, then waits for more to do, AS_LINK_NAP_MS at most. *done is the handle whose
  * transfer has ended, with *result, or NULL. */
