@@ -149,7 +149,11 @@ void tell_used_result(FILE *out, const anonset_used_result *result)
             result->error.text[0] ? result->error.text : happened(result->outcome));
     if (result->outcome != ANONSET_STORE_ERROR)
         fprintf(out, "  kept: %s used tags\n", text_count(have, result->state.count));
-    fprintf(out, "  next: %s\n", result_cure(&shared));
+    fprintf(out, "  next: %s\n",
+            result->outcome == ANONSET_REORG_DETECTED
+                ? "ask a second server. If it says the same, sync with --on-reorg follow, or "
+                  "remove the list (anonset clear --tags) and sync it again"
+                : result_cure(&shared));
 }
 
 void tell_store(FILE *out, const char *doing, const struct args *args, const anonset_detail *detail)

@@ -236,28 +236,40 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
 }
 
 /* Until the answer to server.version came, lines are taken as a whole. */
+static bool take_piece(electrumx *self, as_piece *piece, as_fate *fate, anonset_detail *detail)
+{
+    as_inbuf *in = &self->link.in;
+    if (!self->greeted) {
+        piece->last = true;
+        if (!as_inbuf_take_line(in, &piece->at, &piece->len))
+            return false;
+        if (!is_hello(self, piece->at, piece->len, fate, detail))
+            return true;
+        as_inbuf_drop(in);
+        if (*fate != AS_FATE_OK)
+            return false;
+    }
+    return as_inbuf_take_piece(in, &piece->at, &piece->len, &piece->last);
+}
+
 static as_fate receive_piece(as_link *link, as_piece *piece, const anonset_request *outstanding,
                              size_t n, anonset_detail *detail)
 {
     electrumx *self = (electrumx *)link;
     size_t ceiling = as_link_ceiling(outstanding, n), got = 0;
-    uint64_t deadline;
+    uint64_t deadline = as_link_piece_deadline(link, 0);
     as_fate fate = AS_FATE_OK;
-    *piece = (as_piece){.last = true};
-    if (!self->greeted)
-        return receive(link, &piece->at, &piece->len, outstanding, n, detail);
     as_inbuf_drop(&link->in);
-    deadline = as_link_piece_deadline(link, 0);
-    while (fate == AS_FATE_OK &&
-           !as_inbuf_take_piece(&link->in, &piece->at, &piece->len, &piece->last)) {
+    while (fate == AS_FATE_OK && !take_piece(self, piece, &fate, detail)) {
         if (anonset_sync_is_cancelled(link->sync))
             return AS_FATE_CANCELLED;
-        fate = pull(link, ceiling, &got, detail);
+        if (fate == AS_FATE_OK)
+            fate = pull(link, ceiling, &got, detail);
         if (fate == AS_FATE_OK && got == 0)
             fate = wait_ready(link, POLLIN, deadline, detail);
     }
-    (void)as_link_piece_deadline(link, piece->len);
-    if (piece->last)
+    (void)as_link_piece_deadline(link, fate == AS_FATE_OK ? piece->len : 0);
+    if (fate == AS_FATE_OK && piece->last)
         as_link_piece_end(link);
     return fate;
 }
