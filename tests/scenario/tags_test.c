@@ -251,7 +251,7 @@ SCENARIO(tags, another_network, "--coins", "10")
     ts_tell(&s->server, "genesis "
                         "00000000000000000000000000000000000000000000000000000000000000aa");
     ts_tell(&s->server, "used 25");
-    sync_is(s, "other_network", 4);
+    sync_is(s, "wrong_network", 4);
     told(s, "count", 20);
 }
 
