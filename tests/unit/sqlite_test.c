@@ -283,7 +283,7 @@ Test(sqlite, a_wallet_cache_is_foreign)
 Test(sqlite, a_newer_format_is_foreign)
 {
     b->close(open_store(ANONSET_STORE_CREATE));
-    sql_once("PRAGMA user_version=3");
+    sql_once("PRAGMA user_version=9");
     cr_assert_eq(unlink(beside("-lock")), 0);
     is_foreign_and_stays();
 }
