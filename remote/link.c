@@ -188,12 +188,13 @@ void as_link_piece_end(as_link *link)
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail)
 {
     int running, left;
+    size_t before = link->in.len;
     CURLMcode code = curl_multi_perform(link->multi, &running);
     CURLMsg *message = curl_multi_info_read(link->multi, &left);
     *done = message && message->msg == CURLMSG_DONE ? message->easy_handle : NULL;
     if (*done)
         *result = message->data.result;
-    else if (code == CURLM_OK)
+    else if (code == CURLM_OK && link->in.len == before) /* else there is work for the caller */
         code = curl_multi_poll(link->multi, NULL, 0, AS_LINK_NAP_MS, NULL);
     if (code == CURLM_OK)
         return AS_FATE_OK;

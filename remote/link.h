@@ -113,8 +113,8 @@ uint64_t as_link_piece_deadline(as_link *link, size_t bytes);
 /* The message in pieces ended. */
 void as_link_piece_end(as_link *link);
 
-/* Lets libcurl work, then waits for more to do, AS_LINK_NAP_MS at most. *done is the handle whose
- * transfer has ended, with *result, or NULL. */
+/* Lets libcurl work, then, unless bytes came in, waits for more to do, AS_LINK_NAP_MS at most.
+ * *done is the handle whose transfer has ended, with *result, or NULL. */
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail);
 
 /* How long a wait lasts before the sync's cancel is looked at. */

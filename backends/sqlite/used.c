@@ -62,6 +62,31 @@ static anonset_code insert(as_db *db, uint32_t position, const anonset_used *use
                            : as_db_fail(db, rc, "write a used tag", detail);
 }
 
+static int by_tag(const void *a, const void *b)
+{
+    const anonset_used *const *x = a, *const *y = b;
+    return memcmp((*x)->tag, (*y)->tag, ANONSET_TAG_BYTES);
+}
+
+/* In the order of the index: so each of its pages is changed once, and the few pages of these rows
+ * stay at hand. */
+static anonset_code insert_all(as_db *db, const anonset_used_append *a, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_OK;
+    if (a->n == 0)
+        return ANONSET_OK;
+    const anonset_used **order = malloc(a->n * sizeof *order);
+    if (order == NULL)
+        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", db->path);
+    for (uint32_t i = 0; i < a->n; i++)
+        order[i] = &a->used[i];
+    qsort(order, a->n, sizeof *order, by_tag);
+    for (uint32_t i = 0; code == ANONSET_OK && i < a->n; i++)
+        code = insert(db, a->keep + (uint32_t)(order[i] - a->used), order[i], detail);
+    free(order);
+    return code;
+}
+
 anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *detail)
 {
     const anonset_used_append *a = in;
@@ -71,8 +96,8 @@ anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *deta
         code = as_used_next(&next, &now, a, detail);
     if (code == ANONSET_OK && a->keep < now.count)
         code = as_db_run(db, AS_SQL_USED_DELETE_FROM, 1, (sqlite3_int64[]){a->keep}, detail);
-    for (uint32_t i = 0; code == ANONSET_OK && i < a->n; i++)
-        code = insert(db, a->keep + i, &a->used[i], detail);
+    if (code == ANONSET_OK)
+        code = insert_all(db, a, detail);
     return code == ANONSET_OK ? store_state(db, &next, detail) : code;
 }
 
