@@ -225,13 +225,26 @@ static as_fate pull(as_link *link, size_t ceiling, size_t *got, anonset_detail *
     return AS_FATE_OK;
 }
 
+/* Receives what is there, or waits for a nap. Until CURLE_AGAIN before waiting: TLS holds bytes
+ * that poll does not show. A cancel is seen where nothing is there. */
+static as_fate take_in(as_link *link, size_t ceiling, anonset_detail *detail)
+{
+    size_t got;
+    as_fate fate = pull(link, ceiling, &got, detail);
+    if (fate != AS_FATE_OK)
+        return fate;
+    if (got == 0)
+        return wait_ready(link, POLLIN, link->deadline, detail);
+    as_link_came(link, got);
+    return AS_FATE_OK;
+}
+
 static as_fate receive_line(electrumx *self, char **text, size_t *len, size_t ceiling,
                             anonset_detail *detail)
 {
     as_link *link = &self->link;
     as_fate fate = AS_FATE_OK;
     bool pulled = false;
-    size_t got;
     while (fate == AS_FATE_OK) {
         if (as_inbuf_take_line(&link->in, text, len)) {
             if (!is_hello(self, *text, *len, &fate, detail))
@@ -241,14 +254,8 @@ static as_fate receive_line(electrumx *self, char **text, size_t *len, size_t ce
         }
         if (pulled && as_link_is_spent(link))
             return AS_FATE_LATER;
-        /* Until CURLE_AGAIN before waiting: TLS holds bytes that poll does not show. A cancel is
-         * seen where nothing is there. */
-        fate = pull(link, ceiling, &got, detail);
+        fate = take_in(link, ceiling, detail);
         pulled = true;
-        if (fate == AS_FATE_OK && got > 0)
-            as_link_came(link, got);
-        else if (fate == AS_FATE_OK)
-            fate = wait_ready(link, POLLIN, link->deadline, detail);
     }
     return fate;
 }
@@ -264,6 +271,48 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
     return fate;
 }
 
+/* Takes what is there of a line. Until the answer to server.version came, lines are taken as a
+ * whole. *fate, OK before, tells of that answer. */
+static bool take_piece(electrumx *self, as_piece *piece, as_fate *fate, anonset_detail *detail)
+{
+    as_inbuf *in = &self->link.in;
+    if (!self->greeted) {
+        piece->last = true;
+        if (!as_inbuf_take_line(in, &piece->at, &piece->len))
+            return false;
+        if (!is_hello(self, piece->at, piece->len, fate, detail))
+            return true;
+        as_inbuf_drop(in);
+        if (*fate != AS_FATE_OK)
+            return false;
+    }
+    return as_inbuf_take_piece(in, &piece->at, &piece->len, &piece->last);
+}
+
+static as_fate await_piece(electrumx *self, as_piece *piece, size_t ceiling, anonset_detail *detail)
+{
+    as_link *link = &self->link;
+    as_fate fate = AS_FATE_OK;
+    bool pulled = false;
+    while (!take_piece(self, piece, &fate, detail) && fate == AS_FATE_OK) {
+        if (pulled && as_link_is_spent(link))
+            return AS_FATE_LATER;
+        fate = take_in(link, ceiling, detail);
+        pulled = true;
+    }
+    return fate;
+}
+
+static as_fate receive_piece(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail)
+{
+    as_inbuf_drop(&link->in);
+    as_link_await(link);
+    as_fate fate = await_piece((electrumx *)link, piece, as_link_ceiling(outstanding, n), detail);
+    as_link_awaited_piece(link, fate, piece->last);
+    return fate;
+}
+
 const as_driver as_electrumx = {
     .make = make,
     .free = end,
@@ -272,4 +321,5 @@ const as_driver as_electrumx = {
     .queue = queue,
     .flush = flush,
     .receive = receive,
+    .receive_piece = receive_piece,
 };

@@ -14,6 +14,8 @@
 #define LANES      2
 #define SEND_TURNS 20 /* turns that flush waits for a request to be written */
 
+#define PIECE_MOST 32768 /* of an answer in pieces: more is left with libcurl meanwhile */
+
 #define LEARN_LEAST  65536
 #define MICROSECONDS 1000000
 
@@ -38,6 +40,7 @@ typedef struct firod {
     struct curl_slist *headers;
     lane lanes[LANES];
     uint32_t front;      /* the request whose answer may be taken in */
+    uint32_t answered;   /* the one whose last piece was handed on; 0: none */
     bool frozen;         /* link.in holds a message in use: take nothing in */
     bool cookie_renewed; /* read again since it last worked */
     unsigned login;      /* counts the times it was read again */
@@ -68,6 +71,7 @@ static void shut(as_link *link)
     curl_slist_free_all(self->headers);
     self->headers = NULL;
     self->frozen = false;
+    self->answered = 0;
 }
 
 static void end(as_link *link)
@@ -77,12 +81,22 @@ static void end(as_link *link)
     as_free(link);
 }
 
+/* Whether what came of an answer may be handed on before its end: an error is taken as a whole. */
+static bool is_good(const lane *l)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status == 200;
+}
+
 static size_t take_body(char *bytes, size_t size, size_t n, void *context)
 {
     lane *l = context;
     firod *self = l->owner;
     l->begun = true;
-    if (self->frozen || l->current.id != self->front || as_link_is_full(&self->link)) {
+    bool enough = l->current.kind == ANONSET_REQUEST_USED && is_good(l) &&
+                  self->link.in.len + size * n > PIECE_MOST;
+    if (self->frozen || enough || l->current.id != self->front || as_link_is_full(&self->link)) {
         l->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -205,10 +219,11 @@ static lane *lane_for(firod *self, uint32_t id)
     return &self->lanes[self->lanes[0].active ? 1 : 0];
 }
 
+/* An answer in pieces may be looked at for a while behind its end: its request is still there. */
 static as_fate ask(firod *self, const anonset_request *request, anonset_detail *detail)
 {
     lane *l = lane_for(self, request->id);
-    if (l->active)
+    if (l->active || request->id == self->answered)
         return AS_FATE_OK;
     as_fate fate = start(l, request, detail);
     return fate == AS_FATE_OK ? write_out(l, detail) : fate;
@@ -370,23 +385,63 @@ static as_fate turn(firod *self, anonset_detail *detail)
     return fate;
 }
 
-static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
+/* A turn of waiting for an answer. Its end clears `active`. */
+static as_fate work(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
+{
+    as_fate fate = AS_FATE_OK;
+    if (!l->done)
+        fate = turn(l->owner, detail);
+    if (fate == AS_FATE_OK)
+        fate = flush(&l->owner->link, outstanding, n, detail);
+    if (fate == AS_FATE_OK && l->done)
+        fate = finish(l, detail);
+    return fate;
+}
+
+/* Whether there is what is waited for: an answer, or a piece of one. */
+static bool is_there(const lane *l, bool in_pieces)
+{
+    return !l->active || (in_pieces && l->owner->link.in.len > 0 && is_good(l));
+}
+
+static as_fate await(lane *l, bool in_pieces, const anonset_request *outstanding, size_t n,
+                     anonset_detail *detail)
 {
     as_link *link = &l->owner->link;
     as_fate fate = thaw(l, detail);
-    while (fate == AS_FATE_OK && l->active) {
+    while (fate == AS_FATE_OK && !is_there(l, in_pieces)) {
         if (anonset_sync_is_cancelled(link->sync))
             return AS_FATE_CANCELLED;
-        if (!l->done)
-            fate = turn(l->owner, detail);
-        if (fate == AS_FATE_OK)
-            fate = flush(link, outstanding, n, detail);
-        if (fate == AS_FATE_OK && l->done)
-            fate = finish(l, detail);
-        if (fate == AS_FATE_OK && l->active && as_link_is_spent(link))
+        fate = work(l, outstanding, n, detail);
+        if (fate != AS_FATE_OK || is_there(l, in_pieces))
+            break;
+        if (as_link_is_spent(link))
             fate = AS_FATE_LATER;
-        if (fate == AS_FATE_OK && l->active && as_link_now(link) >= link->deadline)
+        else if (as_link_now(link) >= link->deadline)
             fate = as_link_timed_out(link, detail);
+    }
+    return fate;
+}
+
+static as_fate take(as_link *link, as_piece *piece, bool in_pieces,
+                    const anonset_request *outstanding, size_t n, anonset_detail *detail)
+{
+    firod *self = (firod *)link;
+    if (self->frozen)
+        as_inbuf_clear(&link->in);
+    self->frozen = false;
+    as_fate fate = flush(link, outstanding, n, detail);
+    if (fate != AS_FATE_OK)
+        return fate;
+    lane *l = lane_for(self, self->front);
+    link->easy = l->easy;
+    as_link_await(link);
+    fate = await(l, in_pieces, outstanding, n, detail);
+    as_link_awaited_piece(link, fate, !l->active);
+    if (fate == AS_FATE_OK) {
+        self->frozen = true;
+        as_inbuf_take_all(&link->in, &piece->at, &piece->len);
+        piece->last = !l->active;
     }
     return fate;
 }
@@ -394,22 +449,22 @@ static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anon
 static as_fate receive(as_link *link, char **text, size_t *len, const anonset_request *outstanding,
                        size_t n, anonset_detail *detail)
 {
+    as_piece whole;
+    as_fate fate = take(link, &whole, false, outstanding, n, detail);
+    if (fate == AS_FATE_OK) {
+        *text = whole.at;
+        *len = whole.len;
+    }
+    return fate;
+}
+
+static as_fate receive_piece(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail)
+{
     firod *self = (firod *)link;
-    if (self->frozen)
-        as_inbuf_clear(&link->in);
-    self->frozen = false;
-    as_fate fate = flush(link, outstanding, n, detail);
-    lane *l = lane_for(self, self->front);
-    if (fate == AS_FATE_OK) {
-        link->easy = l->easy;
-        as_link_await(link);
-        fate = await(l, outstanding, n, detail);
-        as_link_awaited(link, fate);
-    }
-    if (fate == AS_FATE_OK) {
-        self->frozen = true;
-        as_inbuf_take_all(&link->in, text, len);
-    }
+    as_fate fate = take(link, piece, true, outstanding, n, detail);
+    if (fate == AS_FATE_OK && piece->last)
+        self->answered = self->front;
     return fate;
 }
 
@@ -421,4 +476,5 @@ const as_driver as_firod = {
     .queue = queue,
     .flush = flush,
     .receive = receive,
+    .receive_piece = receive_piece,
 };

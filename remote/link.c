@@ -86,6 +86,7 @@ void as_link_shut(as_link *link)
     link->easy = NULL;
     link->multi = NULL;
     link->awaiting = false;
+    link->midst = false;
     as_inbuf_clear(&link->in);
 }
 
@@ -213,9 +214,11 @@ void as_link_await(as_link *link)
     if (link->awaiting)
         return;
     link->awaiting = true;
-    link->bytes = 0;
-    link->since = as_link_now(link);
-    link->deadline = as_link_deadline(link, link->since, 0);
+    if (!link->midst) {
+        link->bytes = 0;
+        link->since = as_link_now(link);
+    }
+    link->deadline = as_link_deadline(link, link->since, link->bytes);
 }
 
 void as_link_came(as_link *link, size_t n)
@@ -229,6 +232,13 @@ void as_link_awaited(as_link *link, as_fate fate)
     link->awaiting = fate == AS_FATE_LATER;
 }
 
+void as_link_awaited_piece(as_link *link, as_fate fate, bool last)
+{
+    as_link_awaited(link, fate);
+    if (fate == AS_FATE_OK)
+        link->midst = !last;
+}
+
 uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes)
 {
     uint64_t next = as_link_now(link) + link->target->timeout_ms;
@@ -239,12 +249,13 @@ uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes)
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail)
 {
     int running, left;
+    size_t before = link->in.len;
     CURLMcode code = curl_multi_perform(link->multi, &running);
     CURLMsg *message = curl_multi_info_read(link->multi, &left);
     *done = message ? message->easy_handle : NULL; /* the one kind there is: DONE */
     if (*done)
         *result = message->data.result;
-    else if (code == CURLM_OK)
+    else if (code == CURLM_OK && link->in.len == before) /* else there is work for the caller */
         code = curl_multi_poll(link->multi, NULL, 0, as_link_nap(link), NULL);
     if (code == CURLM_OK)
         return AS_FATE_OK;

@@ -42,6 +42,12 @@ typedef enum as_fate {
 
 typedef struct as_link as_link;
 
+typedef struct as_piece {
+    char *at;
+    size_t len;
+    bool last;
+} as_piece;
+
 typedef struct as_driver {
     as_link *(*make)(as_target *target); /* NULL: no memory */
     void (*free)(as_link *link);
@@ -56,6 +62,10 @@ typedef struct as_driver {
     /* Waits for a message. *text may be overwritten and lives until the next receive or close. */
     as_fate (*receive)(as_link *link, char **text, size_t *len, const anonset_request *outstanding,
                        size_t n, anonset_detail *detail);
+    /* Waits for the next piece of a message of any length, *last: it ends it. The piece lives until
+     * the next receive or close, and may be empty if it is the last. */
+    as_fate (*receive_piece)(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail);
 } as_driver;
 
 extern const as_driver as_electrumx;
@@ -80,6 +90,7 @@ struct as_link {
 
     /* the message that is awaited, over calls; by as_link_now */
     bool awaiting;
+    bool midst; /* pieces of it were handed on, and more are to come */
     uint64_t since, deadline;
     uint64_t bytes; /* of it so far */
 };
@@ -99,7 +110,9 @@ bool as_link_is_spent(const as_link *link);
 /* A clock that stands still between calls: what the caller does meanwhile is no server's delay. */
 uint64_t as_link_now(const as_link *link);
 
-/* Begins to wait for a message, unless it is waited for already. */
+/* Begins to wait for a message or its next piece, unless it is waited for already. Each piece has
+ * timeout_ms, all of them have what AS_LINK_SLOWEST allows. What it takes to store the pieces
+ * before counts as waiting: at that rate it does not matter. */
 void as_link_await(as_link *link);
 
 /* `n` bytes of it came. */
@@ -107,6 +120,9 @@ void as_link_came(as_link *link, size_t n);
 
 /* The wait for it is over, unless `fate` is LATER. */
 void as_link_awaited(as_link *link, as_fate fate);
+
+/* The same of a piece; `last`: it ends its message. */
+void as_link_awaited_piece(as_link *link, as_fate fate, bool last);
 
 /* Makes link->multi and link->easy, with all that the target says set. */
 as_fate as_link_prepare(as_link *link, anonset_detail *detail);
@@ -131,8 +147,8 @@ as_fate as_link_timed_out(as_link *link, anonset_detail *detail);
 #define AS_LINK_SLOWEST 100u
 uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes);
 
-/* Lets libcurl work, then waits for more to do, for a nap at most. *done is the handle whose
- * transfer has ended, with *result, or NULL. */
+/* Lets libcurl work, then, unless bytes came in, waits for more to do, for a nap at most. *done is
+ * the handle whose transfer has ended, with *result, or NULL. */
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail);
 
 /* How long a wait lasts before the sync's cancel is looked at: at most AS_LINK_NAP_MS, and not

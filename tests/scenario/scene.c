@@ -141,3 +141,18 @@ const char *scene_digest(scene *s)
 {
     return scene_status(s, "finalized.digest");
 }
+
+void scene_used_is_whole(scene *s)
+{
+    const char *path = ts_in(&s->dir, "dump");
+    size_t len;
+    ts_tell(&s->server, "used dump %s", path);
+    char *expected = ts_read_file(path, &len);
+    ts_result shown;
+    ts_anonset(&shown, s->backend, "tags", "--db", s->db, "--txid", NULL);
+    cr_assert_eq(shown.exit_code, 0, "%s", shown.err);
+    cr_assert_str_eq(shown.out, expected);
+    ts_result_free(&shown);
+    free(expected);
+    scene_verify(s);
+}

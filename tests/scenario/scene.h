@@ -54,6 +54,9 @@ int64_t scene_int(const scene *s, const char *field);
 void scene_group_is_whole(scene *s, const char *group);
 /* Of group 1. */
 void scene_is_whole(scene *s);
+
+/* The store shows the server's list of used tags, byte for byte, and verify finds it sound. */
+void scene_used_is_whole(scene *s);
 /* Removes group 1 from the store. */
 void scene_clear(scene *s);
 /* verify holds (exit code 0). */

@@ -22,6 +22,7 @@ typedef struct course {
     anonset_client *client;
     anonset_sync *sync;
     anonset_result result;
+    anonset_used_result used;
     ts_server *server; /* of another thread */
     unsigned calls;
     bool done;
@@ -157,6 +158,140 @@ Test(step, a_millisecond_a_call_over_tls, .timeout = 300)
     ts_server_start(&s.server, "--coins", "800", "--tls-make", s.dir.path, NULL);
     over_tls(&s);
     scene_end(&s);
+}
+
+/* ---- The list of used coin tags, an answer in pieces ----------------------------------------- */
+
+static void on_used(void *context, const anonset_used_result *result)
+{
+    ((course *)context)->used = *result;
+}
+
+static void begin_used(course *c, const scene *s, const char *url)
+{
+    anonset_sync_options options;
+    begin(c, s, url);
+    anonset_sync_free(c->sync);
+    anonset_sync_options_init(&options);
+    options.used = ANONSET_USED_ONLY;
+    options.on_used = on_used;
+    options.context = c;
+    cr_assert_eq(anonset_sync_new(&c->sync, c->store, &options, NULL), ANONSET_OK);
+}
+
+/* The whole list came, by the two questions that it takes. */
+static void end_used(course *c, scene *s, uint32_t count)
+{
+    cr_assert_eq(c->used.outcome, ANONSET_FINALIZED, "%s: %s",
+                 anonset_outcome_name(c->used.outcome), c->used.error.text);
+    cr_expect_eq(c->used.state.count, count);
+    end(c);
+    cr_expect_eq(ts_count(&s->server, "used"), 1);
+    scene_used_is_whole(s);
+}
+
+static void used_by_the_millisecond(scene *s, const char *url)
+{
+    course c;
+    ts_tell(&s->server, "used 20000");
+    ts_tell(&s->server, "shape rate=6000000 latency=3");
+    begin_used(&c, s, url);
+    while (!c.done)
+        call(&c, 0, 1);
+    cr_expect_gt(c.calls, 20, "%u", c.calls);
+    end_used(&c, s, 20000);
+}
+
+SCENARIO(step, used_tags_by_the_millisecond, "--coins", "10")
+{
+    used_by_the_millisecond(s, s->server.tcp);
+}
+
+SCENARIO(step, used_tags_by_the_millisecond_of_firod, "--coins", "10")
+{
+    used_by_the_millisecond(s, s->server.http);
+}
+
+/* 8200: a batch is full, and handed on, while the rest of the last piece waits for the next call.
+ */
+static void used_by_few_bytes(scene *s, const char *url, uint64_t max_bytes, uint32_t count)
+{
+    course c;
+    ts_tell(&s->server, "used %u", (unsigned)count);
+    begin_used(&c, s, url);
+    while (!c.done)
+        call(&c, max_bytes, 0);
+    cr_expect_gt(c.calls, 8, "%u", c.calls);
+    end_used(&c, s, count);
+}
+
+SCENARIO(step, used_tags_by_few_bytes, "--coins", "10")
+{
+    used_by_few_bytes(s, s->server.tcp, 100, 8200);
+}
+
+SCENARIO(step, used_tags_by_few_bytes_of_firod, "--coins", "10")
+{
+    used_by_few_bytes(s, s->server.http, 100, 8200);
+}
+
+/* What was read of an answer ends with its connection, in the midst of a tag: the list goes on
+ * behind what was stored. */
+static void used_over_a_cut(scene *s, const char *url)
+{
+    course c;
+    ts_tell(&s->server, "used 20000");
+    ts_tell(&s->server, "fault cut on=used");
+    begin_used(&c, s, url);
+    run_to_end(&c);
+    cr_assert_eq(c.used.outcome, ANONSET_FINALIZED, "%s", c.used.error.text);
+    end(&c);
+    cr_expect_eq(ts_count(&s->server, "used"), 2);
+    scene_used_is_whole(s);
+}
+
+SCENARIO(step, used_tags_over_a_cut, "--coins", "10")
+{
+    used_over_a_cut(s, s->server.tcp);
+}
+
+SCENARIO(step, used_tags_over_a_cut_of_firod, "--coins", "10")
+{
+    used_over_a_cut(s, s->server.http);
+}
+
+/* What was read of one sync's answer is nothing to the next. */
+static void used_by_two_syncs(scene *s, const char *url)
+{
+    course c;
+    ts_tell(&s->server, "used 20000");
+    begin_used(&c, s, url);
+    while (ts_count(&s->server, "used") == 0 || c.calls < 40)
+        call(&c, 10000, 0);
+    cr_assert_not(c.done);
+    anonset_client *client = c.client;
+    anonset_sync *sync = c.sync;
+    anonset_store *store = c.store;
+    begin_used(&c, s, url);
+    anonset_client_free(c.client);
+    c.client = client;
+    while (!c.done)
+        call(&c, 10000, 0);
+    cr_assert_eq(c.used.outcome, ANONSET_FINALIZED, "%s", c.used.error.text);
+    end(&c);
+    anonset_sync_free(sync);
+    anonset_store_close(store);
+    scene_used_is_whole(s);
+}
+
+SCENARIO(step, used_tags_by_two_syncs_of_a_client, "--coins", "10")
+{
+    used_by_two_syncs(s, s->server.tcp);
+}
+
+SCENARIO(step, used_tags_by_two_syncs_of_a_client_of_firod, "--coins", "10")
+{
+    used_by_two_syncs(s, s->server.http);
 }
 
 /* ---- Others meanwhile ----------------------------------------------------------------------- */
