@@ -358,7 +358,7 @@ Test(step, a_connection_that_is_gone_is_made_anew, .timeout = 60)
 {
     begin("tcp", serve_one, 4);
     while (sync_.commits == 0)
-        cr_assert(!step(0, 1));
+        cr_assert(!step(1, 0));
     while (atomic_load(&server.counts[2]) == 0)
         (void)poll(NULL, 0, 1);
     (void)steps_to_end(0, 1, UINT64_MAX);
