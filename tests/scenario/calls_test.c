@@ -66,6 +66,13 @@ static anonset_code open_store(anonset_store **store, unsigned flags, anonset_de
     return anonset_store_open(store, now.path, &options, detail);
 }
 
+static anonset_trusted trust(const tw_chain *chain)
+{
+    anonset_trusted trusted = {.group = now.group, .size = chain->meta.size};
+    memcpy(trusted.digest, chain->digest, sizeof trusted.digest);
+    return trusted;
+}
+
 static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, uint32_t answers,
                                  anonset_code *code, anonset_detail *why)
 {
@@ -76,8 +83,13 @@ static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, ui
     options.sector_size = now.sector;
     options.prove = now.seed % 2 == 1;
     options.on_reorg = now.keep ? ANONSET_REORG_KEEP : ANONSET_REORG_FOLLOW;
-    if (now.seed % 4 == 0)
+    if (now.seed % 4 <= 1)
         options.proof_budget = 4;
+    const anonset_trusted trusted = trust(chain);
+    if (now.seed % 3 == 1) {
+        options.trusted = &trusted;
+        options.trusted_n = 1;
+    }
     *code = tp_sync(&result, store, chain, &options, answers, &now.reply);
     *why = result.error;
     return result.outcome;
@@ -629,6 +641,9 @@ static const damage damages[] = {
      .pending = {5},
      .next = PENDING},
     {.what = "another history since", .how = {.changed_n = 1, .changed = {20}}, .next = FORK},
+    {.what = "another history since, a part of it the same",
+     .how = {.lost_n = 2, .lost = {8, 26}},
+     .next = FORK},
     {.what = "checkpoints", .how = {.checkpoints = true}, .next = PENDING, .rebuild = true},
     {.what = "the engine",
      .how = {.engine = true, .changed_n = 1, .changed = {9}},
