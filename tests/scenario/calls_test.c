@@ -749,3 +749,109 @@ Test(calls, damage, .timeout = 1200)
         fail_all(&this, backend_faults, COUNT(backend_faults));
     }
 }
+
+/* ---- Damaged files ------------------------------------------------------------------------------
+ */
+
+static anonset_store *opened; /* before calls fail */
+
+/* Changes every copy of a coin that the file holds. */
+static void spoil_coin(char *bytes, size_t len, const tw_chain *chain, uint32_t position)
+{
+    static uint8_t room[TW_COIN_BYTES];
+    anonset_coin coin;
+    size_t found = 0;
+    tw_coin(&coin, room, chain->coin[position], &chain->coin_tx[position]);
+    for (size_t i = 0; i + 40 <= len; i++)
+        if (memcmp(bytes + i, coin.serialized, 40) == 0) {
+            bytes[i + 20] ^= 1;
+            found++;
+        }
+    cr_assert_gt(found, 0, "the coin is in no place of the file");
+}
+
+/* A store with a finalized set in which coin 9 is another, and coins pending: a copy each run. */
+static void prepare_file(void)
+{
+    size_t len;
+    char own[sizeof now.path];
+    const char *model = ts_in(&now.dir, "spoilt");
+    anonset_detail why;
+    anonset_code code;
+    now.sector = FEW;
+    if (now.runs == 1) {
+        anonset_store *store;
+        tell_story();
+        memcpy(own, now.path, sizeof own);
+        (void)snprintf(now.path, sizeof now.path, "%s", model);
+        cr_assert_eq(open_store(&store, ANONSET_STORE_CREATE, &why), ANONSET_OK);
+        (void)sync_with(store, story[OLD], TP_ALL, &code, &why);
+        (void)sync_with(store, story[FINALIZED], TP_ALL, &code, &why);
+        (void)sync_with(store, story[PENDING], 6, &code, &why);
+        anonset_store_close(store);
+        memcpy(now.path, own, sizeof own);
+    }
+    char *bytes = ts_read_file(model, &len);
+    spoil_coin(bytes, len, story[OLD], 9);
+    ts_write_file(now.path, bytes, len);
+    free(bytes);
+}
+
+static void prepare_open_file(void)
+{
+    anonset_detail why;
+    prepare_file();
+    cr_assert_eq(open_store(&opened, ANONSET_STORE_CREATE, &why), ANONSET_OK);
+}
+
+static void work_on_open_file(void)
+{
+    anonset_repair repair;
+    anonset_verdict verdict;
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_code code;
+    has_words(anonset_store_verify(opened, &verdict, 0, &why), &why, "looking at the engine");
+    has_words(anonset_store_repair(opened, &repair, GROUP, &why), &why, "repairing");
+    (void)sync_with(opened, story[PENDING], 2, &code, &why);
+    (void)sync_with(opened, story[PENDING], TP_ALL, &code, &why);
+    anonset_store_close(opened);
+}
+
+static void work_rebuilding(void)
+{
+    anonset_detail why = {.code = ANONSET_OK};
+    has_words(rebuild_store(&why), &why, "rebuilding");
+}
+
+static const damage in_a_file = {.what = "a file", .next = PENDING};
+
+static void fail_on_files(const anonset_backend *backend)
+{
+    static const fault faults[] = {
+        {.sqlite = SQLITE_IOERR_READ, .lmdb = EIO, .backend = ANONSET_CORRUPT},
+        {.sqlite = SQLITE_IOERR_NOMEM, .lmdb = ENOMEM, .backend = ANONSET_CORRUPT},
+        {.sqlite = SQLITE_CORRUPT, .lmdb = MDB_CORRUPTED, .backend = ANONSET_CORRUPT},
+        {.sqlite = SQLITE_READONLY_DBMOVED, .lmdb = EACCES, .backend = ANONSET_CORRUPT},
+    };
+    const job mending = {.backend = backend,
+                         .prepare = prepare_open_file,
+                         .work = work_on_open_file,
+                         .restore = expect_repaired};
+    const job rebuilding = {.backend = backend,
+                            .prepare = prepare_file,
+                            .work = work_rebuilding,
+                            .restore = expect_repaired};
+    at_hand = &in_a_file;
+    fail_all(&mending, faults, COUNT(faults));
+    fail_all(&rebuilding, faults, COUNT(faults));
+}
+
+Test(calls, damaged_sqlite, .timeout = 1200)
+{
+    fail_on_files(&as_backend_sqlite);
+}
+
+Test(calls, damaged_lmdb, .timeout = 1200)
+{
+    fail_on_files(&as_backend_lmdb);
+}
