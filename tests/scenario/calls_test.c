@@ -42,7 +42,8 @@ static struct {
     ts_dir dir;
     uint64_t seed;
     uint32_t group, sector;
-    bool keep;     /* sets are kept in a reorganization */
+    bool keep; /* sets are kept in a reorganization */
+    bool no_genesis;
     bool corrupt;  /* calls fail as if what they read was damaged */
     unsigned runs; /* each has a store of its own */
     char path[400];
@@ -81,6 +82,7 @@ static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, ui
     anonset_sync_options_init(&options);
     options.group = now.group;
     options.sector_size = now.sector;
+    options.ask_genesis = !now.no_genesis;
     options.prove = now.seed % 2 == 1;
     options.on_reorg = now.keep ? ANONSET_REORG_KEEP : ANONSET_REORG_FOLLOW;
     if (now.seed % 4 <= 1)
@@ -626,7 +628,11 @@ typedef struct damage {
     uint32_t pending_n, pending[2]; /* these pending coins, above the base, are changed */
     uint32_t next;                  /* of the story: what is synced then */
     bool rebuild;                   /* whatever repair says */
+    bool no_genesis;                /* no server told its chain */
+    bool fork; /* FORK is pending, and what lies right below where it parts is lost */
 } damage;
+
+static const damage *at_hand;
 
 static const damage damages[] = {
     {.what = "a changed coin", .how = {.changed_n = 1, .changed = {9}}, .next = PENDING},
@@ -645,6 +651,11 @@ static const damage damages[] = {
      .how = {.lost_n = 2, .lost = {8, 26}},
      .next = FORK},
     {.what = "checkpoints", .how = {.checkpoints = true}, .next = PENDING, .rebuild = true},
+    {.what = "checkpoints of no known network",
+     .how = {.checkpoints = true},
+     .next = PENDING,
+     .no_genesis = true},
+    {.what = "what pending coins of a fork stand on", .next = FORK, .fork = true},
     {.what = "the engine",
      .how = {.engine = true, .changed_n = 1, .changed = {9}},
      .pending_n = 1,
@@ -653,7 +664,19 @@ static const damage damages[] = {
      .rebuild = true},
 };
 
-static const damage *at_hand;
+static void sync_pending(anonset_store *store, rotten *how)
+{
+    anonset_state state = {.has_pending = false};
+    anonset_detail why;
+    anonset_code code;
+    const tw_chain *chain = story[at_hand->fork ? FORK : PENDING];
+    for (uint32_t answers = 6; !state.has_pending || state.count == 0; answers++) {
+        (void)sync_with(store, chain, answers, &code, &why);
+        cr_assert_eq(anonset_store_state(store, &state, GROUP, &why), ANONSET_OK);
+    }
+    if (at_hand->fork)
+        how->lost[how->lost_n++] = state.base - 1;
+}
 
 static void prepare_rotten(void)
 {
@@ -663,13 +686,14 @@ static void prepare_rotten(void)
     if (now.runs == 1)
         tell_story();
     now.sector = FEW;
+    now.no_genesis = at_hand->no_genesis;
     rotten_end();
     cr_assert_eq(open_store(&store, ANONSET_STORE_CREATE, &why), ANONSET_OK);
     (void)sync_with(store, story[OLD], TP_ALL, &code, &why);
     (void)sync_with(store, story[FINALIZED], TP_ALL, &code, &why);
-    (void)sync_with(store, story[PENDING], 6, &code, &why);
-    anonset_store_close(store);
     rotten how = at_hand->how;
+    sync_pending(store, &how);
+    anonset_store_close(store);
     for (uint32_t i = 0; i < at_hand->pending_n; i++)
         how.changed[how.changed_n++] = story[FINALIZED]->meta.size + at_hand->pending[i];
     rotten_at(now.path, &how);

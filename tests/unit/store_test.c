@@ -593,6 +593,63 @@ Test(copy, ends_where_a_store_cannot_hold_more)
     as_replay_free(replay);
 }
 
+/* A sink that counts, and refuses from one call on. */
+static struct {
+    unsigned calls, refused_from;
+} sink_calls;
+
+static anonset_code count_call(void)
+{
+    return ++sink_calls.calls >= sink_calls.refused_from ? ANONSET_FULL : ANONSET_OK;
+}
+
+static anonset_code counting_append(void *handle, const anonset_append *append,
+                                    anonset_detail *detail)
+{
+    (void)handle, (void)append, (void)detail;
+    return count_call();
+}
+
+static anonset_code counting_complete(void *handle, const anonset_complete *complete,
+                                      anonset_detail *detail)
+{
+    (void)handle, (void)complete, (void)detail;
+    return count_call();
+}
+
+Test(copy, writes_a_state_once_and_stops_where_a_write_fails)
+{
+    static const uint8_t zero[ANONSET_HASH_BYTES];
+    const as_replay_sink sink = {.append_sector = counting_append,
+                                 .mark_complete = counting_complete};
+    const anonset_coin coin = {.tx_hash = zero};
+    anonset_meta meta = {.size = 1};
+    anonset_code code = ANONSET_OK;
+    as_replay *replay;
+    uint8_t *room;
+    cr_assert_eq(as_replay_new(&replay, &sink, NULL), ANONSET_OK);
+    as_replay_group(replay, GROUP);
+    sink_calls.refused_from = UINT32_MAX;
+    cr_assert_eq(as_replay_room(replay, &room, 0, NULL), ANONSET_OK);
+    cr_assert_eq(as_replay_coin(replay, &coin, NULL), ANONSET_OK);
+    cr_expect_eq(as_replay_state(replay, &meta, ANONSET_GATE_COUNT, NULL), ANONSET_OK);
+    cr_expect_eq(sink_calls.calls, 2);
+    cr_expect_eq(as_replay_state(replay, &meta, ANONSET_GATE_COUNT, NULL), ANONSET_OK);
+    cr_expect_eq(sink_calls.calls, 2, "the same state again");
+    meta.block_hash[0] = 1;
+    cr_expect_eq(as_replay_state(replay, &meta, ANONSET_GATE_COUNT, NULL), ANONSET_OK);
+    cr_expect_eq(sink_calls.calls, 4, "the same coins at another block");
+    sink_calls.refused_from = 6;
+    while (code == ANONSET_OK && as_replay_position(replay) < 10000) {
+        code = as_replay_room(replay, &room, 0, NULL);
+        if (code == ANONSET_OK)
+            code = as_replay_coin(replay, &coin, NULL);
+    }
+    cr_expect_eq(code, ANONSET_FULL);
+    cr_expect_eq(sink_calls.calls, 6);
+    as_replay_free(replay);
+}
+
 Test(rebuild, is_refused_where_it_cannot_be)
 {
     anonset_store_options options;
