@@ -99,6 +99,8 @@ static const char *take_value(struct args *args, enum args_id id, const char *va
                    : "a number from 0 to 4294967295";
     case ARGS_CHECKPOINT:
         return take_checkpoint(args, value);
+    case ARGS_FROM:
+        return text_number(&args->from, value, 0, UINT32_MAX) ? NULL : "a position, 0 or more";
     case ARGS_GATE:
         if (!take_word(&count, value, "count", "set-hash"))
             return "count or set-hash";
@@ -156,6 +158,12 @@ static void take(struct args *args, enum args_id id, const char *value)
     case ARGS_TLS_INSECURE:
         args->tls_insecure = true;
         break;
+    case ARGS_TAGS:
+        args->tags = true;
+        break;
+    case ARGS_TXID:
+        args->txid = true;
+        break;
     default:
         break;
     }
@@ -200,9 +208,13 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
             return args_wrong(command->name, "--%s wants %s, not \"%s\"", row->name, wanted,
                               optarg);
     }
+    if (command->operand && optind < argc)
+        args->operand = argv[optind++];
     if (optind < argc)
         return args_wrong(command->name, "\"%s\" is one word too many", argv[optind]);
     if (!args->db || !*args->db)
         return args_wrong(command->name, "--db PATH is missing: the store's file");
+    if (command->operand && !args->operand)
+        return args_wrong(command->name, "%s is missing", command->operand);
     return ARGS_GO;
 }

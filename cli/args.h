@@ -30,6 +30,9 @@ enum args_id {
     ARGS_AFTER,
     ARGS_ORDER,
     ARGS_LISTEN,
+    ARGS_TAGS,
+    ARGS_TXID,
+    ARGS_FROM,
     ARGS_HELP,
     ARGS_VERSION, /* of a program, not of a command */
     ARGS_TO,
@@ -66,8 +69,10 @@ struct args {
     const char *proxy;
     const char *tls_pin;
     const char *rpc_cookie;
-    const char *listen; /* NULL: not given */
-    uint32_t group;     /* 0: not given */
+    const char *listen;  /* NULL: not given */
+    const char *operand; /* the word without an option that the command takes */
+    uint32_t from;
+    uint32_t group; /* 0: not given */
     uint32_t sector_size;
     uint32_t timeout_s; /* 0: not given */
     uint32_t retries;
@@ -85,6 +90,8 @@ struct args {
     bool tls_insecure;
     bool prove;
     bool follow; /* --on-reorg */
+    bool tags;
+    bool txid;
 };
 
 #define ARGS_GO (-1) /* no exit code: go on */

@@ -64,6 +64,8 @@ void bar_line(char *out, size_t cap, unsigned width, const bar_view *v)
     head = v->group ? (size_t)snprintf(line, sizeof line, "group %u  ", v->group) : 0;
     if (!v->size) {
         snprintf(line + head, sizeof line - head, "waiting for the server");
+    } else if (!v->group) { /* nobody knows how long their list is */
+        snprintf(line, sizeof line, "%s used coin tags", text_count(numbers, v->position));
     } else {
         for (int parts = 3; parts >= 1 && room <= BAR_MIN; parts--) {
             n = write_numbers(numbers, sizeof numbers, v, parts);
@@ -135,7 +137,7 @@ void bar_progress(bar *b, const anonset_progress *progress, double now)
     v->position = progress->position;
     v->size = progress->size;
     b->seen = now;
-    if (b->drawn && now - b->drew < REDRAW_SECONDS && v->position < v->size)
+    if (b->drawn && now - b->drew < REDRAW_SECONDS && (v->position < v->size || !v->group))
         return;
     draw(b);
     b->drew = now;

@@ -8,11 +8,15 @@ static int run_clear(const struct args *args)
 {
     anonset_detail detail = {0};
     anonset_store *store = NULL;
-    anonset_code code = store_open(&store, args, 0, &detail);
+    anonset_code code;
 
+    if (args->tags && args->group)
+        return args_wrong("clear", "--group and --tags exclude each other");
+    code = store_open(&store, args, 0, &detail);
     if (code != ANONSET_OK)
         return exits_of_code(code);
-    code = anonset_store_clear(store, args->group, &detail);
+    code = args->tags ? anonset_used_clear(store, &detail)
+                      : anonset_store_clear(store, args->group, &detail);
     if (code != ANONSET_OK)
         tell_store(stderr, "clear", args, &detail);
     anonset_store_close(store);
@@ -22,8 +26,9 @@ static int run_clear(const struct args *args)
 static const struct option_row options[] = {
     ARGS_ROW_DB,
     {ARGS_GROUP, "group", "N",
-     "Only this group. Without it, every group, and the store may then be used\n"
-     "for another chain."},
+     "Only this group. Without it, every group and the list of used coin tags,\n"
+     "and the store may then be used for another chain."},
+    {ARGS_TAGS, "tags", NULL, "Only the list of used coin tags."},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
 };
@@ -31,7 +36,7 @@ static const struct option_row options[] = {
 const struct command cmd_clear = {
     .name = "clear",
     .summary = "remove one group, or all, from the store",
-    .usage = "--db PATH [--group N]",
+    .usage = "--db PATH [--group N | --tags]",
     .options = options,
     .notes =
         "Removes finalized and pending coins in one step and frees their space. It does not ask\n"

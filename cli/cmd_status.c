@@ -115,22 +115,71 @@ static void print_end(struct report *report, const anonset_store *store)
            anonset_store_backend(store));
 }
 
+/* ---- The list of used coin tags ------------------------------------------------------------ */
+
+static void print_used(const struct args *args, const anonset_used_state *state)
+{
+    json j = {.out = stdout};
+    char count[TEXT_COUNT];
+
+    if (!args->json) {
+        printf("used coin tags: %s (gate level none: nothing commits to this list)\n",
+               text_count(count, state->count));
+        return;
+    }
+    json_begin(&j, NULL, '{');
+    json_number(&j, "count", state->count);
+    json_hex(&j, "digest", state->digest);
+    json_string(&j, "gate", text_gate(ANONSET_GATE_NONE));
+    json_end(&j, '}');
+    putchar('\n');
+}
+
+static anonset_code show_used(anonset_store *store, const struct args *args, anonset_detail *detail)
+{
+    anonset_used_list *list;
+    anonset_code code = anonset_used_open(&list, store, detail);
+
+    if (code != ANONSET_OK)
+        return code;
+    /* Beside the groups it is told of only if it is there. */
+    if (args->tags || anonset_used_list_state(list)->count)
+        print_used(args, anonset_used_list_state(list));
+    anonset_used_close(list);
+    return ANONSET_OK;
+}
+
+/* ---- All of it ----------------------------------------------------------------------------- */
+
+static anonset_code show_groups(struct report *report, anonset_store *store, anonset_detail *detail)
+{
+    const struct args *args = report->args;
+    anonset_code code = anonset_store_disk_bytes(store, &report->disk_bytes, detail);
+
+    if (code != ANONSET_OK)
+        return code;
+    if (args->json)
+        json_begin(&report->json, NULL, '[');
+    code = store_groups(store, args, visit, report, detail);
+    if (code == ANONSET_OK && !args->json && !args->group)
+        code = show_used(store, args, detail);
+    print_end(report, store);
+    return code;
+}
+
 static int run_status(const struct args *args)
 {
     struct report report = {.args = args, .json = {.out = stdout}};
     anonset_detail detail = {0};
     anonset_store *store = NULL;
-    anonset_code code = store_open(&store, args, ANONSET_STORE_READ_ONLY, &detail);
+    anonset_code code;
 
+    if (args->tags && args->group)
+        return args_wrong("status", "--group and --tags exclude each other");
+    code = store_open(&store, args, ANONSET_STORE_READ_ONLY, &detail);
     if (code != ANONSET_OK)
         return exits_of_code(code);
-    code = anonset_store_disk_bytes(store, &report.disk_bytes, &detail);
-    if (code == ANONSET_OK) {
-        if (args->json)
-            json_begin(&report.json, NULL, '[');
-        code = store_groups(store, args, visit, &report, &detail);
-        print_end(&report, store);
-    }
+    code = args->tags ? show_used(store, args, &detail) : show_groups(&report, store, &detail);
     if (code != ANONSET_OK)
         tell_store(stderr, "read the state of", args, &detail);
     anonset_store_close(store);
@@ -141,6 +190,9 @@ static const struct option_row options[] = {
     ARGS_ROW_DB,
     {ARGS_GROUP, "group", "N",
      "Only this group. Without it, every group of which something is stored."},
+    {ARGS_TAGS, "tags", NULL,
+     "The list of used coin tags instead; with --json as one object: count,\n"
+     "digest and gate, which is always none."},
     {ARGS_JSON, "json", NULL,
      "Print a JSON array with an object a group: group, finalized (block_hash,\n"
      "set_hash, size, digest, gate; or null), pending (base, count, block_hash,\n"
@@ -154,7 +206,7 @@ static const struct option_row options[] = {
 const struct command cmd_status = {
     .name = "status",
     .summary = "show what is stored",
-    .usage = "--db PATH [--group N] [--json]",
+    .usage = "--db PATH [--group N | --tags] [--json]",
     .options = options,
     .notes = "\"whole coins\" is the finalized set, which readers see; \"downloading\" is the "
              "pending one,\n"

@@ -158,6 +158,63 @@ static void on_result(void *context, const anonset_result *result)
     run->code = exits_worse(run->code, code);
 }
 
+/* ---- The list of used coin tags ------------------------------------------------------------ */
+
+static void print_used_json(const anonset_used_result *r, double seconds)
+{
+    json j = {.out = stdout};
+    bool done = exits_of_result(r->outcome, r->error.code) == EXITS_DONE;
+
+    json_begin(&j, NULL, '{');
+    json_null(&j, "group");
+    json_string(&j, "list", "tags");
+    json_string(&j, "outcome", anonset_outcome_name(r->outcome));
+    json_number(&j, "count", r->state.count);
+    json_hex(&j, "digest", r->state.digest);
+    json_string(&j, "gate", text_gate(ANONSET_GATE_NONE));
+    json_number(&j, "fetched", r->fetched);
+    json_number(&j, "resumed_from", r->resumed_from);
+    json_number(&j, "replaced", r->replaced);
+    json_number(&j, "requests", r->requests);
+    json_number(&j, "bytes", r->bytes);
+    json_seconds(&j, "seconds", seconds);
+    json_string(&j, "error", done || !r->error.text[0] ? NULL : r->error.text);
+    json_end(&j, '}');
+    putchar('\n');
+}
+
+static void print_used_summary(const anonset_used_result *r, double seconds)
+{
+    char count[TEXT_COUNT], bytes[TEXT_COUNT];
+
+    printf("used coin tags: %s, %s tags (gate level none: nothing commits to this list)\n",
+           r->outcome == ANONSET_UP_TO_DATE ? "already up to date" : "as long as the server's",
+           text_count(count, r->state.count));
+    if (r->replaced)
+        printf("  the chain was reorganized: the newest %s were replaced\n",
+               text_count(count, r->replaced));
+    if (r->fetched)
+        printf("  fetched %s: %s in %u requests, %.1f s\n", text_count(count, r->fetched),
+               text_bytes(bytes, r->bytes), r->requests, seconds);
+}
+
+static void on_used(void *context, const anonset_used_result *result)
+{
+    struct run *run = context;
+    double t = now();
+    int code = exits_of_result(result->outcome, result->error.code);
+
+    bar_clear(&run->bar);
+    if (run->args->json)
+        print_used_json(result, t - run->since);
+    else if (code == EXITS_DONE && !run->args->quiet)
+        print_used_summary(result, t - run->since);
+    fflush(stdout);
+    tell_used_result(stderr, result);
+    run->results++;
+    run->code = exits_worse(run->code, code);
+}
+
 static void on_progress(void *context, const anonset_progress *progress)
 {
     struct run *run = context;
@@ -181,8 +238,8 @@ static int check_args(const struct args *args)
         return args_wrong("sync", "--server URL is missing");
     if (args->all && args->group)
         return args_wrong("sync", "--group and --all exclude each other");
-    if (!args->all && !args->group)
-        return args_wrong("sync", "say which group: --group N, or --all");
+    if (!args->all && !args->group && !args->tags)
+        return args_wrong("sync", "say which group: --group N, or --all; or --tags");
     if (args->tls_pin && args->tls_insecure)
         return args_wrong("sync", "--tls-pin and --tls-insecure exclude each other");
     return EXITS_DONE;
@@ -222,6 +279,9 @@ static anonset_code drive(struct run *run, anonset_store *store, anonset_client 
     options.trusted_n = run->args->checkpoint_n;
     options.on_result = on_result;
     options.on_progress = on_progress;
+    options.on_used = on_used;
+    if (run->args->tags)
+        options.used = run->args->all || run->args->group ? ANONSET_USED_TOO : ANONSET_USED_ONLY;
     options.context = run;
     code = anonset_sync_new(&sync, store, &options, detail);
     if (code != ANONSET_OK)
@@ -284,12 +344,19 @@ static const struct option_row options[] = {
      "Where to download from. Required.\n"
      "tcp://HOST:PORT or ssl://HOST:PORT is an ElectrumX server,\n"
      "http://HOST:PORT or https://HOST:PORT is firod (run with -mobile)."},
-    {ARGS_GROUP, "group", "N", "The coin group to sync, 1 or more. This or --all is required."},
+    {ARGS_GROUP, "group", "N",
+     "The coin group to sync, 1 or more. This, --all or --tags is required."},
     {ARGS_ALL, "all", NULL, "Every group, from 1 to the server's newest."},
+    {ARGS_TAGS, "tags", NULL,
+     "Also the list of used coin tags, behind the groups; alone, nothing else.\n"
+     "Nothing commits to this list: it is what one server says. Read it with\n"
+     "anonset tags and anonset check."},
     {ARGS_JSON, "json", NULL,
      "Print one JSON object a group, a line each, with the fields group,\n"
      "outcome, block_hash, set_hash, size, digest, gate, proof, fetched,\n"
-     "copied, resumed_from, discarded, requests, bytes, seconds and error."},
+     "copied, resumed_from, discarded, requests, bytes, seconds and error;\n"
+     "with --tags one with group (null), list (\"tags\"), outcome, count, digest,\n"
+     "gate, fetched, resumed_from, replaced, requests, bytes, seconds, error."},
     {ARGS_SECTOR_SIZE, "sector-size", "N|auto",
      "Coins a request, 1 to 65536. The default, auto, adapts to the server\n"
      "and the line."},
@@ -338,7 +405,7 @@ static const struct option_row options[] = {
 const struct command cmd_sync = {
     .name = "sync",
     .summary = "download what is new, check it, make it visible",
-    .usage = "--db PATH --server URL (--group N | --all) [OPTIONS]",
+    .usage = "--db PATH --server URL (--group N | --all | --tags) [OPTIONS]",
     .options = options,
     .notes = "A sync may be stopped at any moment, by SIGINT, SIGKILL or power loss: run the same\n"
              "command again and it goes on where it stopped. A second SIGINT does not wait.\n"

@@ -107,6 +107,38 @@ static anonset_code look_around(struct report *report, anonset_store *store, ano
     return ANONSET_OK;
 }
 
+/* The list of used coin tags, where there is one. */
+static anonset_code look_at_used(struct report *report, anonset_store *store,
+                                 anonset_detail *detail)
+{
+    anonset_used_list *list;
+    anonset_detail why = {0};
+    char count[TEXT_COUNT];
+    bool sound = true;
+    anonset_code code = anonset_used_open(&list, store, detail);
+
+    if (code != ANONSET_OK)
+        return code;
+    const anonset_used_state *state = anonset_used_list_state(list);
+    if (state->count)
+        code = anonset_used_verify(list, &sound, &why);
+    if (code == ANONSET_OK && state->count && !report->args->json)
+        printf("used coin tags: %s, %s tags read\n", sound ? "sound" : "DAMAGED",
+               text_count(count, state->count));
+    anonset_used_close(list);
+    if (code != ANONSET_OK)
+        *detail = why;
+    if (sound)
+        return code;
+    report->damaged++;
+    fprintf(stderr,
+            "anonset: the used coin tags of %s are damaged\n"
+            "  cause: %s\n"
+            "  next: anonset clear --db %s --tags, then sync them again; and check the disk\n",
+            report->args->db, why.text, report->args->db);
+    return code;
+}
+
 static int end_of(const struct report *report, anonset_code code, const anonset_detail *detail)
 {
     const struct args *args = report->args;
@@ -136,6 +168,8 @@ static int run_verify(const struct args *args)
     code = look_around(&report, store, &detail);
     if (code == ANONSET_OK)
         code = store_groups(store, args, visit, &report, &detail);
+    if (code == ANONSET_OK && !args->group)
+        code = look_at_used(&report, store, &detail);
     anonset_store_close(store);
     if (args->json) {
         json_end(&report.json, ']');
@@ -165,6 +199,9 @@ const struct command cmd_verify = {
     .summary = "read every stored coin and recompute the digests",
     .usage = "--db PATH [--group N] [--json]",
     .options = options,
-    .notes = "Needs no server. Exit code 6 if anything is damaged. Works while a sync runs.\n",
+    .notes =
+        "Needs no server. Exit code 6 if anything is damaged. Works while a sync runs. Without\n"
+        "--group the list of used coin tags is looked at as well; what is wrong with it is told\n"
+        "on stderr, not in the JSON array.\n",
     .run = run_verify,
 };

@@ -5,7 +5,8 @@ const char program_summary[] =
     "anonset keeps a local, always whole copy of Firo's Spark anonymity set.";
 
 const struct command *const commands[] = {
-    &cmd_sync, &cmd_status, &cmd_export, &cmd_verify, &cmd_repair, &cmd_clear, &cmd_serve, NULL,
+    &cmd_sync,  &cmd_status, &cmd_export, &cmd_verify, &cmd_repair,
+    &cmd_clear, &cmd_serve,  &cmd_tags,   &cmd_check,  NULL,
 };
 
 const struct option_row program_options[] = {

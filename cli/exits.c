@@ -11,7 +11,8 @@ static const struct {
     {EXITS_INTEGRITY,
      "integrity: the server's data was refused, the finalized set is untouched; or the set is "
      "at a lower gate level than asked for"},
-    {EXITS_KEPT, "kept the stored set: server behind, reorganization, no such group or block"},
+    {EXITS_KEPT, "kept the stored set: server behind, reorganization, no such group, block or "
+                 "used tag"},
     {EXITS_STORE, "the store is missing, damaged, or cannot be read or written"},
     {EXITS_BUSY, "another process is writing to the store; run it again"},
     {EXITS_CANCELLED, "interrupted (SIGINT); what was downloaded is kept"},

@@ -138,6 +138,24 @@ void tell_result(FILE *out, const anonset_result *result)
     fprintf(out, "  next: %s\n", result_cure(result));
 }
 
+void tell_used_result(FILE *out, const anonset_used_result *result)
+{
+    anonset_result shared = {.outcome = result->outcome, .error = result->error};
+    char have[TEXT_COUNT];
+
+    if (!happened(result->outcome))
+        return;
+    fprintf(out, "anonset: used coin tags: %s\n",
+            result->error.text[0] ? result->error.text : happened(result->outcome));
+    if (result->outcome != ANONSET_STORE_ERROR)
+        fprintf(out, "  kept: %s used tags\n", text_count(have, result->state.count));
+    fprintf(out, "  next: %s\n",
+            result->outcome == ANONSET_REORG_DETECTED
+                ? "ask a second server. If it says the same, sync with --on-reorg follow, or "
+                  "remove the list (anonset clear --tags) and sync it again"
+                : result_cure(&shared));
+}
+
 void tell_store(FILE *out, const char *doing, const struct args *args, const anonset_detail *detail)
 {
     const char *cause = detail->text[0] ? detail->text : anonset_strerror(detail->code);

@@ -61,30 +61,41 @@ static bool decode_digit(uint32_t *value, char c)
     return true;
 }
 
-bool text_read_hash(uint8_t out[ANONSET_HASH_BYTES], const char *text)
+/* Canonical base64 of exactly `len` bytes, at most ANONSET_TAG_BYTES, which are no whole groups.
+ * Two spellings of one value would be two names of it: only the canonical one is taken. */
+static bool read_base64(uint8_t *out, size_t len, const char *text)
 {
-    uint8_t hash[ANONSET_HASH_BYTES + 1];
-    char again[TEXT_BASE64_HASH];
+    uint8_t bytes[TEXT_BASE64_TAG];
+    char again[TEXT_BASE64_TAG];
+    size_t chars = (len + 2) / 3 * 4, digits = (4 * len + 2) / 3;
 
-    if (strlen(text) != TEXT_BASE64_HASH - 1 || text[TEXT_BASE64_HASH - 2] != '=')
+    if (strlen(text) != chars)
         return false;
-    for (size_t i = 0; i < 11; i++) {
+    for (size_t i = 0; i < chars / 4; i++) {
         uint32_t v = 0;
-        for (size_t k = 0; k < 4; k++) {
-            bool padding = i == 10 && k == 3;
-            if (!decode_digit(&v, padding ? 'A' : text[4 * i + k]))
+        for (size_t k = 4 * i; k < 4 * i + 4; k++) {
+            if (!decode_digit(&v, k < digits ? text[k] : 'A'))
                 return false;
         }
-        hash[3 * i] = (uint8_t)(v >> 16);
-        hash[3 * i + 1] = (uint8_t)(v >> 8);
-        hash[3 * i + 2] = (uint8_t)v;
+        bytes[3 * i] = (uint8_t)(v >> 16);
+        bytes[3 * i + 1] = (uint8_t)(v >> 8);
+        bytes[3 * i + 2] = (uint8_t)v;
     }
-    /* Two spellings of one hash would be two block names: only the canonical one is taken. */
-    text_base64_hash(again, hash);
+    again[encode(again, bytes, len)] = '\0';
     if (strcmp(again, text) != 0)
         return false;
-    memcpy(out, hash, ANONSET_HASH_BYTES);
+    memcpy(out, bytes, len);
     return true;
+}
+
+bool text_read_hash(uint8_t out[ANONSET_HASH_BYTES], const char *text)
+{
+    return read_base64(out, ANONSET_HASH_BYTES, text);
+}
+
+bool text_read_tag(uint8_t out[ANONSET_TAG_BYTES], const char *text)
+{
+    return read_base64(out, ANONSET_TAG_BYTES, text);
 }
 
 /* The number in front of a colon, and *text behind it. */
@@ -131,6 +142,15 @@ bool text_read_checkpoint(anonset_trusted *out, const char *text)
 void text_base64_hash(char out[TEXT_BASE64_HASH], const uint8_t *hash)
 {
     out[encode(out, hash, ANONSET_HASH_BYTES)] = '\0';
+}
+
+void text_txid(char out[TEXT_HEX_HASH], const uint8_t *tx_hash)
+{
+    uint8_t reversed[ANONSET_HASH_BYTES];
+
+    for (size_t i = 0; i < ANONSET_HASH_BYTES; i++)
+        reversed[i] = tx_hash[ANONSET_HASH_BYTES - 1 - i];
+    text_hex_hash(out, reversed);
 }
 
 void text_hex_hash(char out[TEXT_HEX_HASH], const uint8_t *hash)

@@ -87,6 +87,11 @@ static bool is_meta_role(as_role role)
     return role == AS_ASK_META || role == AS_ASK_SEAM_META || role == AS_ASK_CLOSE_META;
 }
 
+static bool is_coins_role(as_role role)
+{
+    return role >= AS_ASK_OLD_PIN && role != AS_ASK_HEIGHT && !is_meta_role(role);
+}
+
 /* Whether an answer of this kind can answer that question. */
 static bool fits(as_role role, anonset_answer_kind kind)
 {
@@ -97,10 +102,13 @@ static bool fits(as_role role, anonset_answer_kind kind)
         return role == AS_ASK_NEWEST || role == AS_ASK_HEIGHT;
     case ANONSET_ANSWER_HASH:
         return role == AS_ASK_GENESIS;
+    case ANONSET_ANSWER_USED:
+        return role == AS_ASK_USED;
+    case ANONSET_ANSWER_TOO_LARGE:
+        return role == AS_ASK_USED || is_coins_role(role);
     case ANONSET_ANSWER_COINS:
     case ANONSET_ANSWER_BLOCK_REFUSED:
-    case ANONSET_ANSWER_TOO_LARGE:
-        return role >= AS_ASK_OLD_PIN && role != AS_ASK_HEIGHT && !is_meta_role(role);
+        return is_coins_role(role);
     case ANONSET_ANSWER_NO_GROUP:
         return role >= AS_ASK_META && role != AS_ASK_HEIGHT;
     default:
@@ -139,8 +147,14 @@ static void take(anonset_sync *sync, const as_asked *asked, anonset_answer *answ
         else
             take_refusal(sync, asked, answer);
         break;
+    case ANONSET_ANSWER_USED:
+        as_used_take(sync, answer);
+        break;
     case ANONSET_ANSWER_TOO_LARGE:
-        as_fetch_too_large(sync, asked);
+        if (asked->role == AS_ASK_USED)
+            as_used_too_large(sync);
+        else
+            as_fetch_too_large(sync, asked);
         break;
     case ANONSET_ANSWER_ERROR:
         if (asked->role == AS_ASK_HEIGHT)
@@ -160,13 +174,21 @@ anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anons
         return as_fail(detail, ANONSET_INVALID, 0, "anonset_sync_feed: NULL argument");
     if (!sync->waiting)
         return as_fail(detail, ANONSET_INVALID, 0, "an answer was fed before step said WAIT");
-    if (!as_flight_take(&sync->flight, &asked, answer->id))
+    bool more = answer->kind == ANONSET_ANSWER_USED && answer->more;
+    if (more && answer->n != ANONSET_USED_BATCH)
+        return as_fail(detail, ANONSET_INVALID, 0, "part of a list that is not %u used tags",
+                       ANONSET_USED_BATCH);
+    if (!(more ? as_flight_find(&sync->flight, &asked, answer->id)
+               : as_flight_take(&sync->flight, &asked, answer->id)))
         return as_fail(detail, ANONSET_INVALID, 0, "no request %u is outstanding",
                        (unsigned)answer->id);
     sync->waiting = false;
     sync->result.bytes += answer->wire_bytes;
-    if (asked.role == AS_ASK_NOTHING)
+    if (asked.role == AS_ASK_NOTHING) {
+        if (answer->kind == ANONSET_ANSWER_USED)
+            as_used_pass_over(sync, answer->n);
         return ANONSET_OK;
+    }
     sync->genesis_answered |= asked.role == AS_ASK_GENESIS;
     /* Many servers do not tell their genesis hash; then the network is just not checked. */
     if (asked.role == AS_ASK_GENESIS && answer->kind != ANONSET_ANSWER_HASH)

@@ -31,16 +31,30 @@ static void erase(as_flight *flight, size_t i)
         flight->sent--;
 }
 
+/* Where on the wire the request with this id is; `sent`: nowhere. */
+static size_t place_of(const as_flight *flight, uint32_t id)
+{
+    size_t i = 0;
+    while (i < flight->sent && flight->requests[i].id != id)
+        i++;
+    return i;
+}
+
+bool as_flight_find(const as_flight *flight, as_asked *asked, uint32_t id)
+{
+    size_t i = place_of(flight, id);
+    if (i == flight->sent)
+        return false;
+    *asked = flight->asked[i];
+    return true;
+}
+
 bool as_flight_take(as_flight *flight, as_asked *asked, uint32_t id)
 {
-    for (size_t i = 0; i < flight->sent; i++) {
-        if (flight->requests[i].id == id) {
-            *asked = flight->asked[i];
-            erase(flight, i);
-            return true;
-        }
-    }
-    return false;
+    if (!as_flight_find(flight, asked, id))
+        return false;
+    erase(flight, place_of(flight, id));
+    return true;
 }
 
 bool as_flight_has(const as_flight *flight, as_role role)

@@ -8,6 +8,7 @@ typedef enum as_role {
     AS_ASK_NOTHING, /* the answer will not be looked at any more */
     AS_ASK_NEWEST,
     AS_ASK_GENESIS,
+    AS_ASK_USED, /* the list of used tags, from position `lo` on */
     AS_ASK_META,
     AS_ASK_SEAM_META,     /* of the group before */
     AS_ASK_OLD_PIN,       /* is the block that we hold coins of still on the target's chain? */
@@ -47,6 +48,9 @@ bool as_flight_pop(as_flight *flight, anonset_request *request);
 
 /* Takes the request with this id off the wire. False: none is outstanding. */
 bool as_flight_take(as_flight *flight, as_asked *asked, uint32_t id);
+
+/* As as_flight_take, but leaves it there: more of its answer is to come. */
+bool as_flight_find(const as_flight *flight, as_asked *asked, uint32_t id);
 
 /* Whether a request of this role is queued or on the wire. */
 bool as_flight_has(const as_flight *flight, as_role role);

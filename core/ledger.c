@@ -203,6 +203,44 @@ bool as_identity_decode(anonset_store_info *info, const uint8_t *bytes, size_t l
     return true;
 }
 
+enum {
+    USED_DIGEST_AT = 4,
+    USED_SUM_AT = USED_DIGEST_AT + ANONSET_HASH_BYTES
+};
+
+void as_used_encode(uint8_t out[AS_USED_BYTES], const anonset_used_state *state)
+{
+    as_put32(out, state->count);
+    memcpy(out + USED_DIGEST_AT, state->digest, ANONSET_HASH_BYTES);
+    as_put32(out + USED_SUM_AT, checksum(out, USED_SUM_AT));
+}
+
+anonset_code as_used_decode(anonset_used_state *state, const uint8_t *bytes, size_t len,
+                            anonset_detail *detail)
+{
+    *state = (anonset_used_state){.count = 0};
+    if (len == 0)
+        return ANONSET_OK;
+    if (len != AS_USED_BYTES || as_get32(bytes + USED_SUM_AT) != checksum(bytes, USED_SUM_AT))
+        return as_fail(detail, ANONSET_CORRUPT, 0,
+                       "the record of the list of used tags is damaged: clear the store");
+    state->count = as_get32(bytes);
+    memcpy(state->digest, bytes + USED_DIGEST_AT, ANONSET_HASH_BYTES);
+    return ANONSET_OK;
+}
+
+anonset_code as_used_next(anonset_used_state *next, const anonset_used_state *now,
+                          const anonset_used_append *a, anonset_detail *detail)
+{
+    if (a->before.count != now->count ||
+        memcmp(a->before.digest, now->digest, sizeof now->digest) != 0)
+        return as_fail(detail, ANONSET_STALE, 0,
+                       "the store moved on: the list of used tags is another");
+    next->count = a->keep + a->n;
+    memcpy(next->digest, a->digest_after, sizeof next->digest);
+    return ANONSET_OK;
+}
+
 static uint32_t checkpoint_checksum(const uint8_t *bytes, as_checkpoint_at at)
 {
     uint8_t place[8];

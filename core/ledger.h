@@ -35,6 +35,17 @@ void as_identity_encode(uint8_t out[AS_IDENTITY_BYTES], const anonset_store_info
 /* False: the bytes do not fit their checksum. */
 bool as_identity_decode(anonset_store_info *info, const uint8_t *bytes, size_t len);
 
+/* The record of the list of used coin tags: without one the list is empty. */
+#define AS_USED_BYTES 40u
+void as_used_encode(uint8_t out[AS_USED_BYTES], const anonset_used_state *state);
+/* CORRUPT. len 0: there is no record. */
+anonset_code as_used_decode(anonset_used_state *state, const uint8_t *bytes, size_t len,
+                            anonset_detail *detail);
+
+/* The list's state behind an append. STALE: it is not the one that was appended to. */
+anonset_code as_used_next(anonset_used_state *next, const anonset_used_state *now,
+                          const anonset_used_append *a, anonset_detail *detail);
+
 /* Which one of all checkpoints: the checksum covers it, so that one that stands in another's place
  * is found. Those of a group are numbered without a gap, so that a lost one is. */
 typedef struct as_checkpoint_at {

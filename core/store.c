@@ -23,6 +23,15 @@ const char *anonset_default_backend(void)
 
 /* ---- Opening ------------------------------------------------------------------------------ */
 
+/* The list of used tags takes all of its methods, or none. */
+static const char *missing_used(const anonset_backend *b)
+{
+    bool whole = b->used_append && b->used_open && b->used_close && b->used_read && b->used_find;
+    bool some = b->used_append || b->used_open || b->used_close || b->used_read || b->used_find;
+    return some && !whole ? "some of used_append, used_open, used_close, used_read, used_find"
+                          : NULL;
+}
+
 /* The first method that a backend must have and this one lacks; NULL: it is complete. */
 static const char *missing_method(const anonset_backend *b)
 {
@@ -52,7 +61,7 @@ static const char *missing_method(const anonset_backend *b)
             return musts[i].name;
     if (!b->drop != !b->mend)
         return b->drop ? "mend" : "drop";
-    return NULL;
+    return missing_used(b);
 }
 
 static anonset_code take_vtable(anonset_store *store, const anonset_backend *backend,

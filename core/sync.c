@@ -22,7 +22,8 @@ void anonset_sync_options_init(anonset_sync_options *options)
                                       .sector_size = ANONSET_SECTOR_AUTO,
                                       .sector_bytes = SECTOR_BYTES,
                                       .proof_budget = ANONSET_PROOF_BUDGET_DEFAULT,
-                                      .ask_genesis = true};
+                                      .ask_genesis = true,
+                                      .used_most = ANONSET_USED_MOST_DEFAULT};
 }
 
 static anonset_code check_options(const anonset_sync_options *options, anonset_detail *detail)
@@ -37,6 +38,9 @@ static anonset_code check_options(const anonset_sync_options *options, anonset_d
     if (options->on_reorg > ANONSET_REORG_KEEP)
         return as_fail(detail, ANONSET_INVALID, 0, "on_reorg %u: follow or keep",
                        (unsigned)options->on_reorg);
+    if (options->used > ANONSET_USED_ONLY || options->used_most == 0)
+        return as_fail(detail, ANONSET_INVALID, 0, "used %u: no, too or only, of 1 tag or more",
+                       (unsigned)options->used);
     if (bytes < SECTOR_BYTES_LEAST || (bytes & (bytes - 1)) != 0)
         return as_fail(detail, ANONSET_INVALID, 0, "sector bytes %u: a power of two from %u on",
                        (unsigned)bytes, SECTOR_BYTES_LEAST);
@@ -82,7 +86,10 @@ anonset_code anonset_sync_new(anonset_sync **sync, anonset_store *store,
     as_sector_init(&made->sector, made->options.sector_size, made->options.sector_bytes);
     atomic_init(&made->cancelled, false);
     begin_group(made, made->options.group);
-    if (made->options.group == 0) {
+    if (made->options.used == ANONSET_USED_ONLY) {
+        begin_group(made, 0);
+        as_used_begin(made);
+    } else if (made->options.group == 0) {
         made->phase = AS_PHASE_NEWEST;
     } else {
         made->last_group = made->options.group;
@@ -100,6 +107,7 @@ void anonset_sync_free(anonset_sync *sync)
     if (!sync)
         return;
     as_fetch_drop(sync);
+    as_used_drop(sync);
     as_digest_free(sync->digest);
     as_cuts_free(&sync->heights.cuts);
     as_free(sync->trusted);
@@ -138,6 +146,7 @@ static void end(anonset_sync *sync, anonset_outcome outcome)
 {
     as_flight_ignore(&sync->flight);
     as_fetch_drop(sync);
+    as_used_drop(sync);
     /* A set that nobody could read is whole again. */
     if (outcome == ANONSET_UP_TO_DATE && sync->mended)
         outcome = ANONSET_FINALIZED;
@@ -186,11 +195,28 @@ static bool ends_all(const anonset_sync *sync)
            outcome == ANONSET_OTHER_NETWORK || outcome == ANONSET_NO_SUCH_GROUP;
 }
 
+/* After the last group. */
+static void begin_used_or_end(anonset_sync *sync)
+{
+    if (sync->options.used == ANONSET_USED_NO ||
+        (ends_all(sync) && sync->result.outcome != ANONSET_NO_SUCH_GROUP)) {
+        sync->phase = AS_PHASE_DONE;
+        return;
+    }
+    begin_group(sync, 0);
+    as_used_begin(sync);
+}
+
 static void tell_result(anonset_sync *sync)
 {
     anonset_store *store = sync->store;
     anonset_result *result = &sync->result;
     anonset_state state;
+    if (sync->used.begun) {
+        as_used_tell_result(sync);
+        sync->phase = AS_PHASE_DONE;
+        return;
+    }
     if (result->group != 0 &&
         store->backend->load_state(store->handle, &state, result->group, NULL) == ANONSET_OK)
         result->state = state;
@@ -199,7 +225,7 @@ static void tell_result(anonset_sync *sync)
     if (sync->options.on_result)
         sync->options.on_result(sync->options.context, result);
     if (ends_all(sync) || result->group >= sync->last_group) {
-        sync->phase = AS_PHASE_DONE;
+        begin_used_or_end(sync);
         return;
     }
     begin_group(sync, result->group + 1);
@@ -303,6 +329,21 @@ void as_sync_ask_height(anonset_sync *sync, const uint8_t *tx_hash, uint32_t whi
     ask(sync, &request, (as_asked){.role = AS_ASK_HEIGHT, .lo = which});
 }
 
+bool as_sync_ask_genesis(anonset_sync *sync)
+{
+    anonset_request request = {.kind = ANONSET_REQUEST_GENESIS};
+    if (!sync->options.ask_genesis || sync->genesis_answered)
+        return false;
+    ask(sync, &request, (as_asked){.role = AS_ASK_GENESIS});
+    return true;
+}
+
+void as_sync_ask_used(anonset_sync *sync, uint32_t from)
+{
+    anonset_request request = {.kind = ANONSET_REQUEST_USED, .start = from};
+    ask(sync, &request, (as_asked){.role = AS_ASK_USED, .lo = from});
+}
+
 /*
  * index = size - 1 - position, so [lo, hi) by position is [size - hi, size - lo) by index. The
  * request that reaches position 0 asks for one index past the end as well: a server that holds more
@@ -323,10 +364,7 @@ void as_sync_replan(anonset_sync *sync)
     as_flight_ignore(&sync->flight);
     as_fetch_drop(sync);
     sync->phase = AS_PHASE_META;
-    if (sync->options.ask_genesis && !sync->genesis_answered) {
-        anonset_request request = {.kind = ANONSET_REQUEST_GENESIS};
-        ask(sync, &request, (as_asked){.role = AS_ASK_GENESIS});
-    }
+    (void)as_sync_ask_genesis(sync);
     as_sync_ask_meta(sync, AS_ASK_META);
 }
 
@@ -350,7 +388,11 @@ void anonset_sync_reconnect(anonset_sync *sync, bool timed_out)
     sync->genesis_answered = sync->genesis_told;
     if (timed_out)
         (void)as_sector_bad(&sync->sector, sync->sector.last);
-    if (!newest && sync->phase != AS_PHASE_END && sync->phase != AS_PHASE_DONE)
+    if (newest || sync->phase == AS_PHASE_END || sync->phase == AS_PHASE_DONE)
+        return;
+    if (sync->used.begun)
+        as_used_replan(sync);
+    else
         as_sync_replan(sync);
 }
 
@@ -390,7 +432,7 @@ bool as_sync_discard(anonset_sync *sync)
     return true;
 }
 
-static bool same_network(anonset_sync *sync)
+bool as_sync_same_network(anonset_sync *sync)
 {
     anonset_store *store = sync->store;
     anonset_code code = ANONSET_OK;
@@ -588,7 +630,7 @@ static bool meta_advance(anonset_sync *sync)
 {
     if (as_flight_has(&sync->flight, AS_ASK_META) || as_flight_has(&sync->flight, AS_ASK_GENESIS))
         return false;
-    if (same_network(sync))
+    if (as_sync_same_network(sync))
         as_sync_decide(sync);
     return true;
 }
@@ -638,6 +680,8 @@ static bool advance(anonset_sync *sync)
         return as_finish_advance(sync);
     case AS_PHASE_HEIGHTS:
         return as_heights_advance(sync);
+    case AS_PHASE_USED:
+        return as_used_advance(sync);
     case AS_PHASE_END:
         tell_result(sync);
         return true;

@@ -12,6 +12,7 @@
  *     finish.c  behind the last sector: the closing questions, the gate, mark_complete
  *     gate.c    what can be said of the coins before they are finalized
  *     heights.c the heights of transactions, where the gate cannot tell the blocks apart
+ *     used_sync.c  the list of used coin tags, behind the groups
  *
  *     NEWEST -> META -> plan -> CONTINUITY -> DOWNLOAD -> CLOSE -> gate -> HEIGHTS -> result
  *                         |          |  no        ^         |  refused, or not covered
@@ -48,6 +49,7 @@ typedef enum as_phase {
     AS_PHASE_DOWNLOAD,
     AS_PHASE_CLOSE,
     AS_PHASE_HEIGHTS,
+    AS_PHASE_USED,
     AS_PHASE_END, /* the group's outcome is known: tell it */
     AS_PHASE_DONE
 } as_phase;
@@ -93,6 +95,22 @@ typedef struct as_ready {
     uint32_t n;
     void *parked; /* copy of coins and bytes, where they must outlive the caller's buffer */
 } as_ready;
+
+/* The list of used coin tags. What is asked for again begins below the end of what is stored. */
+typedef struct as_used_sync {
+    bool begun;    /* it is what is under way; sync->result then holds what all results share */
+    bool asked;    /* for the tags from position `from` on */
+    bool compared; /* with what is stored: what comes now is new */
+    uint32_t back; /* tags to be asked for again */
+    uint32_t from;
+    anonset_used_state held;   /* what is stored, followed through our own writes */
+    anonset_used *stored;      /* its tags from position `from` on; NULL: none */
+    const anonset_used *batch; /* fed and not used yet; n of them */
+    uint32_t n;
+    bool ready, more;
+    uint64_t passed;                          /* tags of answers that were not looked at */
+    uint32_t fetched, resumed_from, replaced; /* as in anonset_used_result */
+} as_used_sync;
 
 struct anonset_sync {
     anonset_store *store;
@@ -159,6 +177,7 @@ struct anonset_sync {
 
     as_heights heights;
     as_seam seam;
+    as_used_sync used;
 
     uint32_t room; /* entries of the two arrays below */
     uint32_t *tags;
@@ -200,6 +219,12 @@ void as_sync_ask_before(anonset_sync *sync, const uint8_t *block_hash);
 /* Queues the question for the height of a transaction. */
 void as_sync_ask_height(anonset_sync *sync, const uint8_t *tx_hash, uint32_t which);
 void as_sync_ask_meta(anonset_sync *sync, as_role role);
+/* Queues the question for the genesis hash, unless it need not be asked. False: it was answered. */
+bool as_sync_ask_genesis(anonset_sync *sync);
+/* Queues the question for the used tags from a position on. */
+void as_sync_ask_used(anonset_sync *sync, uint32_t from);
+/* Whether the server follows the store's chain, as far as it told. False: the group is ended. */
+bool as_sync_same_network(anonset_sync *sync);
 /* Queues a request for the positions [lo, hi) of the target; with overlap also for lo - 1. */
 void as_sync_ask_range(anonset_sync *sync, as_role role, uint32_t lo, uint32_t hi, bool overlap);
 void as_sync_tell_progress(anonset_sync *sync);
@@ -302,5 +327,19 @@ void as_finish_conclude(anonset_sync *sync, const struct as_findings *found);
 anonset_code as_heights_begin(anonset_sync *sync, bool *begun);
 bool as_heights_advance(anonset_sync *sync);
 void as_heights_take(anonset_sync *sync, const as_asked *asked, const anonset_answer *answer);
+
+/* used_sync.c */
+/* Begins with the list. */
+void as_used_begin(anonset_sync *sync);
+/* Forgets what is under way, and begins again from what is stored. */
+void as_used_replan(anonset_sync *sync);
+bool as_used_advance(anonset_sync *sync);
+void as_used_take(anonset_sync *sync, const anonset_answer *answer);
+/* More of an answer that is not looked at any more came. */
+void as_used_pass_over(anonset_sync *sync, uint32_t n);
+void as_used_too_large(anonset_sync *sync);
+/* Frees what the list took. */
+void as_used_drop(anonset_sync *sync);
+void as_used_tell_result(anonset_sync *sync);
 
 #endif

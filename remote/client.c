@@ -69,6 +69,7 @@ void anonset_client_free(anonset_client *client)
 {
     if (!client)
         return;
+    anonset_used_text_free(client->run.reader);
     if (client->link)
         client->driver->free(client->link);
     as_target_free(&client->target);
@@ -218,6 +219,65 @@ static as_fate refuse_answer(const as_run *run, anonset_code code, const anonset
     return code == ANONSET_BAD_ANSWER ? AS_FATE_RETRY : AS_FATE_FATAL;
 }
 
+/* One of the requests is for the list of used tags, of which the answer comes in pieces. */
+static bool is_in_pieces(const anonset_request *outstanding, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (outstanding[i].kind == ANONSET_REQUEST_USED)
+            return true;
+    return false;
+}
+
+static void end_reading(as_run *run)
+{
+    anonset_used_text_free(run->reader);
+    run->reader = NULL;
+    run->piece = (as_piece){.len = 0};
+}
+
+/* Reads on in the piece at hand. *fed: there is an answer, or a part of one. */
+static as_fate read_piece(as_run *run, bool *fed, const anonset_request *outstanding, size_t n,
+                          anonset_detail *detail)
+{
+    anonset_detail why = {0};
+    as_piece *piece = &run->piece;
+    size_t taken = 0;
+    anonset_code code = ANONSET_OK;
+    if (!run->reader)
+        code = anonset_used_text_new(&run->reader, &why);
+    if (code == ANONSET_OK)
+        code =
+            anonset_used_text_read(run->reader, &run->answer, &taken, piece->at, piece->len,
+                                   piece->last, outstanding, n, run->client->target.dialect, &why);
+    if (code != ANONSET_OK)
+        return refuse_answer(run, code, &why, detail);
+    piece->at += taken;
+    piece->len -= taken;
+    *fed = run->answer.kind != ANONSET_ANSWER_NONE || (piece->last && piece->len == 0);
+    if (*fed && !run->answer.more)
+        piece->last = false;
+    return AS_FATE_OK;
+}
+
+static as_fate receive_pieces(as_run *run, const anonset_request *outstanding, size_t n,
+                              anonset_detail *detail)
+{
+    anonset_client *client = run->client;
+    as_fate fate = AS_FATE_OK;
+    bool fed = false, received = false;
+    while (fate == AS_FATE_OK && !fed) {
+        if (run->piece.len == 0 && !run->piece.last) {
+            if (received && as_link_is_spent(client->link))
+                return AS_FATE_LATER;
+            fate = client->driver->receive_piece(client->link, &run->piece, outstanding, n, detail);
+            received = true;
+        }
+        if (fate == AS_FATE_OK)
+            fate = read_piece(run, &fed, outstanding, n, detail);
+    }
+    return fate == AS_FATE_OK ? feed(run, detail) : fate;
+}
+
 static as_fate receive_answer(as_run *run, anonset_detail *detail)
 {
     anonset_client *client = run->client;
@@ -233,6 +293,9 @@ static as_fate receive_answer(as_run *run, anonset_detail *detail)
         return AS_FATE_FATAL;
     }
     as_fate fate = flush_before_wait(run, n, detail);
+    if (is_in_pieces(outstanding, n))
+        return fate == AS_FATE_OK ? receive_pieces(run, outstanding, n, detail) : fate;
+    end_reading(run);
     if (fate == AS_FATE_OK)
         fate = client->driver->receive(client->link, &text, &len, outstanding, n, detail);
     if (fate != AS_FATE_OK)
@@ -273,6 +336,7 @@ static void recover(as_run *run, as_fate fate, const anonset_detail *why)
 {
     run->client->driver->close(run->client->link);
     run->unqueued = false;
+    end_reading(run);
     if (fate == AS_FATE_FATAL)
         give_up(run, why);
     else if (fate != AS_FATE_CANCELLED) /* the next step tells the result of a cancel */
@@ -331,6 +395,7 @@ static void begin(as_run *run, anonset_client *client, anonset_sync *sync)
     if (goes_on(run, sync))
         return;
     client->driver->close(client->link);
+    end_reading(run);
     if (anonset_sync_outstanding(sync, &outstanding) > 0)
         anonset_sync_reconnect(sync, false);
     *run = (as_run){.client = client, .sync = sync, .commits = anonset_sync_commits(sync)};
@@ -353,6 +418,7 @@ static bool run_for(anonset_client *client, anonset_sync *sync, uint64_t max_byt
     anonset_answer_clear(&run->answer);
     if (done) {
         client->driver->close(client->link);
+        end_reading(run);
         *run = (as_run){0};
     } else {
         leave(run);

@@ -12,16 +12,18 @@
 /* One run of a sync, over all calls that it takes. */
 typedef struct as_run {
     anonset_client *client;
-    anonset_sync *sync;      /* NULL: none is under way */
-    anonset_request request; /* handed out last */
-    bool unqueued;           /* it is not with the link yet */
-    anonset_answer answer;   /* fed last; the sync may still look at its coins */
-    bool commit_may_follow;  /* coins were fed since the last wait */
-    size_t unsent;           /* requests that are queued for the next flush */
-    uint64_t not_before;     /* nothing is done until then, by as_now_ms */
-    unsigned notifications;  /* in a row, without an answer between */
-    unsigned failures;       /* in a row without a commit */
-    uint64_t commits;        /* as counted at the last failure */
+    anonset_sync *sync;        /* NULL: none is under way */
+    anonset_request request;   /* handed out last */
+    bool unqueued;             /* it is not with the link yet */
+    anonset_answer answer;     /* fed last; the sync may still look at its coins */
+    bool commit_may_follow;    /* coins were fed since the last wait */
+    size_t unsent;             /* requests that are queued for the next flush */
+    anonset_used_text *reader; /* of a list of used tags; NULL: none is under way */
+    as_piece piece;            /* of its text, not taken yet */
+    uint64_t not_before;       /* nothing is done until then, by as_now_ms */
+    unsigned notifications;    /* in a row, without an answer between */
+    unsigned failures;         /* in a row without a commit */
+    uint64_t commits;          /* as counted at the last failure */
 
     /* what was outstanding when the last call ended: the answers that may come are to these */
     anonset_request left[AS_FLIGHT_MAX];

@@ -264,6 +264,56 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
     return fate;
 }
 
+/* Until the answer to server.version came, lines are taken as a whole. */
+static bool take_piece(electrumx *self, as_piece *piece, as_fate *fate, anonset_detail *detail)
+{
+    as_inbuf *in = &self->link.in;
+    if (!self->greeted) {
+        piece->last = true;
+        if (!as_inbuf_take_line(in, &piece->at, &piece->len))
+            return false;
+        if (!is_hello(self, piece->at, piece->len, fate, detail))
+            return true;
+        as_inbuf_drop(in);
+        if (*fate != AS_FATE_OK)
+            return false;
+    }
+    return as_inbuf_take_piece(in, &piece->at, &piece->len, &piece->last);
+}
+
+static as_fate await_piece(electrumx *self, as_piece *piece, size_t ceiling, anonset_detail *detail)
+{
+    as_link *link = &self->link;
+    as_fate fate = AS_FATE_OK;
+    bool pulled = false;
+    size_t got;
+    while (!take_piece(self, piece, &fate, detail) && fate == AS_FATE_OK) {
+        if (pulled && as_link_is_spent(link))
+            return AS_FATE_LATER;
+        fate = pull(link, ceiling, &got, detail);
+        pulled = true;
+        if (fate == AS_FATE_OK && got > 0)
+            as_link_came(link, got);
+        else if (fate == AS_FATE_OK)
+            fate = wait_ready(link, POLLIN, link->deadline, detail);
+    }
+    return fate;
+}
+
+/* All pieces of a message are one wait: what it takes to store them meanwhile counts as waiting,
+ * which does not matter at AS_LINK_SLOWEST. */
+static as_fate receive_piece(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail)
+{
+    piece->last = false;
+    as_inbuf_drop(&link->in);
+    as_link_await(link);
+    as_fate fate = await_piece((electrumx *)link, piece, as_link_ceiling(outstanding, n), detail);
+    if (fate != AS_FATE_OK || piece->last)
+        as_link_awaited(link, fate);
+    return fate;
+}
+
 const as_driver as_electrumx = {
     .make = make,
     .free = end,
@@ -272,4 +322,5 @@ const as_driver as_electrumx = {
     .queue = queue,
     .flush = flush,
     .receive = receive,
+    .receive_piece = receive_piece,
 };

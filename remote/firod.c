@@ -14,6 +14,8 @@
 #define LANES      2
 #define SEND_TURNS 20 /* turns that flush waits for a request to be written */
 
+#define PIECE_MOST 32768 /* of an answer in pieces: more is left with libcurl meanwhile */
+
 #define LEARN_LEAST  65536
 #define MICROSECONDS 1000000
 
@@ -82,7 +84,9 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
     lane *l = context;
     firod *self = l->owner;
     l->begun = true;
-    if (self->frozen || l->current.id != self->front || as_link_is_full(&self->link)) {
+    bool enough = as_link_is_full(&self->link) || (l->current.kind == ANONSET_REQUEST_USED &&
+                                                   self->link.in.len + size * n > PIECE_MOST);
+    if (self->frozen || enough || l->current.id != self->front) {
         l->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -370,24 +374,31 @@ static as_fate turn(firod *self, anonset_detail *detail)
     return fate;
 }
 
-static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
+/* A turn of waiting for an answer. Its end clears `active`. */
+static as_fate work(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
 {
     as_link *link = &l->owner->link;
+    as_fate fate = AS_FATE_OK;
+    if (anonset_sync_is_cancelled(link->sync))
+        return AS_FATE_CANCELLED;
+    if (!l->done)
+        fate = turn(l->owner, detail);
+    if (fate == AS_FATE_OK)
+        fate = flush(link, outstanding, n, detail);
+    if (fate == AS_FATE_OK && l->done)
+        fate = finish(l, detail);
+    if (fate == AS_FATE_OK && l->active && as_link_is_spent(link))
+        fate = AS_FATE_LATER;
+    if (fate == AS_FATE_OK && l->active && as_link_now(link) >= link->deadline)
+        fate = as_link_timed_out(link, detail);
+    return fate;
+}
+
+static as_fate await(lane *l, const anonset_request *outstanding, size_t n, anonset_detail *detail)
+{
     as_fate fate = thaw(l, detail);
-    while (fate == AS_FATE_OK && l->active) {
-        if (anonset_sync_is_cancelled(link->sync))
-            return AS_FATE_CANCELLED;
-        if (!l->done)
-            fate = turn(l->owner, detail);
-        if (fate == AS_FATE_OK)
-            fate = flush(link, outstanding, n, detail);
-        if (fate == AS_FATE_OK && l->done)
-            fate = finish(l, detail);
-        if (fate == AS_FATE_OK && l->active && as_link_is_spent(link))
-            fate = AS_FATE_LATER;
-        if (fate == AS_FATE_OK && l->active && as_link_now(link) >= link->deadline)
-            fate = as_link_timed_out(link, detail);
-    }
+    while (fate == AS_FATE_OK && l->active)
+        fate = work(l, outstanding, n, detail);
     return fate;
 }
 
@@ -413,6 +424,49 @@ static as_fate receive(as_link *link, char **text, size_t *len, const anonset_re
     return fate;
 }
 
+/* Whether what came of an answer may be handed on before its end: an error is taken as a whole. */
+static bool is_good(const lane *l)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status == 200;
+}
+
+/* A piece that came when the call's time was up is handed on by the next one. */
+static as_fate await_piece(lane *l, const anonset_request *outstanding, size_t n,
+                           anonset_detail *detail)
+{
+    const as_link *link = &l->owner->link;
+    as_fate fate = thaw(l, detail);
+    while (fate == AS_FATE_OK && l->active && !(link->in.len > 0 && is_good(l)))
+        fate = work(l, outstanding, n, detail);
+    return fate;
+}
+
+static as_fate receive_piece(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail)
+{
+    firod *self = (firod *)link;
+    if (self->frozen)
+        as_inbuf_clear(&link->in);
+    self->frozen = false;
+    as_fate fate = flush(link, outstanding, n, detail);
+    lane *l = lane_for(self, self->front);
+    if (fate == AS_FATE_OK) {
+        link->easy = l->easy;
+        as_link_await(link);
+        fate = await_piece(l, outstanding, n, detail);
+    }
+    piece->last = fate == AS_FATE_OK && !l->active;
+    if (fate != AS_FATE_OK || piece->last)
+        as_link_awaited(link, fate);
+    if (fate == AS_FATE_OK) {
+        self->frozen = true;
+        as_inbuf_take_all(&link->in, &piece->at, &piece->len);
+    }
+    return fate;
+}
+
 const as_driver as_firod = {
     .make = make,
     .free = end,
@@ -421,4 +475,5 @@ const as_driver as_firod = {
     .queue = queue,
     .flush = flush,
     .receive = receive,
+    .receive_piece = receive_piece,
 };

@@ -111,6 +111,19 @@ void as_inbuf_take_all(as_inbuf *in, char **text, size_t *len)
     *len = in->len;
 }
 
+bool as_inbuf_take_piece(as_inbuf *in, char **piece, size_t *len, bool *last)
+{
+    if (in->len == 0)
+        return false;
+    char *end = memchr(in->bytes, '\n', in->len);
+    *last = end != NULL;
+    *len = end ? (size_t)(end - in->bytes) : in->len;
+    in->taken = *len + *last;
+    in->scanned = in->taken;
+    *piece = in->bytes;
+    return true;
+}
+
 void as_inbuf_drop(as_inbuf *in)
 {
     if (in->taken == 0)

@@ -41,6 +41,10 @@ bool as_inbuf_take_line(as_inbuf *in, char **line, size_t *len);
 /* Takes everything held as one message, as as_inbuf_take_line does. */
 void as_inbuf_take_all(as_inbuf *in, char **text, size_t *len);
 
+/* Takes what is held up to the next line end, without it, as a piece of a line; *last: it was
+ * there. False: nothing is held. */
+bool as_inbuf_take_piece(as_inbuf *in, char **piece, size_t *len, bool *last);
+
 /* Forgets the message taken. Its memory is kept for the next one. */
 void as_inbuf_drop(as_inbuf *in);
 

@@ -50,6 +50,8 @@ static const char *method_of(const anonset_request *request, anonset_dialect dia
         return electrumx ? "server.features" : "getblockhash";
     case ANONSET_REQUEST_HEIGHT:
         return electrumx ? "blockchain.transaction.get" : "getrawtransaction";
+    case ANONSET_REQUEST_USED:
+        return electrumx ? "spark.getusedcoinstagstxhashes" : "getusedcoinstagstxhashes";
     }
     return "";
 }
@@ -91,6 +93,9 @@ static void write_params(char *out, size_t cap, const anonset_request *request,
         write_txid(txid, request->tx_hash);
         /* Older nodes read a number there and nothing else, electrumx a boolean. */
         n = snprintf(out, cap, "\"%s\",%s", txid, dialect == ANONSET_FIROD ? "1" : "true");
+        break;
+    case ANONSET_REQUEST_USED:
+        n = snprintf(out, cap, "\"%u\"", request->start);
         break;
     }
     (void)n; /* three numbers of ten digits and a hash always fit */
@@ -142,10 +147,12 @@ static anonset_answer_kind error_kind(const anonset_request *request, const char
         request->kind == ANONSET_REQUEST_SECTOR || request->kind == ANONSET_REQUEST_META;
     if (of_group && strstr(text, "There is no anonymity set with this id"))
         return ANONSET_ANSWER_NO_GROUP;
+    bool may_be_large =
+        request->kind == ANONSET_REQUEST_SECTOR || request->kind == ANONSET_REQUEST_USED;
+    if (may_be_large && !strcmp(code, "-32600") && strstr(text, "response too large"))
+        return ANONSET_ANSWER_TOO_LARGE;
     if (request->kind != ANONSET_REQUEST_SECTOR)
         return ANONSET_ANSWER_ERROR;
-    if (!strcmp(code, "-32600") && strstr(text, "response too large"))
-        return ANONSET_ANSWER_TOO_LARGE;
     if (strstr(text, "Incorrect blockHash provided"))
         return ANONSET_ANSWER_BLOCK_REFUSED;
     return ANONSET_ANSWER_ERROR;
@@ -387,6 +394,19 @@ static anonset_code read_sector(anonset_answer *answer, as_span result,
     return read_coin_list(answer, coins, asked < UINT32_MAX ? asked + 1 : asked, detail);
 }
 
+/* What is around the list, which usedtext.c took out. */
+static anonset_code read_used(anonset_answer *answer, as_span result, anonset_detail *detail)
+{
+    static const char *const names[] = {"tagsandtxids"};
+    as_span list, rest;
+    if (!as_json_members(result, names, &list, 1) || !list.at || list.at[0] != '[')
+        return bad(detail, "it has no list of used tags");
+    if (as_json_first(list, &rest))
+        return bad(detail, "a list of used tags is not to be read as a whole");
+    answer->kind = ANONSET_ANSWER_USED;
+    return ANONSET_OK;
+}
+
 static anonset_code read_result(anonset_answer *answer, as_span result,
                                 const anonset_request *request, anonset_dialect dialect,
                                 anonset_detail *detail)
@@ -402,6 +422,8 @@ static anonset_code read_result(anonset_answer *answer, as_span result,
         return read_genesis(answer, result, dialect, detail);
     case ANONSET_REQUEST_HEIGHT:
         return read_height(answer, result, detail);
+    case ANONSET_REQUEST_USED:
+        return read_used(answer, result, detail);
     }
     return as_fail(detail, ANONSET_INVALID, 0, "request %u is of no known kind", request->id);
 }

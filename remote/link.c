@@ -239,12 +239,13 @@ uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes)
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail)
 {
     int running, left;
+    size_t before = link->in.len;
     CURLMcode code = curl_multi_perform(link->multi, &running);
     CURLMsg *message = curl_multi_info_read(link->multi, &left);
     *done = message ? message->easy_handle : NULL; /* the one kind there is: DONE */
     if (*done)
         *result = message->data.result;
-    else if (code == CURLM_OK)
+    else if (code == CURLM_OK && link->in.len == before) /* else there is work for the caller */
         code = curl_multi_poll(link->multi, NULL, 0, as_link_nap(link), NULL);
     if (code == CURLM_OK)
         return AS_FATE_OK;

@@ -42,6 +42,12 @@ typedef enum as_fate {
 
 typedef struct as_link as_link;
 
+typedef struct as_piece {
+    char *at;
+    size_t len;
+    bool last;
+} as_piece;
+
 typedef struct as_driver {
     as_link *(*make)(as_target *target); /* NULL: no memory */
     void (*free)(as_link *link);
@@ -56,6 +62,10 @@ typedef struct as_driver {
     /* Waits for a message. *text may be overwritten and lives until the next receive or close. */
     as_fate (*receive)(as_link *link, char **text, size_t *len, const anonset_request *outstanding,
                        size_t n, anonset_detail *detail);
+    /* Waits for the next piece of a message of any length, *last: it ends it. The piece lives until
+     * the next receive or close, and may be empty if it is the last. */
+    as_fate (*receive_piece)(as_link *link, as_piece *piece, const anonset_request *outstanding,
+                             size_t n, anonset_detail *detail);
 } as_driver;
 
 extern const as_driver as_electrumx;
@@ -131,8 +141,8 @@ as_fate as_link_timed_out(as_link *link, anonset_detail *detail);
 #define AS_LINK_SLOWEST 100u
 uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes);
 
-/* Lets libcurl work, then waits for more to do, for a nap at most. *done is the handle whose
- * transfer has ended, with *result, or NULL. */
+/* Lets libcurl work, then, unless bytes came in, waits for more to do, for a nap at most. *done is
+ * the handle whose transfer has ended, with *result, or NULL. */
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail);
 
 /* How long a wait lasts before the sync's cancel is looked at: at most AS_LINK_NAP_MS, and not

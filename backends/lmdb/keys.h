@@ -7,6 +7,8 @@
  *     pack       | group | start | epoch        a pack of coins: core/pack.h
  *     ledger     | group                        the group's record: core/ledger.h, fixed length
  *     checkpoint | group | chunk                up to 37 checkpoints: checkpoints.h
+ *     used       | chunk                        used coin tags: used.h
+ *     used state                                the record of their list: core/ledger.h
  *
  * The kind is one byte, the rest four each. The order of the kinds is chosen for what a commit has
  * to rewrite: the newest packs, the ledger records and the newest checkpoints lie side by side,
@@ -23,14 +25,16 @@ typedef enum as_kind {
     AS_KIND_INFO = 0,
     AS_KIND_PACK = 1,
     AS_KIND_LEDGER = 2,
-    AS_KIND_CHECKPOINT = 3
+    AS_KIND_CHECKPOINT = 3,
+    AS_KIND_USED = 4,
+    AS_KIND_USED_STATE = 5
 } as_kind;
 
 typedef struct as_key {
     as_kind kind;
-    uint32_t group;
-    uint32_t at;  /* pack: start; checkpoint: chunk */
-    uint32_t sub; /* pack: epoch */
+    uint32_t group; /* used: chunk */
+    uint32_t at;    /* pack: start; checkpoint: chunk */
+    uint32_t sub;   /* pack: epoch */
 } as_key;
 
 #define AS_KEY_BYTES 13u /* the longest */
@@ -50,10 +54,9 @@ static inline uint32_t as_key_get32(const uint8_t *in)
 
 static inline size_t as_key_len(as_kind kind)
 {
-    static const uint8_t lens[] = {[AS_KIND_INFO] = 1,
-                                   [AS_KIND_PACK] = AS_KEY_BYTES,
-                                   [AS_KIND_LEDGER] = 5,
-                                   [AS_KIND_CHECKPOINT] = 9};
+    static const uint8_t lens[] = {[AS_KIND_INFO] = 1,   [AS_KIND_PACK] = AS_KEY_BYTES,
+                                   [AS_KIND_LEDGER] = 5, [AS_KIND_CHECKPOINT] = 9,
+                                   [AS_KIND_USED] = 5,   [AS_KIND_USED_STATE] = 1};
     return lens[kind];
 }
 
@@ -71,7 +74,7 @@ static inline MDB_val as_key_encode(uint8_t bytes[AS_KEY_BYTES], as_key key)
 static inline bool as_key_decode(as_key *key, const MDB_val *val)
 {
     const uint8_t *bytes = val->mv_data;
-    if (val->mv_size < 1 || bytes[0] > AS_KIND_CHECKPOINT ||
+    if (val->mv_size < 1 || bytes[0] > AS_KIND_USED_STATE ||
         val->mv_size != as_key_len((as_kind)bytes[0]))
         return false;
     *key = (as_key){.kind = (as_kind)bytes[0]};

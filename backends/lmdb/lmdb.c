@@ -4,6 +4,7 @@
 #include "backends/backends.h"
 #include "backends/lmdb/file.h"
 #include "backends/lmdb/read.h"
+#include "backends/lmdb/used.h"
 #include "backends/lmdb/write.h"
 #include "core/alloc.h"
 #include "core/detail.h"
@@ -177,7 +178,20 @@ static anonset_code lmdb_mend(void *opened, const anonset_append *append, anonse
     return run(opened, as_work_mend, append, detail);
 }
 
+static anonset_code lmdb_used_append(void *opened, const anonset_used_append *append,
+                                     anonset_detail *detail)
+{
+    return run(opened, as_work_used, append, detail);
+}
+
 /* ---- Snapshots ---------------------------------------------------------------------------- */
+
+static anonset_code lmdb_used_open(void *opened, void **view, anonset_used_state *state,
+                                   anonset_detail *detail)
+{
+    const handle *h = opened;
+    return as_used_open(view, state, h->env, h->busy_ms, detail);
+}
 
 static anonset_code lmdb_snapshot_open(void *opened, void **snapshot, anonset_state *state,
                                        uint32_t group, anonset_view which, anonset_detail *detail)
@@ -219,4 +233,9 @@ const anonset_backend as_backend_lmdb = {
     .mend = lmdb_mend,
     .replace = as_env_replace,
     .check = lmdb_check,
+    .used_append = lmdb_used_append,
+    .used_open = lmdb_used_open,
+    .used_close = as_used_close,
+    .used_read = as_used_read,
+    .used_find = as_used_find,
 };

@@ -56,9 +56,17 @@ struct version {
     anonset_checkpoint *checkpoints;
 };
 
+/* The list of used coin tags; immutable. */
+struct used {
+    unsigned refs;
+    anonset_used_state state;
+    anonset_used tags[];
+};
+
 struct store {
     struct store *next;
     anonset_store_info info;
+    struct used *used;       /* NULL: it is empty */
     struct version **groups; /* by group id, ascending; none is empty */
     size_t n_groups;
     char path[];
@@ -80,6 +88,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct store *stores;
 
 static const struct version nothing; /* a group of which nothing is stored */
+static const struct used no_tags;
 
 static anonset_code no_memory(anonset_detail *detail)
 {
@@ -435,6 +444,8 @@ static anonset_code memory_disk_bytes(void *handle, uint64_t *bytes, anonset_det
     for (size_t g = 0; g < h->store->n_groups; g++)
         for (size_t i = 0; i < h->store->groups[g]->n_slices; i++)
             sum += h->store->groups[g]->slices[i].piece->bytes;
+    if (h->store->used)
+        sum += h->store->used->state.count * sizeof(anonset_used);
     pthread_mutex_unlock(&mutex);
     *bytes = sum; /* held in memory: there is no file */
     return ANONSET_OK;
@@ -736,8 +747,16 @@ static anonset_code memory_discard_incomplete(void *handle, uint32_t group, anon
     return end_write(code);
 }
 
+static void used_release(struct used *used)
+{
+    if (used && --used->refs == 0)
+        as_free(used);
+}
+
 static void clear_all(struct store *store)
 {
+    used_release(store->used);
+    store->used = NULL;
     while (store->n_groups > 0)
         remove_group(store, store->groups[store->n_groups - 1]->group);
     as_free(store->groups);
@@ -859,6 +878,95 @@ static anonset_code memory_checkpoint(void *snapshot, anonset_checkpoint *checkp
     return ANONSET_OK;
 }
 
+/* ---- Used coin tags ----------------------------------------------------------------------- */
+
+static anonset_code used_append(struct store *store, const anonset_used_append *a,
+                                anonset_detail *detail)
+{
+    const struct used *now = store->used ? store->used : &no_tags;
+    if (a->before.count != now->state.count || !hash_equal(a->before.digest, now->state.digest))
+        return stale(detail, "the list of used tags is another");
+    struct used *next = as_alloc(sizeof *next + ((size_t)a->keep + a->n) * sizeof *next->tags);
+    if (!next)
+        return no_memory(detail);
+    next->refs = 1;
+    next->state.count = a->keep + a->n;
+    memcpy(next->state.digest, a->digest_after, sizeof next->state.digest);
+    if (a->keep > 0)
+        memcpy(next->tags, now->tags, a->keep * sizeof *next->tags);
+    if (a->n > 0)
+        memcpy(next->tags + a->keep, a->used, a->n * sizeof *next->tags);
+    used_release(store->used);
+    store->used = next;
+    return ANONSET_OK;
+}
+
+static anonset_code memory_used_append(void *handle, const anonset_used_append *a,
+                                       anonset_detail *detail)
+{
+    const struct handle *h = handle;
+    anonset_code code = begin_write(h, detail);
+    if (code == ANONSET_OK)
+        code = used_append(h->store, a, detail);
+    return end_write(code);
+}
+
+/* The list in a box: an empty one is NULL, which is no view. */
+struct used_view {
+    struct used *used;
+};
+
+static anonset_code memory_used_open(void *handle, void **view, anonset_used_state *state,
+                                     anonset_detail *detail)
+{
+    const struct handle *h = handle;
+    struct used_view *v = as_alloc(sizeof *v);
+    if (!v)
+        return no_memory(detail);
+    pthread_mutex_lock(&mutex);
+    v->used = h->store->used;
+    if (v->used)
+        v->used->refs++;
+    pthread_mutex_unlock(&mutex);
+    *state = v->used ? v->used->state : no_tags.state;
+    *view = v;
+    return ANONSET_OK;
+}
+
+static void memory_used_close(void *view)
+{
+    struct used_view *v = view;
+    pthread_mutex_lock(&mutex);
+    used_release(v->used);
+    pthread_mutex_unlock(&mutex);
+    as_free(v);
+}
+
+static anonset_code memory_used_read(void *view, anonset_used *used, uint32_t *n, uint32_t from,
+                                     uint32_t room, anonset_detail *detail)
+{
+    const struct used_view *v = view;
+    (void)detail;
+    memcpy(used, v->used->tags + from, room * sizeof *used);
+    *n = room;
+    return ANONSET_OK;
+}
+
+static anonset_code memory_used_find(void *view, anonset_used *used, uint32_t *position,
+                                     const uint8_t *tag, anonset_detail *detail)
+{
+    const struct used_view *v = view;
+    const struct used *list = v->used ? v->used : &no_tags;
+    for (uint32_t i = 0; i < list->state.count; i++) {
+        if (memcmp(list->tags[i].tag, tag, ANONSET_TAG_BYTES) == 0) {
+            *used = list->tags[i];
+            *position = i;
+            return ANONSET_OK;
+        }
+    }
+    return as_fail(detail, ANONSET_NOT_FOUND, 0, "the tag is not in the list");
+}
+
 const anonset_backend as_backend_memory = {
     .size = sizeof(anonset_backend),
     .name = "memory",
@@ -880,4 +988,9 @@ const anonset_backend as_backend_memory = {
     .read_tags = memory_read_tags,
     .drop = memory_drop,
     .mend = memory_mend,
+    .used_append = memory_used_append,
+    .used_open = memory_used_open,
+    .used_close = memory_used_close,
+    .used_read = memory_used_read,
+    .used_find = memory_used_find,
 };

@@ -35,6 +35,9 @@ const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
     "CREATE TABLE pack(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, epoch INTEGER NOT NULL,"
     " body BLOB NOT NULL)",
     "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+    "CREATE TABLE used_state(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
+    "CREATE TABLE used(pos INTEGER PRIMARY KEY, tag BLOB NOT NULL, tx BLOB NOT NULL)",
+    "CREATE INDEX used_tag ON used(tag)",
 };
 
 /* Packs of a range of keys that are pending, or that are not: (epoch = ?3) = ?4. */
@@ -78,6 +81,13 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_LEDGER_ALL] = "SELECT grp, slot, record FROM ledger ORDER BY grp",
     [AS_SQL_PACK_AFTER] = "SELECT id FROM pack WHERE id >= ?1 ORDER BY id LIMIT 1",
     [AS_SQL_CHECK] = "PRAGMA quick_check(1)",
+    [AS_SQL_USED_STATE] = "SELECT record FROM used_state",
+    [AS_SQL_USED_STATE_PUT] = "INSERT OR REPLACE INTO used_state(id, record) VALUES(1, ?1)",
+    [AS_SQL_USED_STATE_DELETE] = "DELETE FROM used_state",
+    [AS_SQL_USED_INSERT] = "INSERT INTO used(pos, tag, tx) VALUES(?1, ?2, ?3)",
+    [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
+    [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",
+    [AS_SQL_USED_FIND] = "SELECT pos, tag, tx FROM used WHERE tag = ?1 ORDER BY pos LIMIT 1",
 };
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)

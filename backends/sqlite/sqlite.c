@@ -266,6 +266,12 @@ static anonset_code sqlite_mend(void *handle, const anonset_append *append, anon
     return as_sqlite_write(handle, as_sqlite_work_mend, append, detail);
 }
 
+static anonset_code sqlite_used_append(void *handle, const anonset_used_append *append,
+                                       anonset_detail *detail)
+{
+    return as_sqlite_write(handle, as_sqlite_work_used, append, detail);
+}
+
 /* All of the new store must be in the one file: a log would stay behind. */
 static anonset_code replace_locked(const char *path, const char *by, const char *kept,
                                    anonset_detail *detail)
@@ -330,4 +336,9 @@ const anonset_backend as_backend_sqlite = {
     .mend = sqlite_mend,
     .replace = sqlite_replace,
     .check = sqlite_check,
+    .used_append = sqlite_used_append,
+    .used_open = as_sqlite_used_open,
+    .used_close = as_sqlite_used_close,
+    .used_read = as_sqlite_used_read,
+    .used_find = as_sqlite_used_find,
 };

@@ -77,6 +77,17 @@ anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *deta
 anonset_code as_sqlite_work_mend(as_db *db, const void *in, anonset_detail *detail);
 anonset_code as_sqlite_work_genesis(as_db *db, const void *in, anonset_detail *detail);
 
+/* used.c: the list of used coin tags; `in` is an anonset_used_append. */
+anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *detail);
+anonset_code as_sqlite_used_clear(as_db *db, anonset_detail *detail);
+anonset_code as_sqlite_used_open(void *handle, void **view, anonset_used_state *state,
+                                 anonset_detail *detail);
+void as_sqlite_used_close(void *view);
+anonset_code as_sqlite_used_read(void *view, anonset_used *used, uint32_t *n, uint32_t from,
+                                 uint32_t room, anonset_detail *detail);
+anonset_code as_sqlite_used_find(void *view, anonset_used *used, uint32_t *position,
+                                 const uint8_t *tag, anonset_detail *detail);
+
 /* read.c */
 anonset_code as_sqlite_read_info(as_db *db, anonset_store_info *info, anonset_detail *detail);
 anonset_code as_sqlite_snapshot_open(void *handle, void **snapshot, anonset_state *state,

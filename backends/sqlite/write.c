@@ -256,6 +256,8 @@ static anonset_code clear_all(as_db *db, anonset_detail *detail)
     anonset_code code = as_sqlite_read_info(db, &info, detail);
     for (size_t i = 0; code == ANONSET_OK && i < sizeof all / sizeof *all; i++)
         code = as_db_run(db, all[i], 0, NULL, detail);
+    if (code == ANONSET_OK)
+        code = as_sqlite_used_clear(db, detail);
     info.has_genesis = false;
     return code == ANONSET_OK ? put_info(db, &info, detail) : code;
 }

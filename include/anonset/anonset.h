@@ -271,8 +271,9 @@ ANONSET_API anonset_code anonset_store_ancestor(anonset_store *store, anonset_me
                                                 const uint8_t *block_hash, uint32_t budget,
                                                 anonset_detail *detail);
 
-/* Removes all of `group` (0: of every group and the remembered network) in one atomic step, and
- * frees its space. Open snapshots go on reading what they saw. BUSY, IO, FULL, UNKNOWN. */
+/* Removes all of `group` (0: of every group, the list of used tags and the remembered network) in
+ * one atomic step, and frees its space. Open snapshots go on reading what they saw. BUSY, IO, FULL,
+ * UNKNOWN. */
 ANONSET_API anonset_code anonset_store_clear(anonset_store *store, uint32_t group,
                                              anonset_detail *detail);
 
@@ -427,6 +428,81 @@ ANONSET_API anonset_code anonset_snapshot_seek(anonset_snapshot *snapshot, uint3
 ANONSET_API anonset_code anonset_snapshot_next(anonset_snapshot *snapshot, anonset_coin *coin,
                                                anonset_detail *detail);
 
+/* ---- Used coin tags ----------------------------------------------------------------------- */
+
+/*
+ * The list of the tags of all coins that were spent, each with the transaction that spent it: what
+ * a wallet looks its own coins up in, to learn which are spent. There is one a chain. It only
+ * grows, but for a reorganization, which takes the newest ones away.
+ *
+ * Nothing commits to this list: no hash of it is in any block. It is what one server said, at gate
+ * level NONE, whatever the level of the sets in the same store. A server that lies can leave a tag
+ * out, or tell one that was not used.
+ */
+#define ANONSET_TAG_BYTES 34
+
+/* One used tag. Source: a pair of the result of spark.getusedcoinstagstxhashes. */
+typedef struct anonset_used {
+    uint8_t tag[ANONSET_TAG_BYTES];
+    uint8_t tx_hash[ANONSET_HASH_BYTES]; /* bytes as the server sends them, as in anonset_coin */
+} anonset_used;
+
+/* What is stored of the list. */
+typedef struct anonset_used_state {
+    uint32_t count;                     /* 0: nothing, or never synced */
+    uint8_t digest[ANONSET_HASH_BYTES]; /* d(0) = 32 zero bytes; d(p + 1) = SHA-256(d(p) || tag ||
+                                           tx_hash): equal lists have equal digests */
+} anonset_used_state;
+
+/* One state of the list, however many syncs write to it meanwhile. It may keep replaced bytes on
+ * disk alive: end it when done. */
+typedef struct anonset_used_list anonset_used_list;
+
+/*
+ * Opens the list as it is stored now; one that was never synced has 0 tags. The caller owns *list
+ * and ends it with anonset_used_close, before closing the store. Never waits for a sync.
+ * UNSUPPORTED: the backend keeps no such list. IO, CORRUPT, NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_used_open(anonset_used_list **list, anonset_store *store,
+                                           anonset_detail *detail);
+
+/* Ends a list; NULL is allowed. */
+ANONSET_API void anonset_used_close(anonset_used_list *list);
+
+/* What the list shows. Lives as long as the list. */
+ANONSET_API const anonset_used_state *anonset_used_list_state(const anonset_used_list *list);
+
+/*
+ * Copies up to `room` tags from position `from` on (0 is the oldest, in the server's order) to
+ * `used`, and sets *n to how many: 0 at the end of the list only.
+ * INVALID: room is 0. IO, CORRUPT, NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_used_read(anonset_used_list *list, anonset_used *used, uint32_t *n,
+                                           uint32_t from, uint32_t room, anonset_detail *detail);
+
+/*
+ * Looks up `tag` (ANONSET_TAG_BYTES bytes): sets *used to it and its transaction, *position to its
+ * place (the lowest, should a server have told it twice). Does not read the list.
+ * NOT_FOUND: it is not in the list: as far as the server that was synced with told, and when it
+ * was, that coin is unspent. IO, CORRUPT, NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_used_find(anonset_used_list *list, anonset_used *used,
+                                           uint32_t *position, const uint8_t *tag,
+                                           anonset_detail *detail);
+
+/*
+ * Reads the whole list and recomputes its digest: OK with *sound set either way, and the detail
+ * telling what disagrees when it is not. Then anonset_used_clear, and sync. That each tag is found
+ * by anonset_used_find is looked at as well. Memory does not grow with the list. IO, NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_used_verify(anonset_used_list *list, bool *sound,
+                                             anonset_detail *detail);
+
+/* Removes the list, in one atomic step; what else is stored stays. Lists that are open go on
+ * reading what they saw. UNSUPPORTED, BUSY, IO, FULL, CORRUPT, UNKNOWN; STALE: a sync wrote to it
+ * at the same time, again and again. */
+ANONSET_API anonset_code anonset_used_clear(anonset_store *store, anonset_detail *detail);
+
 /* ---- Synchronizing ------------------------------------------------------------------------ */
 
 /*
@@ -507,11 +583,26 @@ typedef struct anonset_result {
                               outcome, also where nothing failed and the code is OK */
 } anonset_result;
 
+/* What a sync of the list of used tags came to. Lives only during the on_used call. */
+typedef struct anonset_used_result {
+    anonset_outcome outcome;  /* FINALIZED: the list is as long as the server's. UP_TO_DATE.
+                                 REMOTE_BEHIND: the server has fewer; kept. REORG_DETECTED: the
+                                 server's differs, and by on_reorg, or because it does so too far
+                                 back, the stored one was kept. And those of any sync */
+    anonset_used_state state; /* of the store, after */
+    uint32_t fetched;         /* tags newly stored in this run */
+    uint32_t resumed_from;    /* position that new ones were first stored at */
+    uint32_t replaced;        /* tags that were stored before and are gone: a reorganization */
+    uint32_t requests;        /* requests handed out */
+    uint64_t bytes;           /* of answers, as fed (padding included) */
+    anonset_detail error;     /* as in anonset_result */
+} anonset_used_result;
+
 /* How far a sync is. Never goes back but for `restarted`. */
 typedef struct anonset_progress {
-    uint32_t group;
+    uint32_t group;    /* 0: the list of used tags */
     uint32_t position; /* coins held, the finalized prefix included */
-    uint32_t size;     /* of the target */
+    uint32_t size;     /* of the target; of the list nobody knows it before its end: as position */
     uint64_t bytes;    /* of answers so far in this run */
     bool restarted;    /* pending coins were dropped, or the target is a smaller one */
 } anonset_progress;
@@ -532,6 +623,15 @@ typedef struct anonset_trusted {
     uint32_t size;  /* coins, oldest first, that the digest is of; 1 or more */
     uint8_t digest[ANONSET_HASH_BYTES];
 } anonset_trusted;
+
+/* Whether to sync the list of used coin tags. */
+typedef enum anonset_used_mode {
+    ANONSET_USED_NO = 0,
+    ANONSET_USED_TOO,  /* behind the groups, unless one ended in a way that ends the sync */
+    ANONSET_USED_ONLY, /* no group is looked at, whatever `group` says */
+} anonset_used_mode;
+
+#define ANONSET_USED_MOST_DEFAULT 8388608u
 
 typedef struct anonset_sync_options {
     size_t size;               /* sizeof(anonset_sync_options) */
@@ -557,6 +657,10 @@ typedef struct anonset_sync_options {
     void (*on_result)(void *context, const anonset_result *result);       /* once a group */
     void (*on_progress)(void *context, const anonset_progress *progress); /* once a commit */
     void *context;
+    anonset_used_mode used; /* default NO */
+    uint32_t used_most;     /* a list of more used tags is refused: else a server could fill the
+                               disk with it. 1 or more; default 8,388,608 */
+    void (*on_used)(void *context, const anonset_used_result *result); /* once, if it was begun */
 } anonset_sync_options;
 
 /* Fills `options` with the defaults (group 1, adapted sectors, no callbacks). */
@@ -571,6 +675,8 @@ typedef enum anonset_request_kind {
     ANONSET_REQUEST_HEIGHT,       /* electrumx blockchain.transaction.get [txid, true]; firod
                                      getrawtransaction [txid, 1] (firod without -txindex answers
                                      with an error) */
+    ANONSET_REQUEST_USED,         /* spark.getusedcoinstagstxhashes [start]. The server sends all
+                                     from there on: read the answer in pieces, anonset_used_text */
 } anonset_request_kind;
 
 typedef struct anonset_request {
@@ -578,7 +684,8 @@ typedef struct anonset_request {
     anonset_request_kind kind;
     uint32_t group;
     uint8_t block_hash[ANONSET_HASH_BYTES]; /* SECTOR: the pinned block */
-    uint32_t start, end;                    /* SECTOR: indices, newest first, [start, end) */
+    uint32_t start, end;                    /* SECTOR: indices, newest first, [start, end); USED:
+                                               start is a position, oldest first */
     uint8_t tx_hash[ANONSET_HASH_BYTES];    /* HEIGHT: the transaction, bytes as in anonset_coin */
 } anonset_request;
 
@@ -590,9 +697,11 @@ typedef enum anonset_answer_kind {
                                      the server does not know it in a block */
     ANONSET_ANSWER_HASH,          /* meta.block_hash: the genesis block's hash, its bytes in the
                                      order of the hex digits (a meta has them the other way round) */
+    ANONSET_ANSWER_USED,          /* used, n, more; oldest first, as the server sent them */
     ANONSET_ANSWER_BLOCK_REFUSED, /* SECTOR: "Incorrect blockHash provided": not on its chain */
     ANONSET_ANSWER_NO_GROUP,      /* SECTOR, META: "There is no anonymity set with this id" */
-    ANONSET_ANSWER_TOO_LARGE,     /* SECTOR: "response too large": ask for less */
+    ANONSET_ANSWER_TOO_LARGE,     /* SECTOR: "response too large": ask for less. USED: the server
+                                     cannot send its list */
     ANONSET_ANSWER_BUSY,          /* the server cannot just now (excessive use, warming up) */
     ANONSET_ANSWER_ERROR,         /* any other error object; `text` */
 } anonset_answer_kind;
@@ -608,6 +717,9 @@ typedef struct anonset_answer {
     uint64_t wire_bytes;            /* bytes it took on the wire, padding included */
     uint64_t text_bytes;            /* bytes without padding: what sector sizes are adapted by */
     char text[ANONSET_DETAIL_TEXT]; /* the server's words, printable ASCII only */
+    const anonset_used *used;       /* must stay in place as the coins' bytes do */
+    bool more; /* USED: the answer goes on: the request stays outstanding, and n is
+                  ANONSET_USED_BATCH */
 } anonset_answer;
 
 /*
@@ -637,8 +749,9 @@ ANONSET_API anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *
 /*
  * Feeds one answer, after step returned WAIT; answers may come in any order. The bytes that
  * answer->coins point to must stay in place until anonset_sync_step has returned WAIT or DONE
- * again. INVALID: no request with this id is outstanding, or step did not say WAIT; nothing was
- * taken. Failures that come of the answer are told by the result, not here.
+ * again. INVALID: no request with this id is outstanding, or step did not say WAIT, or part of a
+ * list that is no whole batch; nothing was taken. Failures that come of the answer are told by the
+ * result, not here.
  */
 ANONSET_API anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer,
                                            anonset_detail *detail);
@@ -689,7 +802,8 @@ ANONSET_API size_t anonset_request_write(char *text, const anonset_request *requ
 
 /* The largest answer to `request` worth receiving, in bytes: a driver cuts off what is longer.
  * n coins: n x 8 KiB + 64 KiB, rounded up to a power of two (electrumx pads to one). HEIGHT: 1 MiB,
- * for a transaction may have 100 KB and is printed at several times its size. */
+ * for a transaction may have 100 KB and is printed at several times its size. USED: 64 KiB, for
+ * what is around the list; the list itself has no end that could be known before. */
 ANONSET_API uint64_t anonset_answer_limit(const anonset_request *request);
 
 /*
@@ -708,6 +822,38 @@ ANONSET_API anonset_code anonset_answer_read(anonset_answer *answer, char *text,
 
 /* Frees what anonset_answer_read allocated; the struct may be used again. */
 ANONSET_API void anonset_answer_clear(anonset_answer *answer);
+
+/*
+ * Reads answers piece by piece, as they come off a connection: for the list of used tags, which may
+ * be of any length. Takes a fixed 700 KiB or so. Not thread-safe: one connection, one reader.
+ */
+typedef struct anonset_used_text anonset_used_text;
+
+#define ANONSET_USED_BATCH 8192u /* tags that are handed out at once */
+
+/* The caller owns *reader and ends it with anonset_used_text_free. NO_MEMORY. */
+ANONSET_API anonset_code anonset_used_text_new(anonset_used_text **reader, anonset_detail *detail);
+
+/* Ends a reader; NULL is allowed. Tags it handed out are gone. */
+ANONSET_API void anonset_used_text_free(anonset_used_text *reader);
+
+/*
+ * Takes the next bytes of an answer, *taken of `len`; `last`: they end it (a line of electrumx,
+ * without its line end, or a body of firod). Call again with what was not taken; the answer is at
+ * its end when all bytes of its last piece are taken. `outstanding` are the n requests it may
+ * answer, one of them of kind USED. answer->used points into the reader, until the next call on it.
+ *
+ * OK with kind NONE: nothing to feed; go on. With another kind: feed it, then go on. Answers to
+ * other requests and errors come whole, at their end, as by anonset_answer_read. Only there is it
+ * seen that the list was an answer to that request at all: until then its tags are fed as such.
+ * BAD_ANSWER, NO_MEMORY: as anonset_answer_read. The reader is of no more use then, as after a cut
+ * connection: make another.
+ */
+ANONSET_API anonset_code anonset_used_text_read(anonset_used_text *reader, anonset_answer *answer,
+                                                size_t *taken, const char *text, size_t len,
+                                                bool last, const anonset_request *outstanding,
+                                                size_t n, anonset_dialect dialect,
+                                                anonset_detail *detail);
 
 /* ---- Built-in transport ------------------------------------------------------------------- */
 

@@ -84,6 +84,15 @@ typedef struct anonset_damage {
     uint8_t after[ANONSET_HASH_BYTES];  /* at `to` */
 } anonset_damage;
 
+/* Used coin tags to append, instead of those from position `keep` on. Borrowed for the call. */
+typedef struct anonset_used_append {
+    anonset_used_state before; /* the list as it was when this was decided */
+    uint32_t keep;             /* tags of it that stay; at most before.count */
+    uint32_t n;                /* may be 0; keep + n is below 2^32 */
+    const anonset_used *used;
+    uint8_t digest_after[ANONSET_HASH_BYTES]; /* at keep + n */
+} anonset_used_append;
+
 /* Which coins a snapshot shows. */
 typedef enum anonset_view {
     ANONSET_VIEW_FINALIZED, /* [0, finalized.size) of the finalized set */
@@ -219,6 +228,28 @@ typedef struct anonset_backend {
     /* may; if absent, nothing is known to be wrong. Looks at all that the engine keeps around the
      * coins, at the cost of reading everything. CORRUPT: reads may fail, or a write may do harm. */
     anonset_code (*check)(void *handle, anonset_detail *detail);
+
+    /*
+     * may, the five together; if absent, the list of used coin tags is UNSUPPORTED. One list a
+     * store, beside its groups; clear of group 0 empties it, with digest all zero.
+     *
+     * used_append: STALE, nothing written, unless the list's state is a->before. Then, at once: the
+     * tags from position a->keep on go, the n new ones come, the state is keep + n and
+     * digest_after.
+     * used_open: a consistent view of the list, and its state. For one thread at a time.
+     * used_read: copies up to `room` tags from `from` on, both in range: at least 1. CORRUPT: the
+     * stored bytes cannot be read as tags.
+     * used_find: the lowest position of a tag of ANONSET_TAG_BYTES bytes, without reading the list;
+     * NOT_FOUND.
+     */
+    anonset_code (*used_append)(void *handle, const anonset_used_append *a, anonset_detail *detail);
+    anonset_code (*used_open)(void *handle, void **view, anonset_used_state *state,
+                              anonset_detail *detail);
+    void (*used_close)(void *view);
+    anonset_code (*used_read)(void *view, anonset_used *used, uint32_t *n, uint32_t from,
+                              uint32_t room, anonset_detail *detail);
+    anonset_code (*used_find)(void *view, anonset_used *used, uint32_t *position,
+                              const uint8_t *tag, anonset_detail *detail);
 } anonset_backend;
 
 #ifdef __cplusplus

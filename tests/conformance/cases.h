@@ -84,6 +84,14 @@
     X(blocks_are_found_by_checkpoints_and_aliases)                                                 \
     X(verify_finds_sound_stores_sound)                                                             \
     X(verify_finds_a_digest_that_does_not_fit)                                                     \
-    X(a_repeated_coin_is_found_across_the_base)
+    X(a_repeated_coin_is_found_across_the_base)                                                    \
+    X(a_list_of_used_tags_is_empty_at_first)                                                       \
+    X(used_tags_are_kept_in_order_and_found)                                                       \
+    X(the_end_of_the_list_is_replaced)                                                             \
+    X(used_tags_that_do_not_fit_are_stale)                                                         \
+    X(a_tag_told_twice_is_found_where_it_came_first)                                               \
+    X(an_open_list_shows_what_it_showed)                                                           \
+    X(groups_and_used_tags_do_not_touch_each_other)                                                \
+    X(a_read_only_handle_reads_used_tags_and_never_writes_any)
 
 #endif

@@ -417,3 +417,36 @@ uint64_t kit_image(const anonset_backend *backend, void *handle, uint32_t group,
     mix_number(&sum, view_image(backend, handle, group, ANONSET_VIEW_NEXT, tags));
     return sum;
 }
+
+/* ---- Used coin tags ----------------------------------------------------------------------- */
+
+void kit_used_fill(anonset_used *used, uint64_t id, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        ts_fill(used[i].tag, sizeof used[i].tag, ts_mix(id, 2 * (uint64_t)i));
+        ts_fill(used[i].tx_hash, sizeof used[i].tx_hash, ts_mix(id, 2 * (uint64_t)i + 1));
+    }
+}
+
+uint64_t kit_used_image(const anonset_backend *backend, void *handle)
+{
+    anonset_used_state state;
+    anonset_used used, found;
+    uint32_t n, at;
+    void *view;
+    if (!backend->used_open)
+        return 0;
+    ENSURE(backend->used_open(handle, &view, &state, NULL) == ANONSET_OK, "%s: no list",
+           backend->name);
+    uint64_t sum = state.count;
+    mix(&sum, state.digest, sizeof state.digest);
+    for (uint32_t i = 0; i < state.count; i++) {
+        ENSURE(backend->used_read(view, &used, &n, i, 1, NULL) == ANONSET_OK && n == 1 &&
+                   backend->used_find(view, &found, &at, used.tag, NULL) == ANONSET_OK,
+               "%s: the used tag at %u cannot be read or found", backend->name, (unsigned)i);
+        mix(&sum, &used, sizeof used);
+        mix_number(&sum, at);
+    }
+    backend->used_close(view);
+    return sum;
+}

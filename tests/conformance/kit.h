@@ -117,6 +117,11 @@ uint64_t kit_image(const anonset_backend *backend, void *handle, uint32_t group,
 uint64_t kit_snapshot_image(const anonset_backend *backend, void *snapshot,
                             const anonset_state *state, anonset_view view, bool tags);
 
+/* Makes up n used coin tags; the same ones for the same id. */
+void kit_used_fill(anonset_used *used, uint64_t id, uint32_t n);
+/* A fingerprint of the list of used coin tags; 0 without one. */
+uint64_t kit_used_image(const anonset_backend *backend, void *handle);
+
 /* A fingerprint of a state alone. */
 uint64_t kit_state_image(const anonset_state *state);
 

@@ -7,8 +7,8 @@
 static const uint32_t groups[] = {1, 2, UINT32_MAX};
 #define GROUPS (sizeof groups / sizeof *groups)
 
-const char *const ops_names[OPS_KINDS] = {"append",  "complete", "discard", "clear",
-                                          "genesis", "reopen",   "hold",    "release"};
+const char *const ops_names[OPS_KINDS] = {"append", "complete", "discard", "clear", "genesis",
+                                          "reopen", "hold",     "release", "used"};
 
 struct op {
     enum ops_kind kind;
@@ -18,6 +18,7 @@ struct op {
     anonset_view view;
     anonset_append append;
     anonset_complete complete;
+    anonset_used_append used;
     uint8_t genesis[ANONSET_HASH_BYTES];
 };
 
@@ -168,9 +169,32 @@ static void make_complete(struct ops *o, anonset_complete *c, const anonset_stat
         bend_complete(o, c);
 }
 
+/* Any part of the pool, behind any part of the list; sometimes upon another list. */
+static void make_used(struct ops *o, anonset_used_append *a)
+{
+    const struct ops_side *side = &o->sides[o->n - 1];
+    void *view;
+    *a = (anonset_used_append){.n = 0};
+    if (!o->lists)
+        return;
+    ENSURE(side->backend->used_open(side->handles[0], &view, &a->before, NULL) == ANONSET_OK,
+           "%s: no list of used tags", o->name);
+    side->backend->used_close(view);
+    a->keep = chance(o, 60) ? a->before.count : pick(o, a->before.count + 1);
+    a->n = pick(o, (chance(o, 80) ? 20 : OPS_USED_MAX - a->keep) + 1);
+    if (a->n > OPS_USED_MAX - a->keep)
+        a->n = OPS_USED_MAX - a->keep;
+    a->used = o->used + pick(o, OPS_USED_MAX - a->n + 1);
+    ts_fill(a->digest_after, sizeof a->digest_after, pick(o, 1000));
+    if (chance(o, 15))
+        a->before.count += chance(o, 50) ? 1 : (uint32_t)-1;
+    else if (chance(o, 10))
+        a->before.digest[0] ^= 1;
+}
+
 static enum ops_kind pick_kind(struct ops *o, const anonset_state *state)
 {
-    static const uint8_t percent[OPS_KINDS] = {56, 20, 4, 2, 2, 4, 6, 6};
+    static const uint8_t percent[OPS_KINDS] = {50, 20, 4, 2, 2, 4, 6, 6, 6};
     if (state->has_pending && state->base + state->count == state->target.size && chance(o, 60))
         return OPS_COMPLETE;
     uint32_t at = pick(o, 100);
@@ -194,6 +218,7 @@ static void make_op(struct ops *o, struct op *op)
     op->kind = pick_kind(o, &state);
     make_append(o, &op->append, &state);
     make_complete(o, &op->complete, &state);
+    make_used(o, &op->used);
     op->append.group = op->complete.group = op->group;
     if (op->kind == OPS_CLEAR && chance(o, 20))
         op->group = 0;
@@ -274,6 +299,8 @@ static anonset_code apply(struct ops *o, struct ops_side *side, const struct op 
     case OPS_RELEASE:
         release(o, side, op->slot);
         return ANONSET_OK;
+    case OPS_USED:
+        return b->used_append(handle, &op->used, NULL);
     case OPS_KINDS:
         break;
     }
@@ -297,7 +324,7 @@ static uint64_t store_image(const struct ops *o, const struct ops_side *side)
     ENSURE(b->info(handle, &info, NULL) == ANONSET_OK, "%s: no info", b->name);
     for (size_t i = 0; i < ANONSET_HASH_BYTES; i++)
         sum = ts_mix(sum, info.has_genesis ? info.genesis[i] : 256);
-    return sum;
+    return o->lists ? ts_mix(sum, kit_used_image(b, handle)) : sum;
 }
 
 /* Skips what makes no sense now; makes what must come first. */
@@ -307,6 +334,8 @@ static bool prepare(struct ops *o, const struct op *op)
         release_all(o);
     if (op->kind == OPS_HOLD)
         return !o->holds[op->slot].used;
+    if (op->kind == OPS_USED)
+        return o->lists;
     return op->kind != OPS_RELEASE || o->holds[op->slot].used;
 }
 
@@ -378,12 +407,14 @@ void ops_open(struct ops *o, const anonset_backend *const *backends, size_t n)
 {
     ENSURE(n <= OPS_SIDES, "%zu backends", n);
     o->pool = make_pool();
-    o->tags = true;
+    o->tags = o->lists = true;
     o->n = n;
+    kit_used_fill(o->used, 1, OPS_USED_MAX);
     for (size_t k = 0; k < n; k++) {
         struct ops_side *side = &o->sides[k];
         side->backend = backends[k];
         o->tags = o->tags && side->backend->read_tags;
+        o->lists = o->lists && side->backend->used_append;
         (void)snprintf(side->path, sizeof side->path, "%s/%s", o->dir, side->backend->name);
         for (size_t i = 0; i < OPS_HANDLES; i++)
             ENSURE(open_handle(side, i, ANONSET_STORE_CREATE) == ANONSET_OK, "open %s", side->path);

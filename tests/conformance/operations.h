@@ -13,6 +13,7 @@
 
 #define OPS_POOL       400u /* coins to append from */
 #define OPS_SECTOR_MAX 60u
+#define OPS_USED_MAX   1100u /* of the list of used coin tags: it spans what lmdb keeps together */
 #define OPS_SIDES      8
 #define OPS_HANDLES    2
 #define OPS_HELD       4 /* snapshots held across operations */
@@ -26,6 +27,7 @@ enum ops_kind {
     OPS_REOPEN,
     OPS_HOLD,    /* opens a snapshot */
     OPS_RELEASE, /* reads it again and closes it */
+    OPS_USED,    /* replaces the end of the list of used coin tags */
     OPS_KINDS
 };
 
@@ -61,6 +63,8 @@ struct ops {
     ts_chain *pool;
     uint8_t digests[OPS_SECTOR_MAX + 1][ANONSET_HASH_BYTES]; /* of the sector that is made up now */
     anonset_meta upon;
+    bool lists;                      /* all backends have one of used coin tags */
+    anonset_used used[OPS_USED_MAX]; /* to append from */
     unsigned step;
     unsigned done[OPS_KINDS], refused[OPS_KINDS];
 };

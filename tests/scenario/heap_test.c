@@ -94,3 +94,48 @@ Test(heap, small_sectors_take_less_lmdb, .timeout = 300)
 {
     small_sectors_take_less("lmdb");
 }
+
+/* The list of used coin tags: its answer is one, and of any length. */
+static size_t heap_of_tags(const char *backend, unsigned tags)
+{
+    size_t peak = 0, connected = 0;
+    scene s;
+    scene_begin(&s, backend, "--coins", "1");
+    const char *file = ts_in(&s.dir, "heap");
+    ts_tell(&s.server, "used %u", tags);
+    cr_assert_eq(setenv("ANONSET_HEAP_FILE", file, 1), 0);
+    cr_assert_eq(setenv("LD_PRELOAD", HEAP_SHIM, 1), 0);
+    ts_anonset(&s.last, s.backend, "sync", "--db", s.db, "--server", s.server.http, "--tags",
+               "--json", NULL);
+    unsetenv("LD_PRELOAD");
+    cr_assert_eq(s.last.exit_code, 0, "%s", s.last.err);
+    cr_assert_eq(scene_int(&s, "fetched"), tags);
+    char *text = ts_read_file(file, NULL);
+    cr_assert_eq(sscanf(text, "%zu %zu", &peak, &connected), 2, "%s", text);
+    free(text);
+    cr_log_info("%s: %u used tags: peak %zu KiB, %zu of them when connected; %.1f s", backend, tags,
+                peak >> 10, connected >> 10, s.last.seconds);
+    scene_end(&s);
+    cr_assert_gt(peak, connected);
+    return peak - connected;
+}
+
+static void does_not_grow_with_the_list(const char *backend)
+{
+#ifdef ANONSET_SANITIZED
+    skip(backend);
+#endif
+    size_t small = heap_of_tags(backend, 20000), large = heap_of_tags(backend, 300000);
+    cr_assert_leq(large, MOST_AUTO, "%s: %zu bytes", backend, large);
+    cr_assert_leq(large, small + MOST_MORE, "%s: %zu bytes, and %zu", backend, large, small);
+}
+
+Test(heap, does_not_grow_with_the_list_of_tags_sqlite, .timeout = 300)
+{
+    does_not_grow_with_the_list("sqlite");
+}
+
+Test(heap, does_not_grow_with_the_list_of_tags_lmdb, .timeout = 300)
+{
+    does_not_grow_with_the_list("lmdb");
+}

@@ -1,6 +1,7 @@
 /* What firod's methods answer, and the lies about it that faults ask for. */
 #include "tests/server/coin.h"
 #include "tests/server/request.h"
+#include "tests/server/used.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -322,6 +323,49 @@ static void answer_latest(server *s, const request *r, size_t limit, reply *out)
     text_format(&out->body, "%u", s->chain->source->latest(s->chain));
 }
 
+/* The pair that ends the body, but for its bracket. */
+static void spoil_used(fault_kind kind, text *body)
+{
+    size_t hash = body->len - 2; /* its last character */
+    if (kind == FAULT_BASE64)
+        body->data[hash - 9] = '!';
+    else if (kind == FAULT_PADDING)
+        body->data[hash - 1] = other_base64(body->data[hash - 1]);
+    else if (kind == FAULT_FIELDS)
+        text_put(body, ",\"\"");
+    else if (kind == FAULT_FLIP)
+        body->data[hash - 9] = other_base64(body->data[hash - 9]);
+}
+
+/* All from a position on: the node takes no end. */
+static void answer_used(server *s, const request *r, size_t limit, reply *out)
+{
+    long start;
+    if (!all_strings(r)) {
+        fail(out, "JSON value is not a string as expected");
+        return;
+    }
+    if (!stol_like(r->params[0].value, &start)) {
+        fail(out, "An exception occurred while parsing parameters: stol");
+        return;
+    }
+    uint32_t from = clamp(start, s->used.count);
+    if (s->used.count - from > limit / USED_TEXT) {
+        text_fill(&out->body, ' ', limit + 1);
+        return;
+    }
+    text_put(&out->body, "{\"tagsandtxids\":[");
+    for (uint32_t i = from; i < s->used.count; i++) {
+        text_put(&out->body, i > from ? ",[" : "[");
+        used_json(&s->used, i, &out->body);
+        if (out->has_fault && i == from + (s->used.count - from) / 2)
+            spoil_used(out->fault.kind, &out->body);
+        text_put(&out->body, "]");
+        out->coins++;
+    }
+    text_put(&out->body, "]}");
+}
+
 static void answer_block_hash(server *s, const request *r, size_t limit, reply *out)
 {
     (void)limit;
@@ -342,6 +386,7 @@ static const struct method {
     {"getsparkanonymitysetmeta", 1, meta_help, answer_meta},
     {"getsparkanonymitysetsector", 4, sector_help, answer_sector},
     {"getsparklatestcoinid", 0, "getsparklatestcoinid\\n", answer_latest},
+    {"getusedcoinstagstxhashes", 1, "getusedcoinstagstxhashes\\n", answer_used},
     {"getblockhash", 1, "getblockhash height\\n", answer_block_hash},
     {"getrawtransaction", 2, "getrawtransaction \\\"txid\\\" ( verbose )\\n", answer_transaction},
     {"blockchain.transaction.get", 2, "", answer_transaction},
@@ -374,6 +419,7 @@ static const struct kind {
     {"getsparkanonymitysetsector", COUNT_SECTORS, ON_SECTOR},
     {"getsparkanonymitysetmeta", COUNT_META, ON_META},
     {"getsparklatestcoinid", COUNT_LATEST, ON_LATEST},
+    {"getusedcoinstagstxhashes", COUNT_USED, ON_USED},
     {"getblockhash", COUNT_FEATURES, ON_FEATURES},
     {"getrawtransaction", COUNT_HEIGHTS, ON_HEIGHT},
     {"blockchain.transaction.get", COUNT_HEIGHTS, ON_HEIGHT},

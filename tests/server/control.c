@@ -17,6 +17,7 @@ const char *const counter_names[COUNTERS] = {
     [COUNT_META] = "meta",
     [COUNT_LATEST] = "latest",
     [COUNT_SECTORS] = "sectors",
+    [COUNT_USED] = "used",
     [COUNT_HEIGHTS] = "heights",
     [COUNT_COINS] = "coins",
     [COUNT_LARGEST] = "largest",
@@ -268,6 +269,24 @@ static const char *run_dump(server *s, size_t words, char **word, text *out)
     return error;
 }
 
+/* used COUNT, used COUNT KEEP, used file PATH, used dump PATH */
+static const char *run_used(server *s, size_t words, char **word, text *out)
+{
+    uint64_t count, keep = 0;
+    (void)out;
+    if (words == 3 && strcmp(word[1], "file") == 0)
+        return used_load(&s->used, word[2]);
+    if (words == 3 && strcmp(word[1], "dump") == 0)
+        return used_dump(&s->used, word[2]);
+    if (words < 2 || words > 3 || !read_uint(word[1], &count) || count > UINT32_MAX ||
+        (words == 3 && !read_uint(word[2], &keep)))
+        return "used COUNT [KEEP], used file PATH, used dump PATH";
+    if (words == 3)
+        used_fork(&s->used, (uint32_t)keep);
+    s->used.count = (uint32_t)count;
+    return NULL;
+}
+
 static const char *run_quit(server *s, size_t words, char **word, text *out)
 {
     (void)words;
@@ -299,6 +318,7 @@ static const struct command {
     {"cut", run_cut},
     {"meta", run_meta},
     {"dump", run_dump},
+    {"used", run_used},
     {"quit", run_quit},
 };
 

@@ -42,7 +42,7 @@ static const char *const kind_names[FAULT_KINDS] = {
 static const char *const on_names[ON_KINDS] = {
     [ON_SECTOR] = "sector",   [ON_META] = "meta",         [ON_LATEST] = "latest",
     [ON_VERSION] = "version", [ON_FEATURES] = "features", [ON_CONNECT] = "connect",
-    [ON_HEIGHT] = "height",   [ON_ANY] = "any",
+    [ON_HEIGHT] = "height",   [ON_USED] = "used",         [ON_ANY] = "any",
 };
 
 static bool find_name(const char *const *names, size_t count, const char *name, size_t *index)

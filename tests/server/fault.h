@@ -55,6 +55,7 @@ typedef enum fault_on {
     ON_VERSION,
     ON_FEATURES,
     ON_HEIGHT,
+    ON_USED,
     ON_CONNECT,
     ON_ANY, /* any request */
     ON_KINDS

@@ -309,6 +309,7 @@ static void free_all(server *s, options *o)
     }
     s->chain->source->free(s->chain);
     fault_clear(&s->faults);
+    used_free(&s->used);
     free(s->triggers);
     free(o->recorded);
     SSL_CTX_free(s->tls);

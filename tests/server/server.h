@@ -5,6 +5,7 @@
 #include "tests/server/chain.h"
 #include "tests/server/fault.h"
 #include "tests/server/text.h"
+#include "tests/server/used.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -18,6 +19,7 @@ typedef enum counter {
     COUNT_META,
     COUNT_LATEST,
     COUNT_SECTORS,
+    COUNT_USED,
     COUNT_HEIGHTS,     /* blockchain.transaction.get and getrawtransaction */
     COUNT_COINS,       /* put on the wire in sector answers */
     COUNT_LARGEST,     /* most coins in one answer */
@@ -113,6 +115,7 @@ typedef struct server {
     /* How it behaves; set by options and by control commands. */
     bool pad;
     uint64_t max_send;
+    used_list used;
     uint64_t garbage_size; /* what an unknown group's size reads */
     bool heights;          /* transactions are told, with their heights */
     uint64_t tx_bytes;     /* how long each is */

@@ -539,5 +539,8 @@ void tw_answer(tw_reply *reply, const tw_chain *chain, const anonset_request *re
     case ANONSET_REQUEST_HEIGHT:
         answer_height(answer, chain, request->tx_hash);
         break;
+    case ANONSET_REQUEST_USED:
+        answer->kind = ANONSET_ANSWER_ERROR; /* used_sync_test.c answers itself */
+        break;
     }
 }

@@ -15,6 +15,7 @@ from ._c import default_backend as default_backend
 from ._store import Coins as Coins
 from ._store import Snapshot as Snapshot
 from ._store import Store as Store
+from ._store import UsedTags as UsedTags
 from ._sync import Client as Client
 from ._sync import Connection as Connection
 from ._sync import Server as Server
@@ -41,6 +42,9 @@ from ._values import State as State
 from ._values import Step as Step
 from ._values import SyncError as SyncError
 from ._values import Trusted as Trusted
+from ._values import UsedMode as UsedMode
+from ._values import UsedResult as UsedResult
+from ._values import UsedTag as UsedTag
 from ._values import Verdict as Verdict
 
 __version__ = "0.1.0"

@@ -34,8 +34,12 @@ REQUEST_TEXT = 256
 STORE_CREATE = 1
 STORE_READ_ONLY = 2
 STORE_VERIFY_READS = 4
+TAG_BYTES = 34
+USED_BATCH = 8192
+USED_MOST_DEFAULT = 8388608
 
 Hash = c_uint8 * HASH_BYTES
+Tag = c_uint8 * TAG_BYTES
 
 
 class anonset_detail(Structure):
@@ -145,6 +149,27 @@ class anonset_result(Structure):
     ]
 
 
+class anonset_used(Structure):
+    _fields_ = [("tag", Tag), ("tx_hash", Hash)]
+
+
+class anonset_used_state(Structure):
+    _fields_ = [("count", c_uint32), ("digest", Hash)]
+
+
+class anonset_used_result(Structure):
+    _fields_ = [
+        ("outcome", c_int),
+        ("state", anonset_used_state),
+        ("fetched", c_uint32),
+        ("resumed_from", c_uint32),
+        ("replaced", c_uint32),
+        ("requests", c_uint32),
+        ("bytes", c_uint64),
+        ("error", anonset_detail),
+    ]
+
+
 class anonset_progress(Structure):
     _fields_ = [
         ("group", c_uint32),
@@ -161,6 +186,7 @@ class anonset_trusted(Structure):
 
 OnResult = CFUNCTYPE(None, c_void_p, POINTER(anonset_result))
 OnProgress = CFUNCTYPE(None, c_void_p, POINTER(anonset_progress))
+OnUsed = CFUNCTYPE(None, c_void_p, POINTER(anonset_used_result))
 
 
 class anonset_sync_options(Structure):
@@ -178,6 +204,9 @@ class anonset_sync_options(Structure):
         ("on_result", OnResult),
         ("on_progress", OnProgress),
         ("context", c_void_p),
+        ("used", c_int),
+        ("used_most", c_uint32),
+        ("on_used", OnUsed),
     ]
 
 
@@ -215,6 +244,8 @@ class anonset_answer(Structure):
         ("wire_bytes", c_uint64),
         ("text_bytes", c_uint64),
         ("text", c_char * DETAIL_TEXT),
+        ("used", POINTER(anonset_used)),
+        ("more", c_bool),
     ]
 
 
@@ -232,7 +263,7 @@ class anonset_client_options(Structure):
 
 # Handles are void pointers: this package never looks inside.
 _detail = POINTER(anonset_detail)
-_store = _snapshot = _sync = _client = c_void_p
+_store = _snapshot = _sync = _client = _list = _reader = c_void_p
 
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "anonset_strerror": (c_char_p, [c_int]),
@@ -279,6 +310,19 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "anonset_snapshot_find": (c_int, [_snapshot, POINTER(c_uint32), POINTER(c_uint8), _detail]),
     "anonset_snapshot_seek": (c_int, [_snapshot, c_uint32, c_uint32, c_int, _detail]),
     "anonset_snapshot_next": (c_int, [_snapshot, POINTER(anonset_coin), _detail]),
+    "anonset_used_open": (c_int, [POINTER(_list), _store, _detail]),
+    "anonset_used_close": (None, [_list]),
+    "anonset_used_list_state": (POINTER(anonset_used_state), [_list]),
+    "anonset_used_read": (
+        c_int,
+        [_list, POINTER(anonset_used), POINTER(c_uint32), c_uint32, c_uint32, _detail],
+    ),
+    "anonset_used_find": (
+        c_int,
+        [_list, POINTER(anonset_used), POINTER(c_uint32), POINTER(c_uint8), _detail],
+    ),
+    "anonset_used_verify": (c_int, [_list, POINTER(c_bool), _detail]),
+    "anonset_used_clear": (c_int, [_store, _detail]),
     "anonset_outcome_name": (c_char_p, [c_int]),
     "anonset_sync_options_init": (None, [POINTER(anonset_sync_options)]),
     "anonset_sync_new": (
@@ -309,6 +353,23 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         ],
     ),
     "anonset_answer_clear": (None, [POINTER(anonset_answer)]),
+    "anonset_used_text_new": (c_int, [POINTER(_reader), _detail]),
+    "anonset_used_text_free": (None, [_reader]),
+    "anonset_used_text_read": (
+        c_int,
+        [
+            _reader,
+            POINTER(anonset_answer),
+            POINTER(c_size_t),
+            c_char_p,
+            c_size_t,
+            c_bool,
+            POINTER(anonset_request),
+            c_size_t,
+            c_int,
+            _detail,
+        ],
+    ),
     "anonset_client_options_init": (None, [POINTER(anonset_client_options)]),
     "anonset_client_new": (
         c_int,

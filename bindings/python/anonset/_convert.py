@@ -16,6 +16,8 @@ from ._values import (
     Proof,
     Result,
     State,
+    UsedResult,
+    UsedTag,
 )
 
 
@@ -58,6 +60,24 @@ def result(c: _c.anonset_result) -> Result:
         discarded=c.discarded,
         replaced=c.replaced,
         proof=Proof(c.proof),
+        requests=c.requests,
+        bytes=c.bytes,
+        error=_c.detail_of(c.error),
+    )
+
+
+def used(c: _c.anonset_used) -> UsedTag:
+    return UsedTag(tag=bytes(c.tag), tx_hash=bytes(c.tx_hash))
+
+
+def used_result(c: _c.anonset_used_result) -> UsedResult:
+    return UsedResult(
+        outcome=Outcome(c.outcome),
+        count=c.state.count,
+        digest=bytes(c.state.digest),
+        fetched=c.fetched,
+        resumed_from=c.resumed_from,
+        replaced=c.replaced,
         requests=c.requests,
         bytes=c.bytes,
         error=_c.detail_of(c.error),

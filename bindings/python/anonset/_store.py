@@ -24,6 +24,9 @@ from ._values import (
     Result,
     State,
     SyncError,
+    UsedMode,
+    UsedResult,
+    UsedTag,
     Verdict,
 )
 
@@ -200,6 +203,104 @@ class Store:
         if not result.current:
             raise SyncError(result)
         return result
+
+
+    def sync_used_tags(
+        self,
+        server: str | _sync.Client,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        **options: Any,
+    ) -> UsedResult:
+        """Makes the list of used coin tags the server's. SyncError if it is not afterwards. Nothing commits
+        to this list: it is what one server says."""
+        with _sync.Sync(self, 1, used=UsedMode.ONLY, on_progress=on_progress, **options) as sync:
+            sync.run(server)
+        assert sync.used_result is not None  # there always is one
+        if not sync.used_result.current:
+            raise SyncError(sync.used_result)
+        return sync.used_result
+
+    def used_tags(self) -> UsedTags:
+        """The list of used coin tags as it is stored now."""
+        return UsedTags(self)
+
+    def clear_used_tags(self) -> None:
+        with self._handle as store:
+            _c.call(_c.lib.anonset_used_clear, store)
+
+
+class UsedTags:
+    """
+    One state of the list of used coin tags, however many syncs end meanwhile. Iterating gives them oldest
+    first. Gate level none, always: nothing commits to this list. Close it when done.
+    """
+
+    def __init__(self, store: Store) -> None:
+        pointer = ctypes.c_void_p()
+        with store._handle as c:
+            _c.call(_c.lib.anonset_used_open, byref(pointer), c)
+            self._handle = Handle(self, pointer, _c.lib.anonset_used_close, store._handle)
+        with self._handle as used:
+            state = _c.lib.anonset_used_list_state(used).contents
+            self._count, self._digest = int(state.count), bytes(state.digest)
+        self._lock = threading.Lock()
+        store._children.add(self)
+
+    def close(self) -> None:
+        self._handle.close()
+
+    def __enter__(self) -> UsedTags:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def digest(self) -> bytes:
+        return self._digest
+
+    def __iter__(self) -> Iterator[UsedTag]:
+        return self.since(0)
+
+    def since(self, position: int) -> Iterator[UsedTag]:
+        """Those from a position on; the oldest tag has position 0."""
+        page = (_c.anonset_used * _BATCH)()
+        n = ctypes.c_uint32()
+        while True:
+            with self._lock, self._handle as used:
+                _c.call(_c.lib.anonset_used_read, used, page, byref(n), position, _BATCH)
+            if n.value == 0:
+                return
+            position += n.value
+            yield from [_convert.used(page[i]) for i in range(n.value)]
+
+    def find(self, tag: bytes) -> UsedTag | None:
+        """A tag and the transaction that used it; None: it is not in the list."""
+        if len(tag) != _c.TAG_BYTES:
+            raise ValueError(f"a tag has {_c.TAG_BYTES} bytes, not {len(tag)}")
+        found, position = _c.anonset_used(), ctypes.c_uint32()
+        wanted = _c.Tag.from_buffer_copy(tag)
+        try:
+            with self._lock, self._handle as used:
+                _c.call(_c.lib.anonset_used_find, used, byref(found), byref(position), wanted)
+        except Error as error:
+            if error.code != Code.NOT_FOUND:
+                raise
+            return None
+        return _convert.used(found)
+
+    def verify(self) -> bool:
+        """Reads the whole list, and recomputes its digest."""
+        sound = ctypes.c_bool()
+        with self._lock, self._handle as used:
+            _c.call(_c.lib.anonset_used_verify, used, byref(sound))
+        return sound.value
 
 
 class Coins(Iterator[Coin]):

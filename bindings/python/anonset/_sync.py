@@ -24,6 +24,8 @@ from ._values import (
     Result,
     Step,
     Trusted,
+    UsedMode,
+    UsedResult,
 )
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class _OneByOne:
         return self._ask(self._requests.pop(0), limit)
 
 
-def _callbacks(events: queue.SimpleQueue[Any]) -> tuple[Any, Any]:
+def _callbacks(events: queue.SimpleQueue[Any]) -> tuple[Any, Any, Any]:
     """The library calls these on the thread that works: they only copy, the caller's functions are called
     where the caller waits. So no exception of theirs has to cross the library."""
 
@@ -113,7 +115,10 @@ def _callbacks(events: queue.SimpleQueue[Any]) -> tuple[Any, Any]:
     def on_progress(_: Any, progress: Any) -> None:
         events.put(_convert.progress(progress.contents))
 
-    return _c.OnResult(on_result), _c.OnProgress(on_progress)
+    def on_used(_: Any, result: Any) -> None:
+        events.put(_convert.used_result(result.contents))
+
+    return _c.OnResult(on_result), _c.OnProgress(on_progress), _c.OnUsed(on_used)
 
 
 def _copy_trusted(trusted: Sequence[Trusted]) -> Any:
@@ -130,7 +135,9 @@ class Sync:
     One sync of `group`; 0: of every group up to the server's newest. For one thread at a time, but for
     `cancel`, which any may call. The options are those of anonset_sync_options; left out, they have the
     library's defaults. `on_progress` is called at the start and after each commit, on the thread that
-    called run or step.
+    called run or step. With `used`, the list of used coin tags is synced behind the group, or alone: over
+    a URL or a Client, since its answer has no end that could be known before. `used_result` then has
+    what came of it.
 
     `run` does it all, `run_for` a part of it. For an event loop of your own: `step` until it says DONE; after SEND put
     `request.text` on the wire; after WAIT `feed` an answer. doc/embed.md has the picture.
@@ -148,11 +155,13 @@ class Sync:
         proof_budget: int | None = None,
         prove: bool = False,
         trusted: Sequence[Trusted] = (),
+        used: UsedMode = UsedMode.NO,
         dialect: Dialect = Dialect.ELECTRUMX,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.dialect = dialect  # of step and feed, and of a connection of yours
         self.results: list[Result] = []
+        self.used_result: UsedResult | None = None
         self.request: Request | None = None  # to send, after SEND
         self._on_progress = on_progress
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -165,6 +174,7 @@ class Sync:
         options.ask_genesis = ask_genesis
         options.on_reorg = on_reorg
         options.prove = prove
+        options.used = used
         for name, value in (
             ("sector_size", sector_size),
             ("sector_bytes", sector_bytes),
@@ -174,7 +184,9 @@ class Sync:
                 setattr(options, name, value)
         options.trusted = _copy_trusted(trusted)
         options.trusted_n = len(trusted)
-        options.on_result, options.on_progress = callbacks = _callbacks(self._events)
+        options.on_result, options.on_progress, options.on_used = callbacks = _callbacks(
+            self._events
+        )
         pointer = ctypes.c_void_p()
         with store._handle as c:
             _c.call(_c.lib.anonset_sync_new, byref(pointer), c, options)
@@ -253,6 +265,8 @@ class Sync:
     def _tell(self, event: Any) -> None:
         if isinstance(event, Result):
             self.results.append(event)
+        elif isinstance(event, UsedResult):
+            self.used_result = event
         elif self._on_progress is not None:
             self._on_progress(event)
 
@@ -277,7 +291,7 @@ class Sync:
             worker = threading.Thread(target=work, name="anonset")
             worker.start()
             try:
-                while isinstance(event := self._events.get(), (Result, Progress)):
+                while isinstance(event := self._events.get(), (Result, UsedResult, Progress)):
                     self._tell(event)
                 ended.append(event)
             except BaseException:

@@ -85,6 +85,7 @@ class RequestKind(enum.IntEnum):
     NEWEST_GROUP = 2
     GENESIS = 3
     HEIGHT = 4
+    USED = 5
 
 
 class AnswerKind(enum.IntEnum):
@@ -93,11 +94,18 @@ class AnswerKind(enum.IntEnum):
     COINS = 2
     NUMBER = 3
     HASH = 4
-    BLOCK_REFUSED = 5
-    NO_GROUP = 6
-    TOO_LARGE = 7
-    BUSY = 8
-    ERROR = 9
+    USED = 5
+    BLOCK_REFUSED = 6
+    NO_GROUP = 7
+    TOO_LARGE = 8
+    BUSY = 9
+    ERROR = 10
+
+
+class UsedMode(enum.IntEnum):
+    NO = 0
+    TOO = 1
+    ONLY = 2
 
 
 class Step(enum.IntEnum):
@@ -207,10 +215,38 @@ class Result:
         return self.outcome <= Outcome.UP_TO_DATE
 
 
-class SyncError(Error):
-    """A sync did not make the stored set the server's; `result` says how it ended."""
+@dataclass(frozen=True, slots=True)
+class UsedTag:
+    """The tag of a coin that was used, and the transaction that used it, bytes as the server sends them."""
 
-    def __init__(self, result: Result) -> None:
+    tag: bytes
+    tx_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UsedResult:
+    """How a sync of the list of used coin tags ended. `count` and `digest` are of what is stored."""
+
+    outcome: Outcome
+    count: int
+    digest: bytes
+    fetched: int
+    resumed_from: int
+    replaced: int
+    requests: int
+    bytes: int
+    error: Detail
+
+    @property
+    def current(self) -> bool:
+        """Whether the stored list is now the server's."""
+        return self.outcome <= Outcome.UP_TO_DATE
+
+
+class SyncError(Error):
+    """A sync did not make the stored set (or list) the server's; `result` says how it ended."""
+
+    def __init__(self, result: Result | UsedResult) -> None:
         super().__init__(result.error.code, result.error.text, result.error.os_error)
         self.args = (result,)
         self.result = result

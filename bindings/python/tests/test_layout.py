@@ -27,6 +27,7 @@ PREFIX = {
     "RequestKind": "REQUEST_",
     "AnswerKind": "ANSWER_",
     "Step": "STEP_",
+    "UsedMode": "USED_",
 }
 # In the header, and no business of the binding.
 LEFT_OUT = {"ANONSET_OUTCOME_COUNT"}
@@ -38,6 +39,9 @@ MACROS = {
     "ANONSET_STORE_CREATE": _c.STORE_CREATE,
     "ANONSET_STORE_READ_ONLY": _c.STORE_READ_ONLY,
     "ANONSET_STORE_VERIFY_READS": _c.STORE_VERIFY_READS,
+    "ANONSET_TAG_BYTES": _c.TAG_BYTES,
+    "ANONSET_USED_BATCH": _c.USED_BATCH,
+    "ANONSET_USED_MOST_DEFAULT": _c.USED_MOST_DEFAULT,
 }
 
 PLAIN = {
@@ -50,8 +54,17 @@ PLAIN = {
     "uint8_t *": ctypes.POINTER(ctypes.c_uint8),
     "uint32_t *": ctypes.POINTER(ctypes.c_uint32),
     "uint64_t *": ctypes.POINTER(ctypes.c_uint64),
+    "bool *": ctypes.POINTER(ctypes.c_bool),
+    "size_t *": ctypes.POINTER(ctypes.c_size_t),
 }
-HANDLES = {"anonset_store", "anonset_snapshot", "anonset_sync", "anonset_client"}
+HANDLES = {
+    "anonset_store",
+    "anonset_snapshot",
+    "anonset_sync",
+    "anonset_client",
+    "anonset_used_list",
+    "anonset_used_text",
+}
 
 
 def structs() -> list[type[ctypes.Structure]]:

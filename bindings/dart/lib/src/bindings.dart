@@ -8,9 +8,12 @@ const int ANONSET_DETAIL_TEXT = 256;
 const int ANONSET_STORE_CREATE = 1;
 const int ANONSET_STORE_READ_ONLY = 2;
 const int ANONSET_STORE_VERIFY_READS = 4;
+const int ANONSET_TAG_BYTES = 34;
 const int ANONSET_SECTOR_AUTO = 0;
 const int ANONSET_PROOF_BUDGET_DEFAULT = 65536;
+const int ANONSET_USED_MOST_DEFAULT = 8388608;
 const int ANONSET_REQUEST_TEXT = 256;
+const int ANONSET_USED_BATCH = 8192;
 
 abstract final class anonset_code {
   static const int ANONSET_OK = 0;
@@ -238,6 +241,24 @@ abstract final class anonset_order {
   static const int ANONSET_OLDEST_FIRST = 1;
 }
 
+final class anonset_used extends Struct {
+  @Array(34)
+  external Array<Uint8> tag;
+
+  @Array(32)
+  external Array<Uint8> tx_hash;
+}
+
+final class anonset_used_state extends Struct {
+  @Uint32()
+  external int count;
+
+  @Array(32)
+  external Array<Uint8> digest;
+}
+
+final class anonset_used_list extends Opaque {}
+
 final class anonset_sync extends Opaque {}
 
 abstract final class anonset_outcome {
@@ -303,6 +324,30 @@ final class anonset_result extends Struct {
   external anonset_detail error;
 }
 
+final class anonset_used_result extends Struct {
+  @UnsignedInt()
+  external int outcome;
+
+  external anonset_used_state state;
+
+  @Uint32()
+  external int fetched;
+
+  @Uint32()
+  external int resumed_from;
+
+  @Uint32()
+  external int replaced;
+
+  @Uint32()
+  external int requests;
+
+  @Uint64()
+  external int bytes;
+
+  external anonset_detail error;
+}
+
 final class anonset_progress extends Struct {
   @Uint32()
   external int group;
@@ -334,6 +379,12 @@ final class anonset_trusted extends Struct {
 
   @Array(32)
   external Array<Uint8> digest;
+}
+
+abstract final class anonset_used_mode {
+  static const int ANONSET_USED_NO = 0;
+  static const int ANONSET_USED_TOO = 1;
+  static const int ANONSET_USED_ONLY = 2;
 }
 
 final class anonset_sync_options extends Struct {
@@ -371,6 +422,14 @@ final class anonset_sync_options extends Struct {
   external Pointer<NativeFunction<Void Function(Pointer<Void>, Pointer<anonset_progress>)>> on_progress;
 
   external Pointer<Void> context;
+
+  @UnsignedInt()
+  external int used;
+
+  @Uint32()
+  external int used_most;
+
+  external Pointer<NativeFunction<Void Function(Pointer<Void>, Pointer<anonset_used_result>)>> on_used;
 }
 
 abstract final class anonset_request_kind {
@@ -379,6 +438,7 @@ abstract final class anonset_request_kind {
   static const int ANONSET_REQUEST_NEWEST_GROUP = 2;
   static const int ANONSET_REQUEST_GENESIS = 3;
   static const int ANONSET_REQUEST_HEIGHT = 4;
+  static const int ANONSET_REQUEST_USED = 5;
 }
 
 final class anonset_request extends Struct {
@@ -410,11 +470,12 @@ abstract final class anonset_answer_kind {
   static const int ANONSET_ANSWER_COINS = 2;
   static const int ANONSET_ANSWER_NUMBER = 3;
   static const int ANONSET_ANSWER_HASH = 4;
-  static const int ANONSET_ANSWER_BLOCK_REFUSED = 5;
-  static const int ANONSET_ANSWER_NO_GROUP = 6;
-  static const int ANONSET_ANSWER_TOO_LARGE = 7;
-  static const int ANONSET_ANSWER_BUSY = 8;
-  static const int ANONSET_ANSWER_ERROR = 9;
+  static const int ANONSET_ANSWER_USED = 5;
+  static const int ANONSET_ANSWER_BLOCK_REFUSED = 6;
+  static const int ANONSET_ANSWER_NO_GROUP = 7;
+  static const int ANONSET_ANSWER_TOO_LARGE = 8;
+  static const int ANONSET_ANSWER_BUSY = 9;
+  static const int ANONSET_ANSWER_ERROR = 10;
 }
 
 final class anonset_answer extends Struct {
@@ -442,6 +503,11 @@ final class anonset_answer extends Struct {
 
   @Array(256)
   external Array<Char> text;
+
+  external Pointer<anonset_used> used;
+
+  @Bool()
+  external bool more;
 }
 
 abstract final class anonset_step {
@@ -454,6 +520,8 @@ abstract final class anonset_dialect {
   static const int ANONSET_ELECTRUMX = 0;
   static const int ANONSET_FIROD = 1;
 }
+
+final class anonset_used_text extends Opaque {}
 
 final class anonset_client extends Opaque {}
 
@@ -607,6 +675,43 @@ class Anonset {
       Function(Pointer<anonset_snapshot>, Pointer<anonset_coin>,
       Pointer<anonset_detail>)>('anonset_snapshot_next');
 
+  late final int Function(Pointer<Pointer<anonset_used_list>>, Pointer<anonset_store>,
+      Pointer<anonset_detail>) anonset_used_open = _library.lookupFunction<UnsignedInt
+      Function(Pointer<Pointer<anonset_used_list>>, Pointer<anonset_store>,
+      Pointer<anonset_detail>), int Function(Pointer<Pointer<anonset_used_list>>,
+      Pointer<anonset_store>, Pointer<anonset_detail>)>('anonset_used_open');
+
+  late final void Function(Pointer<anonset_used_list>) anonset_used_close =
+      _library.lookupFunction<Void Function(Pointer<anonset_used_list>), void
+      Function(Pointer<anonset_used_list>)>('anonset_used_close');
+
+  late final Pointer<anonset_used_state> Function(Pointer<anonset_used_list>)
+      anonset_used_list_state = _library.lookupFunction<Pointer<anonset_used_state>
+      Function(Pointer<anonset_used_list>), Pointer<anonset_used_state>
+      Function(Pointer<anonset_used_list>)>('anonset_used_list_state');
+
+  late final int Function(Pointer<anonset_used_list>, Pointer<anonset_used>, Pointer<Uint32>, int,
+      int, Pointer<anonset_detail>) anonset_used_read = _library.lookupFunction<UnsignedInt
+      Function(Pointer<anonset_used_list>, Pointer<anonset_used>, Pointer<Uint32>, Uint32, Uint32,
+      Pointer<anonset_detail>), int Function(Pointer<anonset_used_list>, Pointer<anonset_used>,
+      Pointer<Uint32>, int, int, Pointer<anonset_detail>)>('anonset_used_read');
+
+  late final int Function(Pointer<anonset_used_list>, Pointer<anonset_used>, Pointer<Uint32>,
+      Pointer<Uint8>, Pointer<anonset_detail>) anonset_used_find =
+      _library.lookupFunction<UnsignedInt Function(Pointer<anonset_used_list>,
+      Pointer<anonset_used>, Pointer<Uint32>, Pointer<Uint8>, Pointer<anonset_detail>), int
+      Function(Pointer<anonset_used_list>, Pointer<anonset_used>, Pointer<Uint32>, Pointer<Uint8>,
+      Pointer<anonset_detail>)>('anonset_used_find');
+
+  late final int Function(Pointer<anonset_used_list>, Pointer<Bool>, Pointer<anonset_detail>)
+      anonset_used_verify = _library.lookupFunction<UnsignedInt Function(Pointer<anonset_used_list>,
+      Pointer<Bool>, Pointer<anonset_detail>), int Function(Pointer<anonset_used_list>,
+      Pointer<Bool>, Pointer<anonset_detail>)>('anonset_used_verify');
+
+  late final int Function(Pointer<anonset_store>, Pointer<anonset_detail>) anonset_used_clear =
+      _library.lookupFunction<UnsignedInt Function(Pointer<anonset_store>, Pointer<anonset_detail>),
+      int Function(Pointer<anonset_store>, Pointer<anonset_detail>)>('anonset_used_clear');
+
   late final Pointer<Char> Function(int) anonset_outcome_name =
       _library.lookupFunction<Pointer<Char> Function(UnsignedInt), Pointer<Char>
       Function(int)>('anonset_outcome_name');
@@ -675,6 +780,25 @@ class Anonset {
   late final void Function(Pointer<anonset_answer>) anonset_answer_clear =
       _library.lookupFunction<Void Function(Pointer<anonset_answer>), void
       Function(Pointer<anonset_answer>)>('anonset_answer_clear');
+
+  late final int Function(Pointer<Pointer<anonset_used_text>>, Pointer<anonset_detail>)
+      anonset_used_text_new = _library.lookupFunction<UnsignedInt
+      Function(Pointer<Pointer<anonset_used_text>>, Pointer<anonset_detail>), int
+      Function(Pointer<Pointer<anonset_used_text>>,
+      Pointer<anonset_detail>)>('anonset_used_text_new');
+
+  late final void Function(Pointer<anonset_used_text>) anonset_used_text_free =
+      _library.lookupFunction<Void Function(Pointer<anonset_used_text>), void
+      Function(Pointer<anonset_used_text>)>('anonset_used_text_free');
+
+  late final int Function(Pointer<anonset_used_text>, Pointer<anonset_answer>, Pointer<Size>,
+      Pointer<Char>, int, bool, Pointer<anonset_request>, int, int, Pointer<anonset_detail>)
+      anonset_used_text_read = _library.lookupFunction<UnsignedInt
+      Function(Pointer<anonset_used_text>, Pointer<anonset_answer>, Pointer<Size>, Pointer<Char>,
+      Size, Bool, Pointer<anonset_request>, Size, UnsignedInt, Pointer<anonset_detail>), int
+      Function(Pointer<anonset_used_text>, Pointer<anonset_answer>, Pointer<Size>, Pointer<Char>,
+      int, bool, Pointer<anonset_request>, int, int,
+      Pointer<anonset_detail>)>('anonset_used_text_read');
 
   late final void Function(Pointer<anonset_client_options>) anonset_client_options_init =
       _library.lookupFunction<Void Function(Pointer<anonset_client_options>), void
