@@ -387,10 +387,11 @@ static as_fate work(lane *l, const anonset_request *outstanding, size_t n, anons
         fate = flush(link, outstanding, n, detail);
     if (fate == AS_FATE_OK && l->done)
         fate = finish(l, detail);
-    if (fate == AS_FATE_OK && l->active && as_link_is_spent(link))
-        fate = AS_FATE_LATER;
+    /* Before the end of the call, or calls that are all spent in waiting would never hear of it. */
     if (fate == AS_FATE_OK && l->active && as_link_now(link) >= link->deadline)
         fate = as_link_timed_out(link, detail);
+    if (fate == AS_FATE_OK && l->active && as_link_is_spent(link))
+        fate = AS_FATE_LATER;
     return fate;
 }
 
