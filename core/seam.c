@@ -109,8 +109,6 @@ anonset_code as_seam_of_stored(anonset_sync *sync, as_seam *seam, void *snapshot
 {
     anonset_run run;
     bool same = false;
-    if (sync->result.group < 2 || sync->held == 0)
-        return ANONSET_NOT_FOUND;
     anonset_code code = as_sync_read(sync, &run, snapshot, 0);
     if (code == ANONSET_OK)
         code = find_seam(sync, seam, &run.coins[0]);

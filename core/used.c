@@ -1,5 +1,6 @@
 /* The reader of the list of used coin tags. */
 #include "core/used.h"
+#include "core/alloc.h"
 
 #include "core/alloc.h"
 #include "core/detail.h"

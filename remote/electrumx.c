@@ -277,11 +277,12 @@ static bool take_piece(electrumx *self, as_piece *piece, as_fate *fate, anonset_
 {
     as_inbuf *in = &self->link.in;
     if (!self->greeted) {
-        piece->last = true;
         if (!as_inbuf_take_line(in, &piece->at, &piece->len))
             return false;
-        if (!is_hello(self, piece->at, piece->len, fate, detail))
+        piece->last = !is_hello(self, piece->at, piece->len, fate, detail);
+        if (piece->last)
             return true;
+        piece->len = 0;
         as_inbuf_drop(in);
         if (*fate != AS_FATE_OK)
             return false;

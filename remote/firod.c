@@ -415,10 +415,11 @@ static as_fate await(lane *l, bool in_pieces, const anonset_request *outstanding
         fate = work(l, outstanding, n, detail);
         if (fate != AS_FATE_OK || is_there(l, in_pieces))
             break;
-        if (as_link_is_spent(link))
-            fate = AS_FATE_LATER;
-        else if (as_link_now(link) >= link->deadline)
+        /* First, or calls that are all spent in waiting would never hear of it. */
+        if (as_link_now(link) >= link->deadline)
             fate = as_link_timed_out(link, detail);
+        else if (as_link_is_spent(link))
+            fate = AS_FATE_LATER;
     }
     return fate;
 }

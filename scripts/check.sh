@@ -6,8 +6,10 @@
 #   4. everything again under ASan and UBSan
 #   5. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck, Doxygen
 #   6. make distcheck
-# With ANONSET_CHECK_CROSS=1 also what scripts/cross.sh does, for armhf and s390x (minutes, and a network).
-# Builds are below build-check/ (or $ANONSET_CHECK_DIR) and kept for the next run. A step that fails
+#   7. for other machines: scripts/cross.sh for s390x, armhf, and musl's static program
+#   8. Debian packages, and README's programs with them in a fresh Debian: scripts/packages.sh
+# 7, 8 and the checks of sources run beside the others, on the second core. The first run of 7 and 8 needs
+# a network, and 8 root. Builds are below build-check/ (or $ANONSET_CHECK_DIR) and kept for the next run. A step that fails
 # prints its log; the others still run. The last line is the sum of all tests.
 set -uo pipefail
 
@@ -15,21 +17,21 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=${ANONSET_CHECK_DIR:-$root/build-check}
 logs=$work/logs
 started=$SECONDS
-failed_steps=()
 
 # step NAME COMMAND…: runs it with its output in a log; prints the log if it fails.
 step()
 {
-    local name=$1 at=$SECONDS
+    local name=$1 at=$SECONDS said
     shift
-    printf '==> %s\n' "$name"
     if "$@" >"$logs/$name.log" 2>&1 </dev/null; then
-        printf '    ok, %d s\n' $((SECONDS - at))
+        printf '==> %-18s ok, %d s\n' "$name" $((SECONDS - at))
         return 0
     fi
-    failed_steps+=("$name")
-    printf '    FAILED after %d s. %s:\n' $((SECONDS - at)) "$logs/$name.log"
-    tail -n 200 "$logs/$name.log"
+    touch "$logs/$name.failed"
+    # At once, so that the lines of two steps do not mix.
+    said=$(printf '==> %-18s FAILED after %d s. %s:\n' "$name" $((SECONDS - at)) "$logs/$name.log"
+        tail -n 200 "$logs/$name.log")
+    printf '%s\n' "$said"
     return 1
 }
 
@@ -49,6 +51,11 @@ build_in()
     local dir=$1
     shift
     configure_in "$dir" "$@" && make -j2
+}
+
+tests_of()
+{
+    cd "$1" && make -j2 check TESTS=
 }
 
 check_in()
@@ -272,10 +279,26 @@ sum_in()
     done < <(find "$dir" -name '*.trs' -not -path '*/anonset-*/*' | sort)
 }
 
+# What needs the first build alone, and half of this machine.
+beside()
+{
+    local arch
+    for arch in s390x armhf musl; do
+        step "cross-$arch" env ANONSET_CHECK_DIR="$work" ANONSET_JOBS=1 CFLAGS=-O1 \
+            bash "$root/scripts/cross.sh" "$arch" "$work/sqlite"
+    done
+    # Its tests run in every other build.
+    step packages env DEB_BUILD_OPTIONS='nocheck noautodbgsym parallel=1' \
+        bash "$root/scripts/packages.sh" "$work/packages" "$work/sqlite"
+    step headers headers_alone
+    step includes includes_kept_apart
+    step format format
+    step clang-tidy tidy
+    step cppcheck cpp_check
+}
+
 bash "$root/scripts/deps.sh" check || exit 1
-if [ "${ANONSET_CHECK_CROSS:-0}" = 1 ]; then
-    bash "$root/scripts/deps.sh" cross || exit 1
-fi
+bash "$root/scripts/deps.sh" cross || exit 1
 rm -rf "$logs" "$work/config.cache"
 mkdir -p "$logs"
 if [ -f "$root/config.status" ]; then
@@ -284,7 +307,10 @@ if [ -f "$root/config.status" ]; then
 fi
 cd "$root" || exit 1
 step autoreconf autoreconf -fi || exit 1
-if step build-sqlite build_in "$work/sqlite" --with-backend=sqlite; then
+beside=
+if step build-sqlite build_in "$work/sqlite" --with-backend=sqlite && step build-tests tests_of "$work/sqlite"; then
+    beside &
+    beside=$!
     step check-sqlite check_in "$work/sqlite"
     step install-sqlite install_in "$work/sqlite" sqlite libsqlite3 liblmdb
 fi
@@ -303,28 +329,21 @@ step tsan tool_in "$work/sqlite" tsan tests/unit/lock_test tests/unit/lmdb_test 
     tests/conformance/conformance tests/readers/readers_test
 step valgrind tool_in "$work/sqlite" valgrind tests/unit/lock_test tests/unit/ledger_test \
     tests/unit/pack_test tests/unit/store_test tests/unit/json_test tests/unit/lmdb_test
-step headers headers_alone
-step includes includes_kept_apart
 step symbols exported_symbols
-step format format
-step clang-tidy tidy
-step cppcheck cpp_check
 step doxygen make -C "$work/sqlite" doxygen
 step distcheck distcheck
-if [ "${ANONSET_CHECK_CROSS:-0}" = 1 ]; then
-    for arch in armhf s390x; do
-        step "cross-$arch" env ANONSET_CHECK_DIR="$work" bash "$root/scripts/cross.sh" "$arch" "$work/sqlite"
-    done
-fi
+[ -z "$beside" ] || wait "$beside"
 
 sum_in "make check" "$work/sqlite"
 sum_in "make check without libcurl" "$work/embed"
 sum_in "make check under ASan and UBSan" "$work/sanitized"
 printf '\n%d s in all' $((SECONDS - started))
 # A step that is no test, or broke before its tests could tell, counts as one failure.
-if [ ${#failed_steps[@]} -gt 0 ]; then
-    printf '; failed steps: %s' "${failed_steps[*]}"
-    failed=$((failed > ${#failed_steps[@]} ? failed : ${#failed_steps[@]}))
+failed_steps=$(cd "$logs" && for mark in *.failed; do [ ! -e "$mark" ] || echo "${mark%.failed}"; done)
+if [ -n "$failed_steps" ]; then
+    count=$(wc -l <<<"$failed_steps")
+    printf '; failed steps: %s' "${failed_steps//$'\n'/ }"
+    failed=$((failed > count ? failed : count))
 fi
 printf '\n%d passed, %d failed' "$passed" "$failed"
 if [ "$skipped" -gt 0 ]; then

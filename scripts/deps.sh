@@ -3,7 +3,8 @@
 #   build: to build both backends and their tests
 #   check: that, and the tools for static checks
 #   prove: to build, and clang with libFuzzer, valgrind and gcovr for `make prove`
-#   cross: to build, and the compilers and emulators of scripts/cross.sh
+#   cross: to build, and what scripts/cross.sh, musl.sh and packages.sh need: compilers, emulators, and
+#          the tools for packages and for fresh roots
 # On Debian and its like with apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
 
@@ -26,7 +27,8 @@ if [ "$what" = prove ]; then
     packages+=(g++ git clang libclang-rt-14-dev valgrind gcovr)
 fi
 if [ "$what" = cross ]; then
-    packages+=(gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu qemu-user)
+    packages+=(gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu qemu-user musl-tools tcl perl dpkg-dev
+        debhelper dh-python fakeroot lintian mmdebstrap git)
 fi
 
 # What is missing, as the names of Debian packages: by looking for the thing itself, so that it works
@@ -55,6 +57,15 @@ probe()
         command_of arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
         command_of s390x-linux-gnu-gcc gcc-s390x-linux-gnu
         command_of qemu-s390x qemu-user
+        command_of musl-gcc musl-tools
+        command_of tclsh tcl
+        command_of dpkg-buildpackage dpkg-dev
+        command_of dh debhelper
+        command_of dh_python3 dh-python
+        command_of fakeroot fakeroot
+        command_of lintian lintian
+        command_of mmdebstrap mmdebstrap
+        command_of git git
     fi
     if [ "$what" = check ]; then
         command_of g++ g++

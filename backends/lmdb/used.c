@@ -66,7 +66,7 @@ static int by_tag(const void *a, const void *b)
 /* Appends to a chunk's n entries their order. */
 static void put_order(uint8_t *chunk, uint32_t n)
 {
-    const uint8_t *order[AS_USED_CHUNK];
+    const uint8_t *order[AS_USED_CHUNK] = {NULL};
     uint8_t *out = chunk + (size_t)n * ENTRY_BYTES;
     for (uint32_t i = 0; i < n; i++)
         order[i] = chunk + (size_t)i * ENTRY_BYTES;

@@ -273,14 +273,20 @@ static void remove_group(struct store *store, uint32_t group)
             (store->n_groups - i) * sizeof *store->groups);
 }
 
-/* The commit: puts `next` in force and takes over the reference to it. False: no memory, nothing
- * changed. */
+/* The commit where the group exists: puts `next` in force and takes over the reference to it. */
+static void replace(struct store *store, struct version *next)
+{
+    size_t i = group_index(store, next->group);
+    version_release(store->groups[i]);
+    store->groups[i] = next;
+}
+
+/* The same of any group. False: no memory, nothing changed. */
 static bool install(struct store *store, struct version *next)
 {
     size_t i = group_index(store, next->group);
     if (has_group(store, i, next->group)) {
-        version_release(store->groups[i]);
-        store->groups[i] = next;
+        replace(store, next);
         return true;
     }
     struct version **more = as_realloc(store->groups, (store->n_groups + 1) * sizeof *more);
@@ -571,8 +577,8 @@ static anonset_code finalize(struct store *store, const anonset_complete *c, ano
     drop_hole(&next->state);
     keep_checkpoints(next, now, now->state.base);
     add_checkpoint(next);
-    return install(store, next) ? ANONSET_OK
-                                : no_memory(detail); /* cannot fail: the group exists */
+    replace(store, next);
+    return ANONSET_OK;
 }
 
 /* mark_complete for the target that is finalized already: only the gate level may rise. */
@@ -592,8 +598,8 @@ static anonset_code raise_gate(struct store *store, const anonset_complete *c,
     keep_checkpoints(next, now, UINT32_MAX);
     next->state.gate = c->gate;
     next->checkpoints[next->n_checkpoints - 1].gate = c->gate;
-    return install(store, next) ? ANONSET_OK
-                                : no_memory(detail); /* cannot fail: the group exists */
+    replace(store, next);
+    return ANONSET_OK;
 }
 
 static anonset_code memory_mark_complete(void *handle, const anonset_complete *c,
@@ -656,8 +662,8 @@ static anonset_code drop(struct store *store, const anonset_damage *d, anonset_d
     } else {
         make_hole(&next->state, d);
     }
-    return install(store, next) ? ANONSET_OK
-                                : no_memory(detail); /* cannot fail: the group exists */
+    replace(store, next);
+    return ANONSET_OK;
 }
 
 static anonset_code memory_drop(void *handle, const anonset_damage *damage, anonset_detail *detail)
@@ -728,9 +734,8 @@ static anonset_code discard(struct store *store, uint32_t group, anonset_detail 
     keep_finalized(next, now, now->state.finalized.size);
     keep_checkpoints(next, now, UINT32_MAX);
     drop_pending(&next->state);
-    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
-    bool installed = install(store, next); /* cannot fail: the group exists */
-    return installed ? ANONSET_OK : no_memory(detail);
+    replace(store, next);
+    return ANONSET_OK;
 }
 
 static anonset_code memory_discard_incomplete(void *handle, uint32_t group, anonset_detail *detail)

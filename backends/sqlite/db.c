@@ -215,11 +215,8 @@ anonset_code as_db_step(as_db *db, sqlite3_stmt *statement, bool *row, anonset_d
 
 anonset_code as_db_finish(as_db *db, sqlite3_stmt *statement, anonset_detail *detail)
 {
-    bool row;
-    anonset_code code = as_db_step(db, statement, &row, detail);
-    if (code == ANONSET_OK && row)
-        sqlite3_reset(statement);
-    return code;
+    bool row; /* none of these gives any */
+    return as_db_step(db, statement, &row, detail);
 }
 
 anonset_code as_db_run(as_db *db, as_sql which, int n, const sqlite3_int64 *parameters,

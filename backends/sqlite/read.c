@@ -258,12 +258,17 @@ static anonset_code read_front(snapshot *s, sqlite3_int64 id, size_t len, anonse
     int rc = s->blob == NULL
                  ? sqlite3_blob_open(s->db->sqlite, "main", "pack", "body", id, 0, &s->blob)
                  : sqlite3_blob_reopen(s->blob, id);
-    /* SQLite's plain error: no such row, though a search of the same tree has just found it. */
-    if (rc == SQLITE_ERROR || (rc == SQLITE_OK && (size_t)sqlite3_blob_bytes(s->blob) < len))
-        return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a row lacks tags", s->db->path);
-    if (rc == SQLITE_OK)
+    bool whole = rc == SQLITE_OK && (size_t)sqlite3_blob_bytes(s->blob) >= len;
+    if (whole)
         rc = sqlite3_blob_read(s->blob, s->tags, (int)len, 0);
-    return rc == SQLITE_OK ? ANONSET_OK : as_db_fail(s->db, rc, "read tags", detail);
+    if (whole && rc == SQLITE_OK)
+        return ANONSET_OK;
+    (void)sqlite3_blob_close(s->blob); /* one that failed refuses all rows behind */
+    s->blob = NULL;
+    /* SQLite's plain error: no such row, though a search of the same tree has just found it. */
+    return rc == SQLITE_OK || rc == SQLITE_ERROR
+               ? as_fail(detail, ANONSET_CORRUPT, 0, "%s: a row lacks tags", s->db->path)
+               : as_db_fail(s->db, rc, "read tags", detail);
 }
 
 anonset_code as_sqlite_read_tags(void *opened, anonset_run *run, uint32_t position,

@@ -30,11 +30,12 @@ static const char mark[] =
                                                      "PRAGMA user_version=" TEXT(AS_FORMAT) ";";
 
 const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
-    "CREATE TABLE info(id INTEGER PRIMARY KEY CHECK(id IN (1, 2)), record BLOB NOT NULL)",
+    "CREATE TABLE info(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
     "CREATE TABLE ledger(grp INTEGER PRIMARY KEY, slot INTEGER NOT NULL, record BLOB NOT NULL)",
     "CREATE TABLE pack(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, epoch INTEGER NOT NULL,"
     " body BLOB NOT NULL)",
     "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+    "CREATE TABLE used_state(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
     "CREATE TABLE used(pos INTEGER PRIMARY KEY, tag BLOB NOT NULL, tx BLOB NOT NULL)",
     "CREATE INDEX used_tag ON used(tag)",
 };
@@ -47,8 +48,8 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [AS_SQL_COMMIT] = "COMMIT",
     [AS_SQL_ROLLBACK] = "ROLLBACK",
-    [AS_SQL_INFO] = "SELECT record FROM info WHERE id = 1",
-    [AS_SQL_INFO_PUT] = "UPDATE info SET record = ?1 WHERE id = 1",
+    [AS_SQL_INFO] = "SELECT record FROM info",
+    [AS_SQL_INFO_PUT] = "UPDATE info SET record = ?1",
     [AS_SQL_LEDGER_GET] = "SELECT slot, record FROM ledger WHERE grp = ?1",
     [AS_SQL_LEDGER_PUT] = "INSERT INTO ledger(grp, slot, record) VALUES(?1, ?2, ?3)"
                           " ON CONFLICT(grp) DO UPDATE SET record = excluded.record",
@@ -80,9 +81,9 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_LEDGER_ALL] = "SELECT grp, slot, record FROM ledger ORDER BY grp",
     [AS_SQL_PACK_AFTER] = "SELECT id FROM pack WHERE id >= ?1 ORDER BY id LIMIT 1",
     [AS_SQL_CHECK] = "PRAGMA quick_check(1)",
-    [AS_SQL_USED_STATE] = "SELECT record FROM info WHERE id = 2",
-    [AS_SQL_USED_STATE_PUT] = "INSERT OR REPLACE INTO info(id, record) VALUES(2, ?1)",
-    [AS_SQL_USED_STATE_DELETE] = "DELETE FROM info WHERE id = 2",
+    [AS_SQL_USED_STATE] = "SELECT record FROM used_state",
+    [AS_SQL_USED_STATE_PUT] = "INSERT OR REPLACE INTO used_state(id, record) VALUES(1, ?1)",
+    [AS_SQL_USED_STATE_DELETE] = "DELETE FROM used_state",
     [AS_SQL_USED_INSERT] = "INSERT INTO used(pos, tag, tx) VALUES(?1, ?2, ?3)",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
     [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",

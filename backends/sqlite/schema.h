@@ -1,13 +1,12 @@
 /*
  * The file: what is in it, how it is told from others, how it comes to be.
  *
- *     info        1: a record (core/ledger.h); the format's version is user_version
- *                 2, or none: the record of the list of used tags (core/ledger.h); a table of its
- *                 own would be one page more
+ *     info        one row: a record (core/ledger.h). The format's version is user_version
  *     ledger      a row a group: its record (core/ledger.h) and its slot
  *     pack        rows of coins (core/pack.h), keyed by slot and position
  *     checkpoint  records (core/ledger.h), keyed by slot and age
  *     used        used coin tags by position, with an index to look a tag up in
+ *     used_state  one row, or none: the record of that list (core/ledger.h)
  *
  * Packs and checkpoints are keyed by one integer, for a second index would write one more page a
  * commit, which small sectors feel (2.5 times the payload in place of 2.4). A group id and a
@@ -53,7 +52,7 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
 #define AS_FORMAT         4
 
 /* The text of each table, and last of the index, as it is kept in the file. */
-#define AS_SCHEMA_TABLES 6u
+#define AS_SCHEMA_TABLES 7u
 extern const char *const as_schema_tables[AS_SCHEMA_TABLES];
 
 /*

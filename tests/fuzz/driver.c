@@ -95,7 +95,7 @@ static size_t copy_piece(uint8_t *text, size_t len, size_t cap)
 static size_t mutate(uint8_t *text, size_t len, size_t cap)
 {
     for (uint32_t steps = 1 + random_below(4); steps > 0 && len > 0; steps--) {
-        switch (random_below(6)) {
+        switch (random_below(fuzz.pieces ? 6 : 5)) {
         case 0:
             text[random_below((uint32_t)len)] = (uint8_t)random_below(256);
             break;

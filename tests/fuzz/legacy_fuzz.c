@@ -335,9 +335,10 @@ static void open_and_check(const char *bytes, size_t len, const char *before)
         anonset_store_close(store);
         return;
     }
-    /* SQLite takes a file that a newer one wrote, by its head, for one that cannot be written. */
+    /* A file that was cut to nothing is no store yet. SQLite takes one that a newer one wrote, by
+     * its head, for one that cannot be written. */
     require(code == ANONSET_FOREIGN || code == ANONSET_CORRUPT || code == ANONSET_IO ||
-                code == ANONSET_PERMISSION,
+                code == ANONSET_PERMISSION || (code == ANONSET_NOT_FOUND && len == 0),
             "code", detail.text);
     require(detail.code == code && detail.text[0], "no detail", anonset_strerror(code));
     refused[code]++;

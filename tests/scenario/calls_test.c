@@ -42,7 +42,8 @@ static struct {
     ts_dir dir;
     uint64_t seed;
     uint32_t group, sector;
-    bool keep;     /* sets are kept in a reorganization */
+    bool keep; /* sets are kept in a reorganization */
+    bool no_genesis;
     bool corrupt;  /* calls fail as if what they read was damaged */
     unsigned runs; /* each has a store of its own */
     char path[400];
@@ -66,6 +67,13 @@ static anonset_code open_store(anonset_store **store, unsigned flags, anonset_de
     return anonset_store_open(store, now.path, &options, detail);
 }
 
+static anonset_trusted trust(const tw_chain *chain)
+{
+    anonset_trusted trusted = {.group = now.group, .size = chain->meta.size};
+    memcpy(trusted.digest, chain->digest, sizeof trusted.digest);
+    return trusted;
+}
+
 static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, uint32_t answers,
                                  anonset_code *code, anonset_detail *why)
 {
@@ -74,10 +82,16 @@ static anonset_outcome sync_with(anonset_store *store, const tw_chain *chain, ui
     anonset_sync_options_init(&options);
     options.group = now.group;
     options.sector_size = now.sector;
+    options.ask_genesis = !now.no_genesis;
     options.prove = now.seed % 2 == 1;
     options.on_reorg = now.keep ? ANONSET_REORG_KEEP : ANONSET_REORG_FOLLOW;
-    if (now.seed % 4 == 0)
+    if (now.seed % 4 <= 1)
         options.proof_budget = 4;
+    const anonset_trusted trusted = trust(chain);
+    if (now.seed % 3 == 1) {
+        options.trusted = &trusted;
+        options.trusted_n = 1;
+    }
     *code = tp_sync(&result, store, chain, &options, answers, &now.reply);
     *why = result.error;
     return result.outcome;
@@ -614,7 +628,11 @@ typedef struct damage {
     uint32_t pending_n, pending[2]; /* these pending coins, above the base, are changed */
     uint32_t next;                  /* of the story: what is synced then */
     bool rebuild;                   /* whatever repair says */
+    bool no_genesis;                /* no server told its chain */
+    bool fork; /* FORK is pending, and what lies right below where it parts is lost */
 } damage;
+
+static const damage *at_hand;
 
 static const damage damages[] = {
     {.what = "a changed coin", .how = {.changed_n = 1, .changed = {9}}, .next = PENDING},
@@ -629,7 +647,15 @@ static const damage damages[] = {
      .pending = {5},
      .next = PENDING},
     {.what = "another history since", .how = {.changed_n = 1, .changed = {20}}, .next = FORK},
+    {.what = "another history since, a part of it the same",
+     .how = {.lost_n = 2, .lost = {8, 26}},
+     .next = FORK},
     {.what = "checkpoints", .how = {.checkpoints = true}, .next = PENDING, .rebuild = true},
+    {.what = "checkpoints of no known network",
+     .how = {.checkpoints = true},
+     .next = PENDING,
+     .no_genesis = true},
+    {.what = "what pending coins of a fork stand on", .next = FORK, .fork = true},
     {.what = "the engine",
      .how = {.engine = true, .changed_n = 1, .changed = {9}},
      .pending_n = 1,
@@ -638,7 +664,19 @@ static const damage damages[] = {
      .rebuild = true},
 };
 
-static const damage *at_hand;
+static void sync_pending(anonset_store *store, rotten *how)
+{
+    anonset_state state = {.has_pending = false};
+    anonset_detail why;
+    anonset_code code;
+    const tw_chain *chain = story[at_hand->fork ? FORK : PENDING];
+    for (uint32_t answers = 6; !state.has_pending || state.count == 0; answers++) {
+        (void)sync_with(store, chain, answers, &code, &why);
+        cr_assert_eq(anonset_store_state(store, &state, GROUP, &why), ANONSET_OK);
+    }
+    if (at_hand->fork)
+        how->lost[how->lost_n++] = state.base - 1;
+}
 
 static void prepare_rotten(void)
 {
@@ -648,13 +686,14 @@ static void prepare_rotten(void)
     if (now.runs == 1)
         tell_story();
     now.sector = FEW;
+    now.no_genesis = at_hand->no_genesis;
     rotten_end();
     cr_assert_eq(open_store(&store, ANONSET_STORE_CREATE, &why), ANONSET_OK);
     (void)sync_with(store, story[OLD], TP_ALL, &code, &why);
     (void)sync_with(store, story[FINALIZED], TP_ALL, &code, &why);
-    (void)sync_with(store, story[PENDING], 6, &code, &why);
-    anonset_store_close(store);
     rotten how = at_hand->how;
+    sync_pending(store, &how);
+    anonset_store_close(store);
     for (uint32_t i = 0; i < at_hand->pending_n; i++)
         how.changed[how.changed_n++] = story[FINALIZED]->meta.size + at_hand->pending[i];
     rotten_at(now.path, &how);
@@ -733,4 +772,110 @@ Test(calls, damage, .timeout = 1200)
         at_hand = &damages[i];
         fail_all(&this, backend_faults, COUNT(backend_faults));
     }
+}
+
+/* ---- Damaged files ------------------------------------------------------------------------------
+ */
+
+static anonset_store *opened; /* before calls fail */
+
+/* Changes every copy of a coin that the file holds. */
+static void spoil_coin(char *bytes, size_t len, const tw_chain *chain, uint32_t position)
+{
+    static uint8_t room[TW_COIN_BYTES];
+    anonset_coin coin;
+    size_t found = 0;
+    tw_coin(&coin, room, chain->coin[position], &chain->coin_tx[position]);
+    for (size_t i = 0; i + 40 <= len; i++)
+        if (memcmp(bytes + i, coin.serialized, 40) == 0) {
+            bytes[i + 20] ^= 1;
+            found++;
+        }
+    cr_assert_gt(found, 0, "the coin is in no place of the file");
+}
+
+/* A store with a finalized set in which coin 9 is another, and coins pending: a copy each run. */
+static void prepare_file(void)
+{
+    size_t len;
+    char own[sizeof now.path];
+    const char *model = ts_in(&now.dir, "spoilt");
+    anonset_detail why;
+    anonset_code code;
+    now.sector = FEW;
+    if (now.runs == 1) {
+        anonset_store *store;
+        tell_story();
+        memcpy(own, now.path, sizeof own);
+        (void)snprintf(now.path, sizeof now.path, "%s", model);
+        cr_assert_eq(open_store(&store, ANONSET_STORE_CREATE, &why), ANONSET_OK);
+        (void)sync_with(store, story[OLD], TP_ALL, &code, &why);
+        (void)sync_with(store, story[FINALIZED], TP_ALL, &code, &why);
+        (void)sync_with(store, story[PENDING], 6, &code, &why);
+        anonset_store_close(store);
+        memcpy(now.path, own, sizeof own);
+    }
+    char *bytes = ts_read_file(model, &len);
+    spoil_coin(bytes, len, story[OLD], 9);
+    ts_write_file(now.path, bytes, len);
+    free(bytes);
+}
+
+static void prepare_open_file(void)
+{
+    anonset_detail why;
+    prepare_file();
+    cr_assert_eq(open_store(&opened, ANONSET_STORE_CREATE, &why), ANONSET_OK);
+}
+
+static void work_on_open_file(void)
+{
+    anonset_repair repair;
+    anonset_verdict verdict;
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_code code;
+    has_words(anonset_store_verify(opened, &verdict, 0, &why), &why, "looking at the engine");
+    has_words(anonset_store_repair(opened, &repair, GROUP, &why), &why, "repairing");
+    (void)sync_with(opened, story[PENDING], 2, &code, &why);
+    (void)sync_with(opened, story[PENDING], TP_ALL, &code, &why);
+    anonset_store_close(opened);
+}
+
+static void work_rebuilding(void)
+{
+    anonset_detail why = {.code = ANONSET_OK};
+    has_words(rebuild_store(&why), &why, "rebuilding");
+}
+
+static const damage in_a_file = {.what = "a file", .next = PENDING};
+
+static void fail_on_files(const anonset_backend *backend)
+{
+    static const fault faults[] = {
+        {.sqlite = SQLITE_IOERR_READ, .lmdb = EIO, .backend = ANONSET_CORRUPT},
+        {.sqlite = SQLITE_IOERR_NOMEM, .lmdb = ENOMEM, .backend = ANONSET_CORRUPT},
+        {.sqlite = SQLITE_CORRUPT, .lmdb = MDB_CORRUPTED, .backend = ANONSET_CORRUPT},
+        {.sqlite = SQLITE_READONLY_DBMOVED, .lmdb = EACCES, .backend = ANONSET_CORRUPT},
+    };
+    const job mending = {.backend = backend,
+                         .prepare = prepare_open_file,
+                         .work = work_on_open_file,
+                         .restore = expect_repaired};
+    const job rebuilding = {.backend = backend,
+                            .prepare = prepare_file,
+                            .work = work_rebuilding,
+                            .restore = expect_repaired};
+    at_hand = &in_a_file;
+    fail_all(&mending, faults, COUNT(faults));
+    fail_all(&rebuilding, faults, COUNT(faults));
+}
+
+Test(calls, damaged_sqlite, .timeout = 1200)
+{
+    fail_on_files(&as_backend_sqlite);
+}
+
+Test(calls, damaged_lmdb, .timeout = 1200)
+{
+    fail_on_files(&as_backend_lmdb);
 }

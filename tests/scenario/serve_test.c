@@ -396,10 +396,14 @@ SCENARIO(serve, a_client_that_says_nothing_is_cut_off, "--coins", "10")
     end_serve(&desktop, SIGTERM);
 }
 
+#define NAME_64   "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define LONG_NAME NAME_64 NAME_64 NAME_64 NAME_64
+
 SCENARIO(serve, what_cannot_work_is_said, "--coins", "10")
 {
-    static const char *const wrong[] = {"50001", ":50001",      "127.0.0.1",       "127.0.0.1:",
-                                        "::1:1", "127.0.0.1:x", "127.0.0.1:65536", "[]:1"};
+    static const char *const wrong[] = {
+        "50001",       ":50001",          "127.0.0.1", "127.0.0.1:", "::1:1",
+        "127.0.0.1:x", "127.0.0.1:65536", "[]:1",      "[::1:1",     LONG_NAME ":1"};
     served desktop;
     ts_result result;
     ts_anonset(&result, s->backend, "serve", "--db", s->db, NULL);

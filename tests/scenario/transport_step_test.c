@@ -298,13 +298,13 @@ Test(step, patience_goes_on_over_calls, .timeout = 60)
 {
     begin("tcp", serve_nothing, 1);
     client->retries = 1000;
+    client->backoff_base_ms = client->backoff_cap_ms =
+        1000000000; /* by chance less, but not a second */
     while (sync_.reconnects == 0)
         cr_assert(!step(0, 1));
-    client->run.not_before = as_now_ms() + 60000;
-    unsigned before = atomic_load(&server.connections);
     for (int i = 0; i < 5; i++)
         cr_assert(!step(0, 1));
-    cr_expect_eq(server.connections, before);
+    cr_expect_eq(server.connections, 1);
     anonset_sync_cancel(&sync_);
     cr_expect(step(0, 1));
     end();
@@ -358,7 +358,7 @@ Test(step, a_connection_that_is_gone_is_made_anew, .timeout = 60)
 {
     begin("tcp", serve_one, 4);
     while (sync_.commits == 0)
-        cr_assert(!step(1, 0));
+        cr_assert(!step(1, 0)); /* a byte a call */
     while (atomic_load(&server.counts[2]) == 0)
         (void)poll(NULL, 0, 1);
     (void)steps_to_end(0, 1, UINT64_MAX);

@@ -1,5 +1,6 @@
 /* Cuts and the search through them, over chains of the model, of which the blocks are known. */
 #include "core/chain.h"
+#include "core/coin.h"
 #include "tests/support/world.h"
 
 #include <criterion/criterion.h>
@@ -287,4 +288,82 @@ Test(chain, failures_of_the_backend_and_a_cancel_come_through)
     cr_assert_eq(as_cuts_read(&cuts, &from_fake, 0, chain->meta.size, NULL), ANONSET_CANCELLED);
     as_cuts_free(&cuts);
     tw_world_free(&world);
+}
+
+/* ---- Limits ---------------------------------------------------------------------------------- */
+
+#define AT_ONCE 512u
+
+/* A coin for each position, whose bytes are a number; each of its own transaction. */
+typedef struct numbers {
+    uint32_t (*number)(uint32_t position);
+    anonset_coin coins[AT_ONCE];
+    uint8_t bytes[AT_ONCE][AS_COIN_BYTES], tx[AT_ONCE][ANONSET_HASH_BYTES];
+} numbers;
+
+static anonset_code numbers_read(void *snapshot, anonset_run *run, uint32_t position,
+                                 anonset_detail *detail)
+{
+    numbers *s = snapshot;
+    (void)detail;
+    *run = (anonset_run){.start = position, .n = AT_ONCE, .coins = s->coins};
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        uint32_t number = s->number(position + i), at = position + i;
+        for (int k = 0; k < 4; k++) {
+            s->bytes[i][k] = (uint8_t)(number >> (24 - 8 * k));
+            s->tx[i][k] = (uint8_t)(at >> (24 - 8 * k));
+        }
+        s->coins[i] = (anonset_coin){
+            .serialized = s->bytes[i], .serialized_len = AS_COIN_BYTES, .tx_hash = s->tx[i]};
+    }
+    return ANONSET_OK;
+}
+
+static uint32_t up(uint32_t position)
+{
+    return position;
+}
+
+static uint32_t down(uint32_t position)
+{
+    return UINT32_MAX - position;
+}
+
+static uint32_t in_pairs(uint32_t position)
+{
+    return position ^ 1u;
+}
+
+static as_chain_verdict search_numbers(uint32_t (*number)(uint32_t), uint32_t n, bool *too_many)
+{
+    static numbers all;
+    static const anonset_backend of_numbers = {.name = "numbers", .read = numbers_read};
+    static const uint8_t no_hash[ANONSET_HASH_BYTES] = {1};
+    as_chain_source from = {
+        .backend = &of_numbers, .snapshot = &all, .digest = digest, .cancelled = &cancelled};
+    as_chain_start start = {.first_free = true};
+    as_chain_verdict verdict;
+    uint64_t budget = PLENTY;
+    as_cuts cuts;
+    all.number = number;
+    cr_assert_eq(as_cuts_read(&cuts, &from, 0, n, NULL), ANONSET_OK);
+    *too_many = cuts.too_many;
+    cr_assert_eq(as_chain_search(&verdict, &cuts, &from, &start, no_hash, &budget, NULL),
+                 ANONSET_OK);
+    as_cuts_free(&cuts);
+    return verdict;
+}
+
+/* What is beyond a limit is not decided: it refutes nothing. */
+Test(chain, beyond_its_limits_nothing_is_decided)
+{
+    bool too_many;
+    cr_expect_eq(search_numbers(up, AS_CHAIN_CUTS_MOST, &too_many), AS_CHAIN_NONE);
+    cr_expect_not(too_many);
+    cr_expect_eq(search_numbers(up, AS_CHAIN_CUTS_MOST + 2, &too_many), AS_CHAIN_BUDGET);
+    cr_expect(too_many);
+    cr_expect_eq(search_numbers(down, AS_CHAIN_RUN_MOST + 1, &too_many), AS_CHAIN_BUDGET);
+    cr_expect(too_many);
+    cr_expect_eq(search_numbers(in_pairs, 1200, &too_many), AS_CHAIN_BUDGET);
+    cr_expect_not(too_many);
 }

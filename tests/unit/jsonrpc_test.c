@@ -285,6 +285,7 @@ static const struct {
     {"{\"id\":7,\"result\":3,\"x\":[1 2]}", NEWEST},
     {"{\"id\":7,\"result\":3,\"x\":[,]}", NEWEST},
     {"{\"id\":7,\"result\":3,\"x\":\"\t\"}", NEWEST},
+    {"{\"id\":7,\"result\":3,\"x\":\"\\\"\\", NEWEST}, /* ends behind a backslash */
     {"HTTP/1.1 200 OK", NEWEST},
     {"Work queue depth exceeded", NEWEST}, /* firod's word, not electrumx's */
     /* ids that were not asked */
@@ -395,6 +396,7 @@ static const struct {
     {ANSWER("{\"coins\":[[\"AQ D\",\"" ONES "\",\"BAU=\"]]}"), SECTOR},
     {ANSWER("{\"coins\":[[\"AQ-D\",\"" ONES "\",\"BAU=\"]]}"), SECTOR},
     {ANSWER("{\"coins\":[[\"AQ\\nD\",\"" ONES "\",\"BAU=\"]]}"), SECTOR},
+    {ANSWER("{\"coins\":[[\"AQ\\\"D\",\"" ONES "\",\"BAU=\"]]}"), SECTOR},
     {ANSWER("{\"coins\":[[\"\xc3\xa9\xff\xfe\",\"" ONES "\",\"BAU=\"]]}"), SECTOR},
     {ANSWER("{\"coins\":[" COIN "," COIN ",[]]}"), SECTOR},
     {ANSWER("{\"coins\":[" COIN ",]}"), SECTOR},

@@ -509,3 +509,127 @@ Test(ledger, a_drop_leaves_no_row_where_only_the_damaged_set_has_rows)
     cr_expect(from == 60 && to == 80, "[%u, %u)", from, to);
     cr_expect(next.state.has_hole && next.state.hole_from == 60 && next.state.hole_to == 90);
 }
+
+/* ---- Holes, and records that cannot be ------------------------------------------------------- */
+
+static as_ledger with_hole(uint32_t from, uint32_t to, uint32_t filled)
+{
+    as_ledger ledger = ledger_of(100, COUNT, NO, 0);
+    ledger.state.has_hole = true;
+    ledger.state.hole_from = from;
+    ledger.state.hole_to = to;
+    ledger.state.hole_filled = filled;
+    return ledger;
+}
+
+static anonset_code round_trip(const as_ledger *ledger, uint32_t as_group)
+{
+    uint8_t bytes[AS_LEDGER_BYTES];
+    as_ledger found;
+    as_ledger_encode(bytes, ledger, 1);
+    return as_ledger_decode(&found, bytes, sizeof bytes, as_group, NULL);
+}
+
+Test(ledger, a_hole_lies_in_the_set_and_is_not_full)
+{
+    static const struct {
+        uint32_t from, to, filled;
+        anonset_code want;
+    } rows[] = {
+        {0, 100, 0, OK},
+        {10, 20, 9, OK},
+        {20, 20, 0, ANONSET_CORRUPT},
+        {30, 20, 0, ANONSET_CORRUPT},
+        {90, 101, 0, ANONSET_CORRUPT},
+        {10, 20, 10, ANONSET_CORRUPT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const as_ledger ledger = with_hole(rows[i].from, rows[i].to, rows[i].filled);
+        cr_expect_eq(round_trip(&ledger, 1), rows[i].want, "row %zu", i);
+    }
+    as_ledger nothing = with_hole(0, 1, 0);
+    nothing.state.has_finalized = false;
+    cr_expect_eq(round_trip(&nothing, 1), ANONSET_CORRUPT, "a hole in no set");
+}
+
+Test(ledger, a_record_that_stands_as_another_groups_is_corrupt)
+{
+    const as_ledger ledger = ledger_of(100, COUNT, 60, 30);
+    cr_expect_eq(round_trip(&ledger, 1), OK);
+    cr_expect_eq(round_trip(&ledger, 2), ANONSET_CORRUPT);
+}
+
+Test(ledger, an_identity_comes_back_and_every_flipped_bit_is_found)
+{
+    anonset_store_info info = {.has_genesis = true}, found;
+    uint8_t bytes[AS_IDENTITY_BYTES];
+    memset(info.salt, 3, sizeof info.salt);
+    memset(info.genesis, 4, sizeof info.genesis);
+    as_identity_encode(bytes, &info);
+    cr_assert(as_identity_decode(&found, bytes, sizeof bytes));
+    cr_expect(found.has_genesis);
+    cr_expect_arr_eq(found.salt, info.salt, sizeof info.salt);
+    cr_expect_arr_eq(found.genesis, info.genesis, sizeof info.genesis);
+    cr_expect_not(as_identity_decode(&found, bytes, sizeof bytes - 1));
+    for (size_t bit = 0; bit < 8 * sizeof bytes; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        cr_expect_not(as_identity_decode(&found, bytes, sizeof bytes), "bit %zu", bit);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
+/* 100 finalized, with a hole at 40 to 60; 30 pending from 60 on. */
+Test(ledger, only_damage_that_is_there_is_dropped)
+{
+    static const struct {
+        const char *what;
+        bool pending;
+        uint32_t from, to;
+        uint8_t digest;
+        bool has_hole;
+        anonset_code want;
+    } rows[] = {
+        {"nothing", false, 50, 50, 11, false, STALE},
+        {"a part", false, 50, 60, 11, false, OK},
+        {"another set", false, 50, 60, 12, false, STALE},
+        {"past the end", false, 50, 101, 11, false, STALE},
+        {"over the hole", false, 40, 60, 11, true, OK},
+        {"around the hole", false, 30, 70, 11, true, OK},
+        {"above where the hole begins", false, 41, 60, 11, true, STALE},
+        {"below where the hole ends", false, 40, 59, 11, true, STALE},
+        {"the pending end", true, 70, 90, 12, false, OK},
+        {"the pending middle", true, 70, 80, 12, false, STALE},
+        {"below the pending set", true, 59, 90, 12, false, STALE},
+        {"another pending set", true, 70, 90, 11, false, STALE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        as_ledger now = ledger_of(100, COUNT, 60, 30), next;
+        anonset_damage damage = {.group = 1, .pending = rows[i].pending};
+        uint32_t from, to;
+        now.state.has_hole = rows[i].has_hole;
+        now.state.hole_from = 40;
+        now.state.hole_to = 60;
+        damage.from = rows[i].from;
+        damage.to = rows[i].to;
+        set_digest(damage.digest, rows[i].digest);
+        cr_expect_eq(as_ledger_drop(&next, &from, &to, &now, &damage, NULL), rows[i].want, "%s",
+                     rows[i].what);
+    }
+    as_ledger none = ledger_of(NO, NONE, NO, 0), next;
+    uint32_t from, to;
+    for (int pending = 0; pending < 2; pending++) {
+        const anonset_damage damage = {.group = 1, .pending = pending, .from = 1, .to = 2};
+        cr_expect_eq(as_ledger_drop(&next, &from, &to, &none, &damage, NULL), STALE);
+    }
+}
+
+/* A row that begins below a hole ends there, whatever its own record says. */
+Test(ledger, a_row_ends_where_a_hole_begins)
+{
+    const as_ledger ledger = with_hole(40, 60, 0);
+    cr_expect_eq(as_ledger_row_end(&ledger, FINALIZED, 30, 20, NO), 40u);
+    cr_expect_eq(as_ledger_row_end(&ledger, FINALIZED, 60, 20, NO), 80u);
+    cr_expect_eq(as_ledger_row_end(&ledger, FINALIZED, 20, 20, NO), 40u);
+    const as_ledger at_end = with_hole(90, 100, 0);
+    cr_expect_eq(as_ledger_row_end(&at_end, FINALIZED, 95, 20, NO), 100u);
+}

@@ -5,6 +5,7 @@
 #include "backends/lmdb/env.h"
 #include "backends/lmdb/meta.h"
 #include "backends/lock.h"
+#include "core/ledger.h"
 #include "tests/support/coins.h"
 
 #include <criterion/criterion.h>
@@ -940,4 +941,140 @@ Test(lmdb, a_lost_record_is_not_taken_for_none)
     write_file(path, bytes, len);
     free(bytes);
     GIVES(ANONSET_CORRUPT, try_state());
+}
+
+/* ---- Entries that cannot be, in pages that are sound -------------------------------------------
+ */
+
+typedef struct entry {
+    uint8_t key[13];
+    size_t key_len;
+} entry;
+
+static entry entry_of(uint8_t kind, uint32_t group, uint32_t at, uint32_t sub)
+{
+    static const size_t lens[] = {1, 13, 5, 9};
+    const uint32_t numbers[] = {group, at, sub};
+    entry e = {.key_len = kind < 4 ? lens[kind] : 1};
+    e.key[0] = kind;
+    for (size_t i = 0; i < 12; i++)
+        e.key[1 + i] = (uint8_t)(numbers[i / 4] >> (24 - 8 * (i % 4)));
+    return e;
+}
+
+/* What another program would do to the table: NULL deletes. */
+static void put_entry(entry e, const void *bytes, size_t len)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi table;
+    MDB_val key = {e.key_len, e.key}, val = {len, (void *)(uintptr_t)bytes};
+    cr_assert(mdb_env_create(&env) == 0);
+    cr_assert(mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0644) == 0);
+    cr_assert(mdb_txn_begin(env, NULL, 0, &txn) == 0);
+    cr_assert(mdb_dbi_open(txn, NULL, 0, &table) == 0);
+    cr_assert_eq(bytes ? mdb_put(txn, table, &key, &val, 0) : mdb_del(txn, table, &key, NULL), 0);
+    cr_assert(mdb_txn_commit(txn) == 0);
+    mdb_env_close(env);
+}
+
+static void make_store(void)
+{
+    void *handle = open_store();
+    grow_to(handle, 40, 10);
+    lmdb->close(handle);
+}
+
+Test(lmdb, an_info_record_that_is_not_ours_is_told)
+{
+    void *handle;
+    size_t len;
+    make_store();
+    char *bytes = read_file(path, &len);
+    put_entry(entry_of(0, 0, 0, 0), "another program's", 17);
+    GIVES(ANONSET_FOREIGN, try_open(&handle, path, 0, 100));
+    char *info = memmem(bytes, len, ts_salt, ANONSET_SALT_BYTES);
+    cr_assert(info);
+    uint8_t mine[12 + AS_IDENTITY_BYTES];
+    memcpy(mine, info - 12, sizeof mine);
+    mine[20] ^= 1; /* in the salt */
+    put_entry(entry_of(0, 0, 0, 0), mine, sizeof mine);
+    GIVES(ANONSET_CORRUPT, try_open(&handle, path, 0, 100));
+    mine[20] ^= 1;
+    memset(mine + 8, 0xff, 4);
+    put_entry(entry_of(0, 0, 0, 0), mine, sizeof mine);
+    GIVES(ANONSET_FOREIGN, try_open(&handle, path, 0, 100));
+    cr_expect(strstr(detail.text, "format"), "%s", detail.text);
+    free(bytes);
+}
+
+Test(lmdb, checkpoints_of_no_length_that_can_be_are_corrupt)
+{
+    void *handle, *snapshot;
+    anonset_state state;
+    anonset_checkpoint checkpoint;
+    make_store();
+    put_entry(entry_of(3, 1, 0, 0), "short", 5);
+    GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_CREATE, 100));
+    anonset_code code =
+        lmdb->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_FINALIZED, &detail);
+    if (code == ANONSET_OK) {
+        code = lmdb->checkpoint(snapshot, &checkpoint, 0, &detail);
+        lmdb->snapshot_close(snapshot);
+    }
+    cr_expect_eq(code, ANONSET_CORRUPT);
+    GIVES(ANONSET_OK, try_append(handle, 40, 40, 10, 50));
+    GIVES(ANONSET_CORRUPT, try_complete(handle, 40, 50));
+    lmdb->close(handle);
+}
+
+Test(lmdb, keys_that_are_not_ours_and_coins_without_a_record_are_corrupt)
+{
+    void *handle;
+    make_store();
+    put_entry(entry_of(2, 1, 0, 0), NULL, 0);
+    anonset_code code = try_open(&handle, path, ANONSET_STORE_CREATE, 100);
+    if (code == ANONSET_OK) {
+        code = lmdb->check(handle, &detail);
+        lmdb->close(handle);
+    }
+    cr_expect_eq(code, ANONSET_CORRUPT, "no record");
+    cr_assert(unlink(path) == 0);
+    make_store();
+    put_entry(entry_of(9, 0, 0, 0), "what", 4);
+    code = try_open(&handle, path, ANONSET_STORE_CREATE, 100);
+    if (code == ANONSET_OK) {
+        code = lmdb->check(handle, &detail);
+        lmdb->close(handle);
+    }
+    cr_expect_eq(code, ANONSET_CORRUPT, "another key");
+}
+
+Test(lmdb, files_of_another_version_and_of_no_length_are_told)
+{
+    void *handle;
+    size_t len;
+    make_store();
+    char *bytes = read_file(path, &len);
+    uint32_t version = 77;
+    memcpy(bytes + 2 * sizeof(size_t) + 4, &version, sizeof version);
+    write_file(path, bytes, len);
+    GIVES(ANONSET_FOREIGN, try_open(&handle, path, 0, 100));
+    cr_expect(strstr(detail.text, "version"), "%s", detail.text);
+    write_file(path, bytes, 20);
+    GIVES(ANONSET_CORRUPT, try_open(&handle, path, 0, 100));
+    version = 1;
+    memcpy(bytes + 2 * sizeof(size_t) + 4, &version, sizeof version);
+    write_file(path, bytes, 60);
+    GIVES(ANONSET_CORRUPT, try_open(&handle, path, 0, 100));
+    free(bytes);
+}
+
+Test(lmdb, a_store_that_is_open_here_is_not_replaced)
+{
+    char by[128];
+    void *handle = open_store();
+    (void)snprintf(by, sizeof by, "%s", beside("-by"));
+    GIVES(ANONSET_BUSY, lmdb->replace(path, by, beside("-kept"), 100, &detail));
+    lmdb->close(handle);
 }

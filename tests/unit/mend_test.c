@@ -250,3 +250,44 @@ Test(mend, keeps_the_rest_where_that_is_asked)
     rig_expect_whole();
     rig_tear_down();
 }
+
+/* From the first coin on nothing is left to build upon. */
+Test(mend, begins_at_the_first_coin_where_the_first_are_others)
+{
+    set_up(0, 6);
+    r.chain = tw_grow(&r.world, NULL, BLOCKS + 6);
+    rig_run();
+    rig_expect_whole();
+    cr_assert_not(stored().has_hole);
+    rig_tear_down();
+}
+
+/* Neither does a chain tell anything that ends before what is missing does, nor one of other coins
+ * that is shorter than the set. */
+Test(mend, waits_for_a_server_that_has_as_many_coins)
+{
+    set_up(3, 9);
+    const tw_chain *newest = r.chain;
+    r.chain = tw_grow(&r.world, NULL, 2);
+    cr_assert_lt(r.chain->meta.size, 9);
+    rig_run();
+    expect_end(ANONSET_REMOTE_BEHIND);
+    cr_expect(strstr(r.result.error.text, "missing in the set"), "%s", r.result.error.text);
+    rig_tear_down();
+
+    set_up(3, 6);
+    newest = r.chain;
+    do
+        r.chain = tw_grow(&r.world, NULL, 5);
+    while (r.chain->meta.size < 6 || r.chain->meta.size >= newest->meta.size);
+    rig_run();
+    expect_end(ANONSET_REMOTE_BEHIND);
+    cr_expect(strstr(r.result.error.text, "shorter than the set"), "%s", r.result.error.text);
+    cr_assert(stored().has_hole);
+    r.chain = newest;
+    rig_end();
+    rig_begin();
+    rig_run();
+    rig_expect_whole();
+    rig_tear_down();
+}

@@ -1,6 +1,7 @@
 /* What core/store.c refuses before a backend is asked, and what readers and verify make of backends
  * that break their promises. */
 #include "backends/backends.h"
+#include "core/copy.h"
 #include "core/store.h"
 #include "tests/support/coins.h"
 
@@ -215,6 +216,12 @@ static struct {
     bool wrong_run;
     uint32_t corrupt_at;
     bool corrupt_checkpoint, corrupt_open;
+    bool huge_run, no_tags;        /* runs of more coins than any may have; without the tags */
+    bool other_end, other_pending; /* the record tells digests that the coins do not lead to */
+    bool restless;                 /* each look at what is pending shows one coin more */
+    bool no_newest, tall;          /* the newest checkpoint is missing; the others are too large */
+    bool stale_drop;
+    const ts_chain *others; /* whose first run is shown in the place of the stored one */
     anonset_coin coins[4096];
     uint8_t bytes[TS_COIN_MAX];
     uint32_t flip_at;
@@ -250,7 +257,29 @@ static anonset_code faulty_read(void *snapshot, anonset_run *run, uint32_t posit
     }
     if (fault.wrong_run)
         run->start = position + 1;
+    if (fault.huge_run)
+        run->n = 5000;
+    if (fault.others && run->start == 0) {
+        run->coins = fault.others->coins;
+        memcpy(run->digest, fault.others->digests[run->n], ANONSET_HASH_BYTES);
+    }
     return ANONSET_OK;
+}
+
+static anonset_code faulty_read_tags(void *snapshot, anonset_run *run, uint32_t position,
+                                     anonset_detail *detail)
+{
+    anonset_code code = as_backend_memory.read_tags(snapshot, run, position, detail);
+    if (code == ANONSET_OK && fault.no_tags)
+        run->tags = NULL;
+    return code;
+}
+
+static anonset_code faulty_drop(void *handle, const anonset_damage *damage, anonset_detail *detail)
+{
+    if (fault.stale_drop)
+        return ANONSET_STALE;
+    return as_backend_memory.drop(handle, damage, detail);
 }
 
 static anonset_code faulty_checkpoint(void *snapshot, anonset_checkpoint *checkpoint,
@@ -259,7 +288,11 @@ static anonset_code faulty_checkpoint(void *snapshot, anonset_checkpoint *checkp
     take_back();
     if (fault.corrupt_checkpoint)
         return ANONSET_CORRUPT;
-    return as_backend_memory.checkpoint(snapshot, checkpoint, index, detail);
+    anonset_code code = as_backend_memory.checkpoint(snapshot, checkpoint,
+                                                     index + (fault.no_newest ? 1 : 0), detail);
+    if (code == ANONSET_OK && fault.tall && index > 0)
+        checkpoint->meta.size = SIZE + 1;
+    return code;
 }
 
 static anonset_code faulty_open(void *handle, void **snapshot, anonset_state *state, uint32_t group,
@@ -267,7 +300,17 @@ static anonset_code faulty_open(void *handle, void **snapshot, anonset_state *st
 {
     if (fault.corrupt_open)
         return ANONSET_CORRUPT;
-    return as_backend_memory.snapshot_open(handle, snapshot, state, group, view, detail);
+    anonset_code code =
+        as_backend_memory.snapshot_open(handle, snapshot, state, group, view, detail);
+    if (code != ANONSET_OK)
+        return code;
+    if (fault.restless && view == ANONSET_VIEW_NEXT)
+        state->count++;
+    if (fault.other_end)
+        state->digest[0] ^= 1;
+    if (fault.other_pending)
+        state->pending_digest[0] ^= 1;
+    return ANONSET_OK;
 }
 
 static void append(anonset_store *store, const ts_chain *chain, uint32_t target, uint32_t base,
@@ -304,6 +347,8 @@ static anonset_store *make_store(ts_chain **chain, uint32_t base)
     anonset_store *store;
     backend = as_backend_memory;
     backend.read = faulty_read;
+    backend.read_tags = faulty_read_tags;
+    backend.drop = faulty_drop;
     backend.checkpoint = faulty_checkpoint;
     backend.snapshot_open = faulty_open;
     cr_assert_eq(open_with(&store, &backend, NULL), ANONSET_OK);
@@ -442,4 +487,288 @@ Test(store, readers_refuse_what_makes_no_sense)
     anonset_snapshot_close(NULL);
     anonset_store_close(store);
     ts_chain_free(chain);
+}
+
+/* ---- Stores that contradict themselves ---------------------------------------------------------
+ */
+
+static anonset_code verify_code(void)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_verdict verdict;
+    anonset_detail detail = {.text = ""};
+    anonset_code code = anonset_store_verify(store, &verdict, GROUP, &detail);
+    cr_expect(detail.text[0], "it fails with words");
+    anonset_store_close(store);
+    ts_chain_free(chain);
+    return code;
+}
+
+Test(verify, a_backend_that_breaks_its_word_is_told)
+{
+    fault.huge_run = true;
+    cr_expect_eq(verify_code(), ANONSET_INTERNAL);
+    fault.huge_run = false;
+    fault.no_tags = true;
+    cr_expect_eq(verify_code(), ANONSET_INTERNAL);
+    fault.no_tags = false;
+    fault.restless = true;
+    cr_expect_eq(verify_code(), ANONSET_BUSY);
+}
+
+Test(verify, coins_that_lead_to_another_end_are_damage_from_who_knows_where)
+{
+    fault.other_end = true;
+    expect_damage(0, 300, "another digest");
+    fault.other_end = false;
+    fault.other_pending = true;
+    expect_damage(300, 350, "another pending digest");
+}
+
+Test(verify, checkpoints_out_of_order_are_damage)
+{
+    fault.tall = true;
+    expect_damage(0, 0, "a checkpoint larger than the set");
+}
+
+Test(repair, clears_where_nothing_can_be_dropped)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_backend *vtable = &store->vtable;
+    anonset_repair repair;
+    anonset_state state;
+    vtable->drop = NULL;
+    vtable->mend = NULL;
+    fault.flip_at = 150;
+    cr_assert_eq(anonset_store_repair(store, &repair, GROUP, NULL), ANONSET_OK);
+    cr_expect(repair.cleared);
+    cr_expect_eq(repair.dropped, 300);
+    cr_expect_eq(repair.pending_dropped, 50);
+    cr_assert_eq(anonset_store_state(store, &state, GROUP, NULL), ANONSET_OK);
+    cr_expect_not(state.has_finalized || state.has_pending);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
+
+Test(repair, gives_up_where_others_write_all_the_time)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_repair repair;
+    anonset_detail detail;
+    fault.flip_at = 150;
+    fault.stale_drop = true;
+    cr_expect_eq(anonset_store_repair(store, &repair, GROUP, &detail), ANONSET_BUSY);
+    cr_expect(strstr(detail.text, "try again"), "%s", detail.text);
+    cr_expect_eq(anonset_store_repair(NULL, &repair, GROUP, &detail), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_repair(store, NULL, GROUP, &detail), ANONSET_INVALID);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
+
+/* ---- Copies ------------------------------------------------------------------------------------
+ */
+
+static anonset_code copy_code(void)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE), *to;
+    anonset_store_options options;
+    as_copy copy = {.from = store->backend, .handle = store->handle};
+    anonset_store_options_init(&options);
+    options.backend = &as_backend_memory;
+    cr_assert_eq(anonset_store_open(&to, "copy", &options, NULL), ANONSET_OK);
+    cr_assert_eq(anonset_store_clear(to, 0, NULL), ANONSET_OK);
+    as_replay_sink sink = {.to = to->handle,
+                           .append_sector = to->backend->append_sector,
+                           .mark_complete = to->backend->mark_complete};
+    memcpy(sink.salt, to->info.salt, sizeof sink.salt);
+    cr_assert_eq(as_replay_new(&copy.replay, &sink, NULL), ANONSET_OK);
+    anonset_code code = as_copy_group(&copy, GROUP, NULL);
+    as_replay_free(copy.replay);
+    anonset_store_close(to);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+    return code;
+}
+
+Test(copy, refuses_what_contradicts_itself)
+{
+    cr_expect_eq(copy_code(), ANONSET_OK);
+    fault.tall = true;
+    cr_expect_eq(copy_code(), ANONSET_CORRUPT, "a state larger than the set");
+    fault.tall = false;
+    fault.no_newest = true;
+    cr_expect_eq(copy_code(), ANONSET_CORRUPT, "no state is the set");
+    fault.no_newest = false;
+    fault.other_end = true;
+    cr_expect_eq(copy_code(), ANONSET_CORRUPT, "the set has another digest");
+    fault.other_end = false;
+    fault.other_pending = true;
+    cr_expect_eq(copy_code(), ANONSET_CORRUPT, "the pending set has another digest");
+    fault.other_pending = false;
+    fault.restless = true;
+    cr_expect_eq(copy_code(), ANONSET_BUSY, "a sync goes on");
+}
+
+Test(copy, ends_where_a_store_cannot_hold_more)
+{
+    static const uint8_t zero[ANONSET_HASH_BYTES];
+    const as_replay_sink sink = {.to = NULL};
+    as_replay *replay;
+    cr_assert_eq(as_replay_new(&replay, &sink, NULL), ANONSET_OK);
+    as_replay_group(replay, GROUP);
+    as_replay_back(replay, UINT32_MAX - 1, zero);
+    cr_expect_eq(as_replay_coin(replay, &(anonset_coin){.tx_hash = zero}, NULL), ANONSET_INVALID);
+    as_replay_free(replay);
+}
+
+/* A sink that counts, and refuses from one call on. */
+static struct {
+    unsigned calls, refused_from;
+} sink_calls;
+
+static anonset_code count_call(void)
+{
+    return ++sink_calls.calls >= sink_calls.refused_from ? ANONSET_FULL : ANONSET_OK;
+}
+
+static anonset_code counting_append(void *handle, const anonset_append *append,
+                                    anonset_detail *detail)
+{
+    (void)handle, (void)append, (void)detail;
+    return count_call();
+}
+
+static anonset_code counting_complete(void *handle, const anonset_complete *complete,
+                                      anonset_detail *detail)
+{
+    (void)handle, (void)complete, (void)detail;
+    return count_call();
+}
+
+Test(copy, writes_a_state_once_and_stops_where_a_write_fails)
+{
+    static const uint8_t zero[ANONSET_HASH_BYTES];
+    const as_replay_sink sink = {.append_sector = counting_append,
+                                 .mark_complete = counting_complete};
+    const anonset_coin coin = {.tx_hash = zero};
+    anonset_meta meta = {.size = 1};
+    anonset_code code = ANONSET_OK;
+    as_replay *replay;
+    uint8_t *room;
+    cr_assert_eq(as_replay_new(&replay, &sink, NULL), ANONSET_OK);
+    as_replay_group(replay, GROUP);
+    sink_calls.refused_from = UINT32_MAX;
+    cr_assert_eq(as_replay_room(replay, &room, 0, NULL), ANONSET_OK);
+    cr_assert_eq(as_replay_coin(replay, &coin, NULL), ANONSET_OK);
+    cr_expect_eq(as_replay_state(replay, &meta, ANONSET_GATE_COUNT, NULL), ANONSET_OK);
+    cr_expect_eq(sink_calls.calls, 2);
+    cr_expect_eq(as_replay_state(replay, &meta, ANONSET_GATE_COUNT, NULL), ANONSET_OK);
+    cr_expect_eq(sink_calls.calls, 2, "the same state again");
+    meta.block_hash[0] = 1;
+    cr_expect_eq(as_replay_state(replay, &meta, ANONSET_GATE_COUNT, NULL), ANONSET_OK);
+    cr_expect_eq(sink_calls.calls, 4, "the same coins at another block");
+    sink_calls.refused_from = 6;
+    while (code == ANONSET_OK && as_replay_position(replay) < 10000) {
+        code = as_replay_room(replay, &room, 0, NULL);
+        if (code == ANONSET_OK)
+            code = as_replay_coin(replay, &coin, NULL);
+    }
+    cr_expect_eq(code, ANONSET_FULL);
+    cr_expect_eq(sink_calls.calls, 6);
+    as_replay_free(replay);
+}
+
+Test(rebuild, is_refused_where_it_cannot_be)
+{
+    anonset_store_options options;
+    anonset_rebuilt rebuilt;
+    anonset_detail detail;
+    char endless[5000];
+    memset(endless, 'x', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    anonset_store_options_init(&options);
+    options.backend = &as_backend_memory;
+    anonset_store *store;
+    cr_assert_eq(anonset_store_open(&store, "store", &options, NULL), ANONSET_OK);
+    anonset_store_close(store);
+    cr_expect_eq(anonset_store_rebuild("store", &options, &rebuilt, &detail), ANONSET_UNSUPPORTED);
+    cr_expect(strstr(detail.text, "memory"), "%s", detail.text);
+    cr_expect_eq(anonset_store_rebuild(NULL, &options, &rebuilt, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_rebuild("store", &options, NULL, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_rebuild(endless, &options, &rebuilt, NULL), ANONSET_INVALID);
+}
+
+/* ---- Reads that are verified -------------------------------------------------------------------
+ */
+
+/* Going down, each stretch must lead to what was read above it, whatever is stored beside it now.
+ */
+Test(snapshot, a_store_that_changes_beneath_a_reader_is_damage)
+{
+    ts_chain *chain, *others = ts_chain_new(9, 100);
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_snapshot *snapshot;
+    anonset_coin coin;
+    anonset_code code = ANONSET_OK;
+    uint32_t read = 0;
+    store->verify_reads = true;
+    cr_assert_eq(anonset_snapshot_open(&snapshot, store, GROUP, NULL), ANONSET_OK);
+    cr_assert_eq(anonset_snapshot_seek(snapshot, 0, SIZE, ANONSET_NEWEST_FIRST, NULL), ANONSET_OK);
+    for (; read < SIZE && code == ANONSET_OK; read++) {
+        if (read == 200)
+            fault.others = others;
+        code = anonset_snapshot_next(snapshot, &coin, NULL);
+    }
+    cr_expect_eq(code, ANONSET_CORRUPT);
+    cr_expect_eq(read, 201);
+    anonset_snapshot_close(snapshot);
+    anonset_store_close(store);
+    ts_chain_free(others);
+    ts_chain_free(chain);
+}
+
+/* ---- Other arguments ---------------------------------------------------------------------------
+ */
+
+static anonset_code failing_info(void *handle, anonset_store_info *info, anonset_detail *detail)
+{
+    (void)handle, (void)info, (void)detail;
+    return ANONSET_IO;
+}
+
+Test(store, calls_without_what_they_need_are_refused)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_meta meta, newest;
+    uint8_t hash[ANONSET_HASH_BYTES] = {0};
+    cr_expect_eq(anonset_store_ancestor(NULL, &meta, &newest, 1, hash, 9, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_ancestor(store, NULL, &newest, 1, hash, 9, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_ancestor(store, &meta, NULL, 1, hash, 9, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_ancestor(store, &meta, &newest, 0, hash, 9, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_ancestor(store, &meta, &newest, 1, NULL, 9, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_ancestor(store, &meta, &newest, 1, hash, 9, NULL),
+                 ANONSET_NOT_FOUND);
+    cr_expect_eq(anonset_store_genesis(NULL, hash, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_genesis(store, NULL, NULL), ANONSET_INVALID);
+    cr_expect_eq(anonset_store_genesis(store, hash, NULL), ANONSET_NOT_FOUND);
+    store->vtable.info = failing_info;
+    cr_expect_eq(anonset_store_genesis(store, hash, NULL), ANONSET_IO);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
+
+/* What drops must be able to mend. */
+Test(store, drop_and_mend_come_together)
+{
+    anonset_backend backend = as_backend_memory;
+    backend.mend = NULL;
+    expect_refused(&backend, "mend");
+    backend = as_backend_memory;
+    backend.drop = NULL;
+    expect_refused(&backend, "drop");
 }

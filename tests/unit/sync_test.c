@@ -951,3 +951,73 @@ Test(sync, does_not_go_back_behind_another_process)
         }
     }
 }
+
+/* ---- Ends that come from elsewhere ------------------------------------------------------------
+ */
+
+Test(sync, takes_its_defaults_for_no_options)
+{
+    anonset_sync *sync;
+    rig_set_up();
+    cr_assert_eq(anonset_sync_new(&sync, r.store, NULL, NULL), ANONSET_OK);
+    anonset_sync_options defaults;
+    anonset_sync_options_init(&defaults);
+    cr_expect_eq(memcmp(&sync->options, &defaults, sizeof defaults), 0);
+    anonset_sync_free(sync);
+    rig_tear_down();
+}
+
+static void drop_a_coin(world_rig *rig, const anonset_request *request, anonset_answer *answer)
+{
+    (void)rig;
+    if (request->kind == ANONSET_REQUEST_SECTOR && answer->n > 0)
+        answer->n--;
+}
+
+/* The answer that ended it was fed, and the connection is lost before the step that would tell. */
+Test(sync, keeps_the_outcome_it_had_when_aborted)
+{
+    rig_set_up();
+    r.lie = drop_a_coin;
+    while (anonset_sync_step(r.sync, &r.last) != ANONSET_STEP_WAIT)
+        ;
+    while (r.sync->phase != AS_PHASE_END) {
+        rig_feed_one();
+        if (r.sync->phase != AS_PHASE_END)
+            while (anonset_sync_step(r.sync, &r.last) != ANONSET_STEP_WAIT)
+                ;
+    }
+    anonset_sync_abort(r.sync, &(anonset_detail){.code = ANONSET_NETWORK, .text = "it is gone"});
+    rig_run();
+    cr_expect_eq(r.results, 1);
+    cr_expect_eq(r.result.outcome, ANONSET_BAD_SECTOR, "%s",
+                 anonset_outcome_name(r.result.outcome));
+    r.lie = NULL;
+    rig_expect_next_finishes();
+    rig_tear_down();
+}
+
+/* Cancels as another thread would while the set hash is searched: at a read of the gate. */
+static anonset_code cancelling_read(void *snapshot, anonset_run *run, uint32_t position,
+                                    anonset_detail *detail)
+{
+    if (r.sync && r.sync->phase == AS_PHASE_CLOSE)
+        anonset_sync_cancel(r.sync);
+    return as_backend_memory.read(snapshot, run, position, detail);
+}
+
+Test(sync, may_be_cancelled_while_it_searches)
+{
+    anonset_backend backend = as_backend_memory;
+    backend.read = cancelling_read;
+    rig_set_up_with(&backend);
+    rig_end();
+    r.options.proof_budget = 4096;
+    rig_begin();
+    rig_run();
+    cr_expect_eq(r.result.outcome, ANONSET_SYNC_CANCELLED, "%s",
+                 anonset_outcome_name(r.result.outcome));
+    cr_expect_eq(r.result.error.code, ANONSET_CANCELLED);
+    cr_expect(r.result.state.has_pending, "what was downloaded is kept");
+    rig_tear_down();
+}

@@ -12,9 +12,11 @@
 /* Small coins, made anew at each read: coin `position` is number ids[position]. */
 typedef struct fake {
     uint32_t *ids;
-    uint32_t *tags;   /* as "stored" */
-    uint32_t n, run;  /* coins a run holds */
-    uint32_t fail_at; /* reading this position fails */
+    uint32_t *tags;                 /* as "stored" */
+    uint32_t n, run;                /* coins a run holds */
+    uint32_t fail_at;               /* reading this position fails */
+    uint32_t fail_reads, fail_tags; /* and the read, or tag read, of this number; 0: none */
+    bool misses;                    /* runs do not hold the position asked for */
     uint32_t reads, tag_reads;
     size_t room; /* for the check */
     uint8_t bytes[4096][4];
@@ -30,10 +32,11 @@ static void make_coin(anonset_coin *coin, uint8_t *bytes, uint32_t id)
     *coin = (anonset_coin){.serialized = bytes, .serialized_len = 4, .tx_hash = hash};
 }
 
-static anonset_code begin_run(fake *f, anonset_run *run, uint32_t position, anonset_detail *detail)
+static anonset_code begin_run(fake *f, anonset_run *run, uint32_t position, bool fails,
+                              anonset_detail *detail)
 {
     cr_assert_lt(position, f->n);
-    if (position == f->fail_at) {
+    if (position == f->fail_at || fails) {
         if (detail)
             detail->code = ANONSET_IO;
         return ANONSET_IO;
@@ -41,6 +44,8 @@ static anonset_code begin_run(fake *f, anonset_run *run, uint32_t position, anon
     memset(run, 0, sizeof *run);
     run->start = position / f->run * f->run;
     run->n = f->n - run->start < f->run ? f->n - run->start : f->run;
+    if (f->misses)
+        run->n = position - run->start;
     return ANONSET_OK;
 }
 
@@ -48,8 +53,7 @@ static anonset_code fake_read(void *snapshot, anonset_run *run, uint32_t positio
                               anonset_detail *detail)
 {
     fake *f = snapshot;
-    anonset_code code = begin_run(f, run, position, detail);
-    f->reads++;
+    anonset_code code = begin_run(f, run, position, ++f->reads == f->fail_reads, detail);
     for (uint32_t i = 0; code == ANONSET_OK && i < run->n; i++)
         make_coin(&f->coins[i], f->bytes[i], f->ids[run->start + i]);
     run->coins = f->coins;
@@ -60,8 +64,7 @@ static anonset_code fake_read_tags(void *snapshot, anonset_run *run, uint32_t po
                                    anonset_detail *detail)
 {
     fake *f = snapshot;
-    anonset_code code = begin_run(f, run, position, detail);
-    f->tag_reads++;
+    anonset_code code = begin_run(f, run, position, ++f->tag_reads == f->fail_tags, detail);
     for (uint32_t i = 0; code == ANONSET_OK && i < run->n; i++)
         as_put32(f->tag_bytes + 1 + 4 * (size_t)i, f->tags[run->start + i]);
     run->tags = f->tag_bytes + 1; /* not aligned, as backend.h allows */
@@ -319,4 +322,40 @@ Test(unique, stored_tags_spare_reading_coins)
     cr_expect_eq(f->reads, 0u);
     cr_expect_gt(f->tag_reads, 0u);
     fake_free(f);
+}
+
+/* Each read of coins and of tags in turn, also those that look at a pair. */
+Test(unique, any_failing_read_is_told)
+{
+    anonset_code code = ANONSET_IO;
+    for (uint32_t at = 1; code != ANONSET_OK; at++) {
+        fake *f = fake_new(1000);
+        as_repeat repeat;
+        repeat_coin(f, 10, 990);
+        f->fail_tags = at;
+        code = check(&repeat, f, 0, true);
+        cr_expect(code == ANONSET_IO || (at > 11 && repeat.found), "tag read %u", at);
+        fake_free(f);
+    }
+    code = ANONSET_IO;
+    for (uint32_t at = 1; code != ANONSET_OK; at++) {
+        fake *f = fake_new(1000);
+        as_repeat repeat;
+        repeat_coin(f, 10, 990);
+        f->fail_reads = at;
+        code = check(&repeat, f, 0, true);
+        cr_expect(code == ANONSET_IO || (at > 2 && repeat.found), "read %u", at);
+        fake_free(f);
+    }
+}
+
+Test(unique, a_run_without_the_position_is_told)
+{
+    for (int stored = 0; stored < 2; stored++) {
+        fake *f = fake_new(300);
+        as_repeat repeat;
+        f->misses = true;
+        cr_expect_eq(check(&repeat, f, 0, stored), stored ? ANONSET_CORRUPT : ANONSET_INTERNAL);
+        fake_free(f);
+    }
 }
