@@ -53,7 +53,7 @@ static void write_bar(char *out, size_t room, const bar_view *v)
 
 void bar_line(char *out, size_t cap, unsigned width, const bar_view *v)
 {
-    char line[2 * BAR_LINE], numbers[BAR_LINE], blocks[BAR_LINE] = "";
+    char line[4 * BAR_LINE], numbers[BAR_LINE], blocks[BAR_LINE] = "";
     size_t most = width < cap ? width : cap; /* characters that fit, and a NUL or a free column */
     size_t head, n = 0, room = 0;
 

@@ -57,6 +57,13 @@ typedef struct fault {
 
 /* ---- What is done --------------------------------------------------------------------------- */
 
+/* What a store gets over it tells of here, in words. */
+static void hear(void *context, anonset_code code, const char *text)
+{
+    (void)context;
+    cr_assert(code != ANONSET_OK && text[0], "%s was got over without a word", calls_name());
+}
+
 static anonset_code open_store(anonset_store **store, unsigned flags, anonset_detail *detail)
 {
     anonset_store_options options;
@@ -64,6 +71,7 @@ static anonset_code open_store(anonset_store **store, unsigned flags, anonset_de
     options.backend = now.backend;
     options.flags = flags;
     options.busy_ms = 50;
+    options.log = hear;
     return anonset_store_open(store, now.path, &options, detail);
 }
 
@@ -454,7 +462,7 @@ static void fail_all(const job *j, const fault *faults, size_t n)
 static const fault sqlite_faults[] = {{.sqlite = SQLITE_IOERR_READ}, {.sqlite = SQLITE_BUSY},
                                       {.sqlite = SQLITE_CORRUPT},    {.sqlite = SQLITE_NOMEM},
                                       {.sqlite = SQLITE_FULL},       {.sqlite = SQLITE_READONLY},
-                                      {.sqlite = SQLITE_MISUSE}};
+                                      {.sqlite = SQLITE_MISUSE},     {.sqlite = SQLITE_ERROR}};
 
 static const fault lmdb_faults[] = {{.lmdb = EIO},
                                     {.lmdb = ENOSPC},
@@ -856,6 +864,7 @@ static void fail_on_files(const anonset_backend *backend)
         {.sqlite = SQLITE_IOERR_NOMEM, .lmdb = ENOMEM, .backend = ANONSET_CORRUPT},
         {.sqlite = SQLITE_CORRUPT, .lmdb = MDB_CORRUPTED, .backend = ANONSET_CORRUPT},
         {.sqlite = SQLITE_READONLY_DBMOVED, .lmdb = EACCES, .backend = ANONSET_CORRUPT},
+        {.sqlite = SQLITE_ERROR, .lmdb = MDB_BAD_TXN, .backend = ANONSET_CORRUPT},
     };
     const job mending = {.backend = backend,
                          .prepare = prepare_open_file,

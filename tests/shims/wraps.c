@@ -83,6 +83,8 @@ WRAP_SQLITE(sqlite3_prepare_v3,
             (db, sql, len, flags, statement, tail))
 WRAP_SQLITE(sqlite3_bind_int64, (sqlite3_stmt * statement, int i, sqlite3_int64 value),
             (statement, i, value))
+WRAP_SQLITE(sqlite3_bind_value, (sqlite3_stmt * statement, int i, const sqlite3_value *value),
+            (statement, i, value))
 WRAP_SQLITE(sqlite3_bind_null, (sqlite3_stmt * statement, int i), (statement, i))
 /* SQLite frees what it was given to keep, also when it fails. */
 static int bind_fails(const void *bytes, void (*end)(void *))
@@ -128,6 +130,18 @@ WRAP(sqlite3_backup *, sqlite3_backup_init,
      (sqlite3 * to, const char *to_schema, sqlite3 *from, const char *from_schema),
      (to, to_schema, from, from_schema), (sqlite_failed = true, NULL))
 WRAP(void *, sqlite3_malloc64, (sqlite3_uint64 len), (len), NULL)
+
+char *__wrap_sqlite3_mprintf(const char *format, ...);
+char *__wrap_sqlite3_mprintf(const char *format, ...)
+{
+    va_list arguments;
+    if (calls_fail("sqlite3_mprintf"))
+        return NULL;
+    va_start(arguments, format);
+    char *text = sqlite3_vmprintf(format, arguments);
+    va_end(arguments);
+    return text;
+}
 
 int __real_sqlite3_db_config(sqlite3 *db, int what, ...);
 int __wrap_sqlite3_db_config(sqlite3 *db, int what, int on, int *now);
@@ -217,6 +231,7 @@ WRAP_SYSTEM(ssize_t, pread, (int fd, void *out, size_t len, off_t at), (fd, out,
 WRAP_SYSTEM(int, fsync, (int fd), (fd))
 WRAP_SYSTEM(int, flock, (int fd, int what), (fd, what))
 WRAP_SYSTEM(int, rename, (const char *from, const char *to), (from, to))
+WRAP_SYSTEM(int, link, (const char *from, const char *to), (from, to))
 WRAP_SYSTEM(int, unlink, (const char *path), (path))
 WRAP_SYSTEM(int, unlinkat, (int folder, const char *name, int flags), (folder, name, flags))
 WRAP_SYSTEM(int, mkdir, (const char *path, mode_t mode), (path, mode))

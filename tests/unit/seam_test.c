@@ -2,6 +2,7 @@
  * A group that begins with coins of the group before: what is copied must still be what was looked
  * at, and on any doubt everything is downloaded.
  */
+#include "backends/backends.h"
 #include "tests/unit/rig.h"
 
 #include <criterion/criterion.h>
@@ -10,9 +11,9 @@
 static const tw_chain *old_chain;
 
 /* Group 1 finalized; a sync of group 2 begun with a server on `chain`. */
-static void set_up(const tw_chain *(*chain)(void))
+static void set_up_with(const anonset_backend *backend, const tw_chain *(*chain)(void))
 {
-    rig_set_up();
+    rig_set_up_with(backend);
     rig_run();
     rig_expect_whole();
     rig_end();
@@ -20,6 +21,11 @@ static void set_up(const tw_chain *(*chain)(void))
     r.chain = chain();
     r.options.group = 2;
     rig_begin();
+}
+
+static void set_up(const tw_chain *(*chain)(void))
+{
+    set_up_with(&as_backend_memory, chain);
 }
 
 /* With all coins of group 1 and more: the model answers for any group. */
@@ -131,5 +137,29 @@ Test(seam, nothing_is_copied_from_a_block_that_the_server_does_not_know)
     r.lie = lie_of_pins;
     rig_run();
     expect_group_2(0);
+    rig_tear_down();
+}
+
+/* Another process clears the old group between two sectors that are copied of it. */
+static anonset_code clearing_append(void *handle, const anonset_append *append,
+                                    anonset_detail *detail)
+{
+    anonset_code code = as_backend_memory.append_sector(handle, append, detail);
+    if (append->group == 2)
+        (void)as_backend_memory.clear(handle, 1, NULL);
+    return code;
+}
+
+Test(seam, what_was_copied_of_a_group_that_goes_is_kept_or_fetched)
+{
+    anonset_backend backend = as_backend_memory;
+    backend.append_sector = clearing_append;
+    set_up_with(&backend, sharing);
+    cr_assert_gt(old_chain->meta.size, 2 * SECTOR);
+    rig_run();
+    cr_expect_eq(r.result.outcome, ANONSET_FINALIZED, "%s: %s",
+                 anonset_outcome_name(r.result.outcome), r.result.error.text);
+    cr_expect_arr_eq(r.result.state.digest, r.chain->digest, ANONSET_HASH_BYTES);
+    cr_expect_lt(r.result.copied, old_chain->meta.size);
     rig_tear_down();
 }

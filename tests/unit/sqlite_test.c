@@ -660,6 +660,7 @@ static void refuses_all(void *handle, const ts_chain *chain)
     cr_assert_eq(b->load_state(handle, &state, 1, &detail), ANONSET_UNKNOWN);
     cr_assert_eq(b->next_group(handle, &group, 0, &detail), ANONSET_UNKNOWN);
     cr_assert_eq(b->disk_bytes(handle, &bytes, &detail), ANONSET_UNKNOWN);
+    cr_assert_eq(b->check(handle, &detail), ANONSET_UNKNOWN);
     cr_assert_eq(b->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_NEXT, &detail),
                  ANONSET_UNKNOWN);
     cr_assert_eq(append(handle, chain, chain->n, 0, 0, 1), ANONSET_UNKNOWN);

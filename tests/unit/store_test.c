@@ -772,3 +772,20 @@ Test(store, drop_and_mend_come_together)
     backend.drop = NULL;
     expect_refused(&backend, "drop");
 }
+
+/* The memory backend tells of a read that the vtable's caller must not ask for. */
+Test(store, a_position_outside_the_view_is_an_error)
+{
+    ts_chain *chain;
+    anonset_store *store = make_store(&chain, SIZE);
+    anonset_state state;
+    anonset_run run;
+    void *snapshot;
+    cr_assert_eq(as_backend_memory.snapshot_open(store->handle, &snapshot, &state, GROUP,
+                                                 ANONSET_VIEW_FINALIZED, NULL),
+                 ANONSET_OK);
+    cr_expect_eq(as_backend_memory.read(snapshot, &run, SIZE, NULL), ANONSET_INTERNAL);
+    as_backend_memory.snapshot_close(snapshot);
+    anonset_store_close(store);
+    ts_chain_free(chain);
+}
