@@ -2,7 +2,6 @@
 #include "core/used.h"
 #include "core/alloc.h"
 
-#include "core/alloc.h"
 #include "core/detail.h"
 #include "core/store.h"
 
