@@ -91,7 +91,7 @@ static anonset_code insert_all(as_db *db, const anonset_used_append *a, anonset_
 anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *detail)
 {
     const anonset_used_append *a = in;
-    anonset_used_state now, next;
+    anonset_used_state now, next = {.count = 0};
     anonset_code code = load(&now, db, detail);
     if (code == ANONSET_OK)
         code = as_used_next(&next, &now, a, detail);
