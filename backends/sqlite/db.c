@@ -227,6 +227,18 @@ anonset_code as_db_run(as_db *db, as_sql which, int n, const sqlite3_int64 *para
     return code == ANONSET_OK ? as_db_finish(db, statement, detail) : code;
 }
 
+anonset_code as_db_run_blob(as_db *db, as_sql which, int n, const sqlite3_int64 *parameters,
+                            const void *blob, size_t len, const char *doing, anonset_detail *detail)
+{
+    sqlite3_stmt *statement;
+    anonset_code code = as_db_prepare(db, &statement, which, n, parameters, detail);
+    if (code != ANONSET_OK)
+        return code;
+    int rc = sqlite3_bind_blob(statement, n + 1, blob, (int)len, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
+                           : as_db_fail(db, rc, doing, detail);
+}
+
 anonset_code as_db_need_wal(as_db *db, anonset_detail *detail)
 {
     sqlite3_stmt *row = NULL;

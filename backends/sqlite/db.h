@@ -92,6 +92,11 @@ anonset_code as_db_step(as_db *db, sqlite3_stmt *statement, bool *row, anonset_d
 /* Prepares and runs a statement without results. */
 anonset_code as_db_run(as_db *db, as_sql which, int n, const sqlite3_int64 *parameters,
                        anonset_detail *detail);
+/* The same with a blob, which is copied, as the last parameter. `doing`: for the detail, if it
+ * cannot be bound. */
+anonset_code as_db_run_blob(as_db *db, as_sql which, int n, const sqlite3_int64 *parameters,
+                            const void *blob, size_t len, const char *doing,
+                            anonset_detail *detail);
 /* Runs a prepared statement without results. */
 anonset_code as_db_finish(as_db *db, sqlite3_stmt *statement, anonset_detail *detail);
 

@@ -38,14 +38,9 @@ static anonset_code load(anonset_used_state *state, as_db *db, anonset_detail *d
 static anonset_code store_state(as_db *db, const anonset_used_state *state, anonset_detail *detail)
 {
     uint8_t record[AS_USED_BYTES];
-    sqlite3_stmt *statement;
     as_used_encode(record, state);
-    anonset_code code = as_db_prepare(db, &statement, AS_SQL_USED_STATE_PUT, 0, NULL, detail);
-    if (code != ANONSET_OK)
-        return code;
-    int rc = sqlite3_bind_blob(statement, 1, record, sizeof record, SQLITE_TRANSIENT);
-    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
-                           : as_db_fail(db, rc, "write the record of used tags", detail);
+    return as_db_run_blob(db, AS_SQL_USED_STATE_PUT, 0, NULL, record, sizeof record,
+                          "write the record of used tags", detail);
 }
 
 static anonset_code insert(as_db *db, uint32_t position, const anonset_used *used,

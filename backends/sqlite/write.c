@@ -30,15 +30,9 @@ static anonset_code put_ledger(as_db *db, uint32_t group, sqlite3_int64 slot,
                                const as_ledger *ledger, anonset_detail *detail)
 {
     uint8_t record[AS_LEDGER_BYTES];
-    sqlite3_stmt *statement;
     as_ledger_encode(record, ledger, group);
-    anonset_code code =
-        as_db_prepare(db, &statement, AS_SQL_LEDGER_PUT, 2, (sqlite3_int64[]){group, slot}, detail);
-    if (code != ANONSET_OK)
-        return code;
-    int rc = sqlite3_bind_blob(statement, 3, record, AS_LEDGER_BYTES, SQLITE_TRANSIENT);
-    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
-                           : as_db_fail(db, rc, "write the group's record", detail);
+    return as_db_run_blob(db, AS_SQL_LEDGER_PUT, 2, (sqlite3_int64[]){group, slot}, record,
+                          sizeof record, "write the group's record", detail);
 }
 
 /* ---- append_sector ------------------------------------------------------------------------ */
@@ -97,14 +91,9 @@ static anonset_code put_checkpoint(as_db *db, const as_sqlite_group *group, sqli
                                    const anonset_checkpoint *checkpoint, anonset_detail *detail)
 {
     uint8_t record[AS_CHECKPOINT_BYTES];
-    sqlite3_stmt *statement;
     as_checkpoint_encode(record, checkpoint, place_of(group, id));
-    anonset_code code = as_db_prepare(db, &statement, AS_SQL_CHECKPOINT_PUT, 1, &id, detail);
-    if (code != ANONSET_OK)
-        return code;
-    int rc = sqlite3_bind_blob(statement, 2, record, AS_CHECKPOINT_BYTES, SQLITE_TRANSIENT);
-    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
-                           : as_db_fail(db, rc, "write a checkpoint", detail);
+    return as_db_run_blob(db, AS_SQL_CHECKPOINT_PUT, 1, &id, record, sizeof record,
+                          "write a checkpoint", detail);
 }
 
 /* Sizes rise with age, so those above base are the newest ones. */
@@ -238,14 +227,9 @@ anonset_code as_sqlite_work_discard(as_db *db, const void *in, anonset_detail *d
 static anonset_code put_info(as_db *db, const anonset_store_info *info, anonset_detail *detail)
 {
     uint8_t record[AS_IDENTITY_BYTES];
-    sqlite3_stmt *statement;
     as_identity_encode(record, info);
-    anonset_code code = as_db_prepare(db, &statement, AS_SQL_INFO_PUT, 0, NULL, detail);
-    if (code != ANONSET_OK)
-        return code;
-    int rc = sqlite3_bind_blob(statement, 1, record, sizeof record, SQLITE_TRANSIENT);
-    return rc == SQLITE_OK ? as_db_finish(db, statement, detail)
-                           : as_db_fail(db, rc, "record the network", detail);
+    return as_db_run_blob(db, AS_SQL_INFO_PUT, 0, NULL, record, sizeof record, "record the network",
+                          detail);
 }
 
 static anonset_code clear_all(as_db *db, anonset_detail *detail)
