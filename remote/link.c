@@ -209,6 +209,13 @@ uint64_t as_link_now(const as_link *link)
 
 /* ---- Patience ------------------------------------------------------------------------------ */
 
+static void set_deadline(as_link *link)
+{
+    uint64_t next = as_link_now(link) + link->target->timeout_ms;
+    uint64_t last = link->since + link->target->timeout_ms + link->bytes * 1000 / AS_LINK_SLOWEST;
+    link->deadline = next < last ? next : last;
+}
+
 void as_link_await(as_link *link)
 {
     if (link->awaiting)
@@ -218,13 +225,13 @@ void as_link_await(as_link *link)
         link->bytes = 0;
         link->since = as_link_now(link);
     }
-    link->deadline = as_link_deadline(link, link->since, link->bytes);
+    set_deadline(link);
 }
 
 void as_link_came(as_link *link, size_t n)
 {
     link->bytes += n;
-    link->deadline = as_link_deadline(link, link->since, link->bytes);
+    set_deadline(link);
 }
 
 void as_link_awaited(as_link *link, as_fate fate)
@@ -237,13 +244,6 @@ void as_link_awaited_piece(as_link *link, as_fate fate, bool last)
     as_link_awaited(link, fate);
     if (fate == AS_FATE_OK)
         link->midst = !last;
-}
-
-uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes)
-{
-    uint64_t next = as_link_now(link) + link->target->timeout_ms;
-    uint64_t last = since + link->target->timeout_ms + bytes * 1000 / AS_LINK_SLOWEST;
-    return next < last ? next : last;
 }
 
 as_fate as_link_turn(as_link *link, CURL **done, CURLcode *result, anonset_detail *detail)

@@ -110,6 +110,13 @@ bool as_link_is_spent(const as_link *link);
 /* A clock that stands still between calls: what the caller does meanwhile is no server's delay. */
 uint64_t as_link_now(const as_link *link);
 
+/*
+ * The next byte of a message is waited for for timeout_ms, but no longer than so many bytes a
+ * second would have taken on top of that. A server that sends a byte a second would else hold a
+ * sync for days.
+ */
+#define AS_LINK_SLOWEST 100u
+
 /* Begins to wait for a message or its next piece, unless it is waited for already. Each piece has
  * timeout_ms, all of them have what AS_LINK_SLOWEST allows. What it takes to store the pieces
  * before counts as waiting: at that rate it does not matter. */
@@ -137,15 +144,6 @@ as_fate as_link_failed(as_link *link, CURLcode code, const char *doing, anonset_
 as_fate as_link_refuse(as_link *link, anonset_code code, anonset_detail *detail);
 
 as_fate as_link_timed_out(as_link *link, anonset_detail *detail);
-
-/*
- * Until when to wait for the next byte of a message that is awaited since `since` and of which
- * `bytes` came, the last of them now: for timeout_ms, but no longer than AS_LINK_SLOWEST bytes a
- * second would have taken on top of that. A server that sends a byte a second would else hold a
- * sync for days.
- */
-#define AS_LINK_SLOWEST 100u
-uint64_t as_link_deadline(const as_link *link, uint64_t since, uint64_t bytes);
 
 /* Lets libcurl work, then, unless bytes came in, waits for more to do, for a nap at most. *done is
  * the handle whose transfer has ended, with *result, or NULL. */
