@@ -71,21 +71,6 @@ TestSuite(calls_cli, .init = begin, .fini = end, .timeout = 600);
 /* ---- Running a command in this process --------------------------------------------------------
  */
 
-static int redirect(int from, int to)
-{
-    int kept = dup(from);
-    (void)fflush(NULL);
-    cr_assert(kept >= 0 && dup2(to, from) == from);
-    return kept;
-}
-
-static void restore(int from, int kept)
-{
-    (void)fflush(NULL);
-    cr_assert_eq(dup2(kept, from), from);
-    close(kept);
-}
-
 typedef int program(void *context);
 
 /* Its exit code; what it says is in `said`. */
@@ -93,12 +78,12 @@ static int run_quietly(program *run, void *context, bool for_good)
 {
     int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
     cr_assert(nothing >= 0 && ftruncate(said, 0) == 0 && lseek(said, 0, SEEK_SET) == 0);
-    int out = redirect(STDOUT_FILENO, nothing), err = redirect(STDERR_FILENO, said);
+    int out = ts_redirect(STDOUT_FILENO, nothing), err = ts_redirect(STDERR_FILENO, said);
     calls_arm(for_good);
     int code = run(context);
     calls_disarm();
-    restore(STDERR_FILENO, err);
-    restore(STDOUT_FILENO, out);
+    ts_restore(STDERR_FILENO, err);
+    ts_restore(STDOUT_FILENO, out);
     clearerr(stdout);
     close(nothing);
     return code;

@@ -76,21 +76,6 @@ TestSuite(calls_serve, .init = begin, .fini = end, .timeout = 120);
 
 /* ---- Running it ----------------------------------------------------------------------------- */
 
-static int redirect(int from, int to)
-{
-    int kept = dup(from);
-    (void)fflush(NULL);
-    cr_assert(kept >= 0 && dup2(to, from) == from);
-    return kept;
-}
-
-static void restore(int from, int kept)
-{
-    (void)fflush(NULL);
-    cr_assert_eq(dup2(kept, from), from);
-    close(kept);
-}
-
 typedef void script(unsigned turn, bool accepting);
 
 static bool struck; /* the call that was to fail was made */
@@ -101,7 +86,7 @@ static int serve(const char *at, script *played, const sockets_fault *fault)
     const struct args args = {.db = store, .listen = at};
     cr_assert(ftruncate(out, 0) == 0 && lseek(out, 0, SEEK_SET) == 0);
     cr_assert(ftruncate(said, 0) == 0 && lseek(said, 0, SEEK_SET) == 0);
-    int kept_out = redirect(STDOUT_FILENO, out), kept_err = redirect(STDERR_FILENO, said);
+    int kept_out = ts_redirect(STDOUT_FILENO, out), kept_err = ts_redirect(STDERR_FILENO, said);
     sockets_clock(0);
     sockets_play(played);
     sockets_fail(fault);
@@ -109,8 +94,8 @@ static int serve(const char *at, script *played, const sockets_fault *fault)
     struck = sockets_failed();
     sockets_fail(&(sockets_fault){.name = NULL});
     sockets_play(NULL);
-    restore(STDERR_FILENO, kept_err);
-    restore(STDOUT_FILENO, kept_out);
+    ts_restore(STDERR_FILENO, kept_err);
+    ts_restore(STDOUT_FILENO, kept_out);
     return code;
 }
 
@@ -535,8 +520,8 @@ static int interrupted_sync(const ts_server *server, unsigned times_interrupted)
     pid_t child = fork();
     cr_assert_geq(child, 0);
     if (child == 0) {
-        (void)redirect(STDOUT_FILENO, out);
-        (void)redirect(STDERR_FILENO, said);
+        (void)ts_redirect(STDOUT_FILENO, out);
+        (void)ts_redirect(STDERR_FILENO, said);
         interrupts = times_interrupted;
         sockets_play(interrupt);
         exit(cmd_sync.run(&args));

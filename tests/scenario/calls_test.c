@@ -183,26 +183,32 @@ static void sync_all_chains(anonset_store *store)
     }
 }
 
-static void work(void)
+/* NULL: a call failed, and that was told. */
+static anonset_store *try_store(unsigned flags, const char *doing)
 {
     anonset_store *store = NULL;
     anonset_detail why = {.code = ANONSET_OK};
-    anonset_code code = open_store(&store, ANONSET_STORE_CREATE, &why);
-    has_words(code, &why, "making the store");
-    if (code != ANONSET_OK)
+    anonset_code code = open_store(&store, flags, &why);
+    has_words(code, &why, doing);
+    return code == ANONSET_OK ? store : NULL;
+}
+
+static void work(void)
+{
+    anonset_detail why = {.code = ANONSET_OK};
+    anonset_store *store = try_store(ANONSET_STORE_CREATE, "making the store");
+    if (!store)
         return;
     sync_all_chains(store);
     look_at(store);
     anonset_store_close(store);
-    code = open_store(&store, ANONSET_STORE_READ_ONLY, &why);
-    has_words(code, &why, "opening to read");
-    if (code == ANONSET_OK) {
+    store = try_store(ANONSET_STORE_READ_ONLY, "opening to read");
+    if (store) {
         look_at(store);
         anonset_store_close(store);
     }
-    code = open_store(&store, ANONSET_STORE_CREATE, &why);
-    has_words(code, &why, "opening again");
-    if (code != ANONSET_OK)
+    store = try_store(ANONSET_STORE_CREATE, "opening again");
+    if (!store)
         return;
     has_words(anonset_store_clear(store, now.runs % 2 ? GROUP : 0, &why), &why, "clearing");
     sync_all_chains(store);
@@ -571,11 +577,9 @@ static anonset_outcome sync_next_group(anonset_store *store, uint32_t answers, a
 
 static void work_on_groups(void)
 {
-    anonset_store *store = NULL;
+    anonset_store *store = try_store(ANONSET_STORE_CREATE, "making the store");
     anonset_detail why = {.code = ANONSET_OK};
-    anonset_code code = open_store(&store, ANONSET_STORE_CREATE, &why);
-    has_words(code, &why, "making the store");
-    if (code != ANONSET_OK)
+    if (!store)
         return;
     for (uint32_t answers = 2; answers <= 8; answers += 3)
         (void)sync_next_group(store, answers, &why); /* given up, and resumed */

@@ -155,6 +155,23 @@ void ts_signal(ts_process *process, int number)
         ts_die("cannot signal %d: %s", (int)process->pid, strerror(errno));
 }
 
+int ts_redirect(int from, int to)
+{
+    int kept = dup(from);
+    (void)fflush(NULL);
+    if (kept < 0 || dup2(to, from) != from)
+        ts_die("descriptor %d cannot be redirected: %s", from, strerror(errno));
+    return kept;
+}
+
+void ts_restore(int from, int kept)
+{
+    (void)fflush(NULL);
+    if (dup2(kept, from) != from)
+        ts_die("descriptor %d cannot be restored: %s", from, strerror(errno));
+    (void)close(kept);
+}
+
 void ts_result_free(ts_result *result)
 {
     free(result->out);

@@ -132,6 +132,11 @@ void ts_kill(ts_process *process);
 void ts_signal(ts_process *process, int number);
 void ts_result_free(ts_result *result);
 
+/* This process' descriptor `from` leads where `to` does, until ts_restore is given what this
+ * returns. */
+int ts_redirect(int from, int to);
+void ts_restore(int from, int kept);
+
 /* The anonset program of one backend ("sqlite" or "lmdb"). */
 const char *ts_anonset_path(const char *backend);
 /* Starts it, or runs it to its end (120 seconds at most), with arguments, NULL-ended. */
