@@ -71,7 +71,7 @@ configure_there()
     local options=(--host="$triplet" CRITERION_CFLAGS="-I$root/tests/plain" CRITERION_LIBS=-lm)
     if [ "$arch" = musl ]; then
         PKG_CONFIG_LIBDIR=$sysroot/lib/pkgconfig "$root/configure" "${options[@]}" CC=musl-gcc \
-            PKG_CONFIG="pkg-config --static" --disable-shared --enable-static CFLAGS="-O2" \
+            PKG_CONFIG="pkg-config --static" --disable-shared --enable-static CFLAGS="${CFLAGS:--O2}" \
             CPPFLAGS="-I$root/tests/plain -isystem $sysroot/include"
     else
         PKG_CONFIG_LIBDIR=$sysroot/usr/lib/$triplet/pkgconfig:$sysroot/usr/share/pkgconfig \

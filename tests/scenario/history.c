@@ -70,7 +70,7 @@ void history_open(struct history *h)
 
 void history_remove(struct history *h)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", "-lck", "-writer"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", "-writer-lock"};
     HISTORY_HOLDS(h, anonset_store_clear(h->store, 0, NULL) == ANONSET_OK, "clear");
     anonset_store_close(h->store);
     h->store = NULL;
