@@ -187,26 +187,40 @@ static void shaped(FILE *out, report *r, const network_options *o, const line *l
 
 /* ---- Single runs -------------------------------------------------------------------------- */
 
-/* Bytes of an ElectrumX sync against those of the same sync where answers are not padded. */
+/* Bytes of an ElectrumX sync from a server that pads, against those from one that does not. */
+static double padding_of(const char *seed, const char *coins, int who)
+{
+    double bytes[2];
+    for (int on = 0; on < 2; on++) {
+        ts_server server;
+        ts_dir dir;
+        ts_dir_make(&dir);
+        ts_server_start(&server, "--coins", coins, "--seed", seed, NULL);
+        ts_tell(&server, on ? "pad on" : "pad off");
+        bytes[on] = run_sync(&server, &dir, who, server.tcp, "auto").bytes;
+        ts_server_stop(&server);
+        ts_dir_remove(&dir);
+    }
+    return bytes[1] / bytes[0];
+}
+
+/* An answer that passes a power of two costs 6%: which do, the chain decides, so the worst of some.
+ */
 static void padding(report *r, const network_options *o)
 {
+    static const char *const seeds[] = {"1", "2", "3", "4", "5", "6"};
     must *padded =
-        report_must(r, "bytes of a padding server against the unpadded", "x", false, 1.06, 1.06);
+        report_must(r, "bytes of a padding server against the unpadded, worst of six chains", "x",
+                    false, 1.06, 1.06);
     char n[16];
     (void)snprintf(n, sizeof n, "%u", o->coins);
     for (int b = 0; b < 2; b++) {
-        double bytes[2];
-        for (int on = 0; on < 2; on++) {
-            ts_server server;
-            ts_dir dir;
-            ts_dir_make(&dir);
-            ts_server_start(&server, "--coins", n, NULL);
-            ts_tell(&server, on ? "pad on" : "pad off");
-            bytes[on] = run_sync(&server, &dir, BY_SQLITE + b, server.tcp, "auto").bytes;
-            ts_server_stop(&server);
-            ts_dir_remove(&dir);
+        double worst = 0;
+        for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+            double ratio = padding_of(seeds[i], n, BY_SQLITE + b);
+            worst = ratio > worst ? ratio : worst;
         }
-        must_got(padded, b, bytes[1] / bytes[0]);
+        must_got(padded, b, worst);
     }
 }
 

@@ -44,7 +44,7 @@ Test(sector, fills_more_of_the_power_of_two_the_less_coins_differ)
         now = as_sector_size(&sector);
         cr_expect_geq(now, before);
     }
-    cr_expect_gt(now * 535, MIB - MIB / 50);
+    cr_expect_gt(now * 535, MIB - MIB / 30);
     for (uint32_t i = 0; i < 20; i++)
         as_sector_good(&sector, 1900, UINT64_C(1900) * (i % 2 ? 500 : 570), true);
     now = as_sector_size(&sector);
@@ -63,7 +63,7 @@ static uint64_t padded(uint64_t bytes)
 /* The rest is cut where its padding is worth it, and each part but the last wastes little. */
 Test(sector, cuts_the_rest_where_answers_are_padded)
 {
-    for (uint32_t rest = 1; rest < 1900; rest += 7) {
+    for (uint32_t rest = 1; rest < 1850; rest += 7) {
         uint64_t sent = 0, text = 0;
         uint32_t requests = 0;
         as_sector_init(&sector, 0, MIB);
