@@ -16,6 +16,7 @@
 #define HASH_TEXT   AS_BASE64_CHARS(ANONSET_HASH_BYTES)
 
 static const char list_name[] = "\"tagsandtxids\"";
+static const char too_long[] = "it is longer than any answer to what was asked can be";
 
 /* Where the next byte is. */
 typedef enum place {
@@ -50,7 +51,8 @@ struct anonset_used_text {
     char string[TAG_TEXT]; /* of the pair under way */
     size_t string_len;
 
-    uint64_t bytes; /* of the answer, since the last was handed out */
+    uint64_t bytes;          /* of the answer, since the last was handed out */
+    uint64_t blanks, others; /* of them all */
     uint32_t n;
     size_t around_len;
     char around[AROUND_MOST];
@@ -113,7 +115,7 @@ static const char *take_around(anonset_used_text *r, char c)
     if (blank && r->around_len > 0 && is_space(r->around[r->around_len - 1]))
         return NULL;
     if (r->around_len == AROUND_MOST)
-        return "it is longer than any answer to what was asked can be";
+        return too_long;
     r->around[r->around_len++] = c;
     if (blank)
         return NULL;
@@ -188,8 +190,20 @@ static const char *take_mark(anonset_used_text *r, char c)
     return NULL;
 }
 
+/* Padding doubles an answer at most: blanks without end would be an answer without one. */
+static bool is_padded_beyond(anonset_used_text *r, char c)
+{
+    if (!is_space(c)) {
+        r->others++;
+        return false;
+    }
+    return ++r->blanks > r->others + AROUND_MOST;
+}
+
 static const char *take(anonset_used_text *r, char c)
 {
+    if (is_padded_beyond(r, c))
+        return too_long;
     switch (r->at) {
     case AROUND:
         return take_around(r, c);
@@ -250,6 +264,7 @@ static anonset_code finish(anonset_used_text *r, anonset_answer *answer,
     if (answer->kind != ANONSET_ANSWER_USED && r->listed)
         return bad(detail, "it has a list of used tags, and answers something else");
     r->around_len = 0;
+    r->blanks = r->others = 0;
     r->listed = false;
     hand_out(r, answer);
     return ANONSET_OK;

@@ -87,7 +87,11 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_USED_INSERT] = "INSERT INTO used(pos, tag, tx) VALUES(?1, ?2, ?3)",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
     [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",
-    [AS_SQL_USED_FIND] = "SELECT pos, tag, tx FROM used WHERE tag = ?1 ORDER BY pos LIMIT 1",
+    /* The tag is the row's own: with one query SQLite would take it from the index, which may have
+     * rotted and lead to another row, or to none. */
+    [AS_SQL_USED_FIND] = "SELECT found.pos, used.tag, used.tx"
+                         " FROM (SELECT pos FROM used WHERE tag = ?1 ORDER BY pos LIMIT 1) AS found"
+                         " LEFT JOIN used ON used.pos = found.pos",
 };
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)

@@ -17,6 +17,24 @@ typedef struct used_view {
     as_db *db; /* in a read transaction */
 } used_view;
 
+/* Without a record the list is empty, unless that was lost. */
+static anonset_code check_empty(as_db *db, anonset_detail *detail)
+{
+    sqlite3_stmt *row;
+    bool found;
+    anonset_code code =
+        as_db_prepare(db, &row, AS_SQL_USED_READ, 2, (sqlite3_int64[]){INT64_MIN, 1}, detail);
+    if (code == ANONSET_OK)
+        code = as_db_step(db, row, &found, detail);
+    if (code != ANONSET_OK || !found)
+        return code;
+    sqlite3_reset(row);
+    return as_fail(detail, ANONSET_CORRUPT, 0,
+                   "%s: there are used tags without the record of their list: repair the store, "
+                   "then sync again",
+                   db->path);
+}
+
 static anonset_code load(anonset_used_state *state, as_db *db, anonset_detail *detail)
 {
     sqlite3_stmt *row;
@@ -30,7 +48,7 @@ static anonset_code load(anonset_used_state *state, as_db *db, anonset_detail *d
     size_t len = record == NULL ? (size_t)found : (size_t)sqlite3_column_bytes(row, 0);
     code = as_used_decode(state, record, len, detail);
     sqlite3_reset(row);
-    return code;
+    return code == ANONSET_OK && !found ? check_empty(db, detail) : code;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------ */

@@ -30,13 +30,25 @@ enum {
     DISCARDED,
     CLEARED,
     NAMED, /* the network */
+    USED_APPENDED,
+    USED_REPLACED, /* the end of the list of used tags, reorganized */
+    USED_CLEARED,
 };
 
 const char *const tc_write_names[TC_WRITES] = {
-    [CREATED] = "created",        [UPGRADED] = "upgraded",   [APPENDED] = "appended",
-    [RESUMED] = "resumed",        [FINALIZED] = "finalized", [REPLACED] = "tails replaced",
-    [REANCHORED] = "re-anchored", [DISCARDED] = "discarded", [CLEARED] = "cleared",
+    [CREATED] = "created",
+    [UPGRADED] = "upgraded",
+    [APPENDED] = "appended",
+    [RESUMED] = "resumed",
+    [FINALIZED] = "finalized",
+    [REPLACED] = "tails replaced",
+    [REANCHORED] = "re-anchored",
+    [DISCARDED] = "discarded",
+    [CLEARED] = "cleared",
     [NAMED] = "network set",
+    [USED_APPENDED] = "tags appended",
+    [USED_REPLACED] = "tags replaced",
+    [USED_CLEARED] = "tags cleared",
 };
 
 static tc_course *current;
@@ -78,6 +90,8 @@ static void check_unknown(tc_course *c, void *handle)
     const anonset_backend *b = c->real;
     static const uint8_t genesis[ANONSET_HASH_BYTES];
     anonset_store_info info;
+    static const anonset_used_append no_tags;
+    anonset_used_state tags;
     anonset_state state;
     uint32_t group;
     uint64_t bytes;
@@ -90,6 +104,8 @@ static void check_unknown(tc_course *c, void *handle)
                b->set_genesis(handle, genesis, NULL) == ANONSET_UNKNOWN &&
                b->discard_incomplete(handle, TC_GROUP, NULL) == ANONSET_UNKNOWN &&
                b->clear(handle, TC_GROUP, NULL) == ANONSET_UNKNOWN &&
+               b->used_append(handle, &no_tags, NULL) == ANONSET_UNKNOWN &&
+               b->used_open(handle, &snapshot, &tags, NULL) == ANONSET_UNKNOWN &&
                b->snapshot_open(handle, &snapshot, &state, TC_GROUP, ANONSET_VIEW_FINALIZED,
                                 NULL) == ANONSET_UNKNOWN;
     disk_pause(false);
@@ -269,6 +285,42 @@ static anonset_code telling_clear(void *handle, uint32_t group, anonset_detail *
     return write_ends("clear", CLEARED, handle, code, &mine, detail);
 }
 
+static anonset_code telling_used_append(void *handle, const anonset_used_append *append,
+                                        anonset_detail *detail)
+{
+    anonset_detail mine = {.code = ANONSET_OK};
+    unsigned kind = append->keep + append->n == 0         ? USED_CLEARED
+                    : append->keep < append->before.count ? USED_REPLACED
+                                                          : USED_APPENDED;
+    write_begins(current);
+    anonset_code code = current->real->used_append(handle, append, &mine);
+    return write_ends("used_append", kind, handle, code, &mine, detail);
+}
+
+static anonset_code telling_used_open(void *handle, void **view, anonset_used_state *state,
+                                      anonset_detail *detail)
+{
+    anonset_detail mine = {.code = ANONSET_OK};
+    anonset_code code = current->real->used_open(handle, view, state, &mine);
+    return answer("used_open", code, &mine, detail);
+}
+
+static anonset_code telling_used_read(void *view, anonset_used *used, uint32_t *n, uint32_t from,
+                                      uint32_t room, anonset_detail *detail)
+{
+    anonset_detail mine = {.code = ANONSET_OK};
+    anonset_code code = current->real->used_read(view, used, n, from, room, &mine);
+    return answer("used_read", code, &mine, detail);
+}
+
+static anonset_code telling_used_find(void *view, anonset_used *used, uint32_t *position,
+                                      const uint8_t *tag, anonset_detail *detail)
+{
+    anonset_detail mine = {.code = ANONSET_OK};
+    anonset_code code = current->real->used_find(view, used, position, tag, &mine);
+    return answer("used_find", code, &mine, detail);
+}
+
 static anonset_code telling_state(void *handle, anonset_state *state, uint32_t group,
                                   anonset_detail *detail)
 {
@@ -331,6 +383,10 @@ static anonset_backend telling(const anonset_backend *real)
     b.read_tags = telling_tags;
     b.checkpoint = telling_checkpoint;
     b.disk_bytes = telling_bytes;
+    b.used_append = telling_used_append;
+    b.used_open = telling_used_open;
+    b.used_read = telling_used_read;
+    b.used_find = telling_used_find;
     return b;
 }
 
@@ -387,6 +443,14 @@ static void keep_outcome(void *context, const anonset_result *result)
     *(anonset_outcome *)context = result->outcome;
 }
 
+/* The list of used tags comes behind the group, and lags where that does. */
+static void keep_worse_outcome(void *context, const anonset_used_result *result)
+{
+    anonset_outcome *outcome = context;
+    if (*outcome <= ANONSET_UP_TO_DATE && result->outcome != ANONSET_REMOTE_BEHIND)
+        *outcome = result->outcome;
+}
+
 static void answer_first(anonset_sync *sync, tw_reply *reply, const tw_chain *chain)
 {
     const anonset_request *requests;
@@ -407,7 +471,9 @@ static anonset_outcome sync_with(tc_course *c, anonset_store *store, uint32_t se
     anonset_sync_options_init(&options);
     options.sector_size = sector;
     options.proof_budget = c->may_fail ? 0 : BUDGET; /* a sync begun anew may prove less */
+    options.used = ANONSET_USED_TOO;
     options.on_result = keep_outcome;
+    options.on_used = keep_worse_outcome;
     options.context = &outcome;
     tc_must(anonset_sync_new(&sync, store, &options, NULL) == ANONSET_OK, "a sync can be made");
     while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE) {
@@ -538,6 +604,27 @@ static void clear(tc_course *c)
         recover(c);
 }
 
+static void clear_used(tc_course *c)
+{
+    size_t done = c->n + 1;
+    while (c->n < done && anonset_used_clear(c->stores[0], NULL) != ANONSET_OK)
+        recover(c);
+}
+
+static anonset_code read_used(tc_course *c, anonset_store *store)
+{
+    anonset_used_list *list;
+    bool sound;
+    anonset_code code = anonset_used_open(&list, store, NULL);
+    if (code != ANONSET_OK)
+        return code;
+    code = anonset_used_verify(list, &sound, NULL);
+    if (code == ANONSET_OK && !sound && c->failed == ANONSET_OK)
+        bad(c, "the list of used tags is not sound");
+    anonset_used_close(list);
+    return code;
+}
+
 static anonset_code read_all(tc_course *c, anonset_store *store)
 {
     anonset_state state;
@@ -549,6 +636,8 @@ static anonset_code read_all(tc_course *c, anonset_store *store)
         !tp_is_whole(store, TC_GROUP, tw_find(&c->world, &state.finalized), why, sizeof why) &&
         c->failed == ANONSET_OK)
         bad(c, "a snapshot shows other coins: %s", why);
+    if (c->failed == ANONSET_OK)
+        c->failed = read_used(c, store);
     if (c->failed == ANONSET_OK)
         c->failed = anonset_store_disk_bytes(store, &bytes, NULL);
     return c->failed;
@@ -601,6 +690,9 @@ void tc_course_act(tc_course *c, tc_act act)
     case TC_CLEAR:
         clear(c);
         break;
+    case TC_CLEAR_USED:
+        clear_used(c);
+        break;
     case TC_READ:
     case TC_ACTS:
         read_both(c);
@@ -610,11 +702,12 @@ void tc_course_act(tc_course *c, tc_act act)
 
 void tc_course_wander(tc_course *c)
 {
-    static const tc_act acts[] = {TC_PART,     TC_PART,  TC_REOPEN, TC_OTHER, TC_DISCARD,
-                                  TC_REANCHOR, TC_CLEAR, TC_REORG,  TC_REORG, TC_REORG};
+    static const tc_act acts[] = {TC_PART,    TC_PART,     TC_REOPEN,    TC_OTHER,
+                                  TC_DISCARD, TC_REANCHOR, TC_CLEAR,     TC_REORG,
+                                  TC_REORG,   TC_REORG,    TC_CLEAR_USED};
     tw_rng *rng = &c->world.rng;
     tc_act act = acts[tw_between(rng, 0, sizeof acts / sizeof *acts - 1)];
-    if (act != TC_CLEAR || tw_chance(rng, .3))
+    if ((act != TC_CLEAR && act != TC_CLEAR_USED) || tw_chance(rng, .3))
         tc_course_act(c, act);
     if (tw_chance(rng, .7))
         tc_course_act(c, TC_SYNC);
@@ -691,10 +784,12 @@ bool tc_course_go_on(tc_course *c, const char *path, char why[TC_WHY])
     anonset_sync_options_init(&how);
     how.sector_size = 8;
     how.proof_budget = BUDGET / 64;
+    how.used = ANONSET_USED_TOO;
     tc_must(tp_sync(&result, store, c->chain, &how, TP_ALL, &c->reply) == ANONSET_OK,
             "a sync can be made, and its answers be fed");
-    bool whole =
-        result.outcome == ANONSET_FINALIZED && tp_is_whole(store, TC_GROUP, c->chain, why, TC_WHY);
+    bool whole = result.outcome == ANONSET_FINALIZED &&
+                 tp_is_whole(store, TC_GROUP, c->chain, why, TC_WHY) &&
+                 tp_has_used(store, c->chain, why, TC_WHY);
     if (result.outcome != ANONSET_FINALIZED)
         (void)snprintf(why, TC_WHY, "it ends as %s", anonset_outcome_name(result.outcome));
     anonset_store_close(store);

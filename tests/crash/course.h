@@ -22,6 +22,7 @@ typedef enum tc_act {
     TC_REANCHOR, /* the chain only; a sync is to follow */
     TC_REORG,
     TC_CLEAR,
+    TC_CLEAR_USED, /* the list of used coin tags alone */
     TC_READ,
     TC_ACTS
 } tc_act;

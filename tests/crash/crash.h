@@ -21,7 +21,7 @@ typedef struct tc_mark {
     uint64_t shown; /* by the store, after it; 0: it failed, and that is not known */
 } tc_mark;
 
-#define TC_WRITES 10
+#define TC_WRITES 13
 #define TC_MARKS  1024
 
 /* One recorded run. */

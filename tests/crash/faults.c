@@ -19,9 +19,9 @@
 #define UNHARMED 3  /* exit code: fewer calls failed than were to */
 #define BAD      4
 
-static const tc_act script[] = {TC_PART,  TC_REOPEN, TC_SYNC,     TC_READ, TC_REORG,
-                                TC_SYNC,  TC_READ,   TC_REANCHOR, TC_SYNC, TC_DISCARD,
-                                TC_OTHER, TC_CLEAR,  TC_PART,     TC_SYNC, TC_READ};
+static const tc_act script[] = {TC_PART, TC_REOPEN,   TC_SYNC, TC_READ,    TC_REORG, TC_SYNC,
+                                TC_READ, TC_REANCHOR, TC_SYNC, TC_DISCARD, TC_OTHER, TC_CLEAR_USED,
+                                TC_SYNC, TC_CLEAR,    TC_PART, TC_SYNC,    TC_READ};
 
 typedef struct runner {
     const tc_sweep *sweep;

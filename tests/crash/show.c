@@ -2,6 +2,8 @@
 
 #include "core/bytes.h"
 
+#define USED_PAGE 64u /* tags */
+
 static uint64_t add(uint64_t sum, const void *bytes, size_t len)
 {
     const uint8_t *in = bytes;
@@ -109,6 +111,30 @@ static anonset_code add_groups(uint64_t *sum, const anonset_backend *b, void *ha
     return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
 
+/* The list of used coin tags: all of it, and one tag of each page looked up. */
+static anonset_code add_used(uint64_t *sum, const anonset_backend *b, void *handle,
+                             anonset_detail *detail)
+{
+    anonset_used page[USED_PAGE], found;
+    anonset_used_state state;
+    uint32_t n = 0, position;
+    void *view;
+    anonset_code code = b->used_open(handle, &view, &state, detail);
+    if (code != ANONSET_OK)
+        return code;
+    *sum = add(add_number(*sum, state.count), state.digest, sizeof state.digest);
+    for (uint32_t at = 0; code == ANONSET_OK && at < state.count; at += n) {
+        uint32_t left = state.count - at;
+        code = b->used_read(view, page, &n, at, left < USED_PAGE ? left : USED_PAGE, detail);
+        if (code == ANONSET_OK)
+            code = b->used_find(view, &found, &position, page[0].tag, detail);
+        if (code == ANONSET_OK)
+            *sum = add_number(add(*sum, page, n * sizeof *page), position);
+    }
+    b->used_close(view);
+    return code;
+}
+
 anonset_code tc_show(uint64_t *shown, const anonset_backend *b, void *handle,
                      anonset_detail *detail)
 {
@@ -121,6 +147,8 @@ anonset_code tc_show(uint64_t *shown, const anonset_backend *b, void *handle,
     sum = add_number(sum, info.has_genesis);
     sum = add(sum, info.genesis, sizeof info.genesis);
     code = add_groups(&sum, b, handle, detail);
+    if (code == ANONSET_OK)
+        code = add_used(&sum, b, handle, detail);
     *shown = sum | 4; /* neither BAD nor ABSENT */
     return code;
 }

@@ -1,7 +1,8 @@
 /*
  * The courses: a store is made and opened, syncs end in every way that an honest server can make
- * them end, coins are read and verified, groups cleared, older caches upgraded. The node is the
- * model of tests/support/world.h, so there is no socket, and all is the same in every run.
+ * them end, coins and used tags are read and verified, both are cleared, older caches upgraded. The
+ * node is the model of tests/support/world.h, so there is no socket, and all is the same in every
+ * run.
  */
 #include "tests/faults/store.h"
 
@@ -91,6 +92,7 @@ struct course {
     bool opens;                    /* run opens the store itself */
     bool prove;
     bool legacy; /* prepare leaves an older cache */
+    bool tags;   /* it is about the list of used coin tags, which is synced behind the coins */
 };
 
 /* The one of this process. */
@@ -125,9 +127,14 @@ static void close_store(stage *s)
     s->store = NULL;
 }
 
+static uint64_t image(const anonset_backend *backend, void *handle)
+{
+    return ts_mix(kit_image(backend, handle, GROUP, false), kit_used_image(backend, handle));
+}
+
 static uint64_t image_of(const stage *s)
 {
-    return kit_image(s->real, s->store->handle, GROUP, false);
+    return image(s->real, s->store->handle);
 }
 
 /* ---- States between writes ----------------------------------------------------------------- */
@@ -145,7 +152,7 @@ static void note_image(stage *s, uint64_t image)
 static anonset_code wrote(anonset_code code, void *handle)
 {
     if (code == ANONSET_OK && on->report->records)
-        note_image(on, kit_image(on->real, handle, GROUP, false));
+        note_image(on, image(on->real, handle));
     return code;
 }
 
@@ -183,6 +190,12 @@ static anonset_code telling_clear(void *handle, uint32_t group, anonset_detail *
     return wrote(on->real->clear(handle, group, detail), handle);
 }
 
+static anonset_code telling_used(void *handle, const anonset_used_append *append,
+                                 anonset_detail *detail)
+{
+    return wrote(on->real->used_append(handle, append, detail), handle);
+}
+
 static void look_at_image(stage *s, anonset_code code)
 {
     tf_report *r = s->report;
@@ -217,6 +230,7 @@ static anonset_outcome sync_some(stage *s, const tw_chain *chain, uint32_t answe
 {
     anonset_result result;
     anonset_sync_options options = sync_options(false, budget);
+    options.used = s->course->tags ? ANONSET_USED_TOO : ANONSET_USED_NO;
     if (tp_sync(&result, s->store, chain, &options, answers, &s->reply) != ANONSET_OK)
         ts_die("%s: a sync cannot be made", s->course->name);
     s->detail = result.error;
@@ -253,6 +267,7 @@ static anonset_code run_sync(stage *s)
 {
     anonset_result result;
     anonset_sync_options options = sync_options(s->course->prove, BUDGET);
+    options.used = s->course->tags ? ANONSET_USED_ONLY : ANONSET_USED_NO;
     anonset_code code = tp_sync(&result, s->store, *s->course->goal, &options, TP_ALL, &s->reply);
     s->detail = result.error;
     if (code != ANONSET_OK)
@@ -345,6 +360,46 @@ static anonset_code run_read(stage *s)
     if (code == ANONSET_OK)
         code = read_coins(s, snapshot, size);
     anonset_snapshot_close(snapshot);
+    return code;
+}
+
+static anonset_code run_clear_tags(stage *s)
+{
+    return anonset_used_clear(s->store, &s->detail);
+}
+
+static anonset_code read_tags(stage *s, anonset_used_list *list)
+{
+    const tw_chain *chain = *s->course->goal;
+    uint32_t n = 0, at, size = anonset_used_list_state(list)->count;
+    anonset_code code = ANONSET_OK;
+    if (size != tw_used_count(chain))
+        tf_is_bad(s->report, "the list has %u tags", (unsigned)size);
+    for (uint32_t i = 0; code == ANONSET_OK && i < size; i++) {
+        anonset_used read, found, must;
+        tw_used(&must, chain, i);
+        code = anonset_used_read(list, &read, &n, i, 1, &s->detail);
+        if (code == ANONSET_OK)
+            code = anonset_used_find(list, &found, &at, must.tag, &s->detail);
+        if (code == ANONSET_OK && (at != i || memcmp(&read, &must, sizeof must) != 0))
+            tf_is_bad(s->report, "the tag at position %u is another", (unsigned)i);
+    }
+    return code;
+}
+
+static anonset_code run_read_tags(stage *s)
+{
+    anonset_used_list *list;
+    bool sound = true;
+    anonset_code code = anonset_used_open(&list, s->store, &s->detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = read_tags(s, list);
+    if (code == ANONSET_OK)
+        code = anonset_used_verify(list, &sound, &s->detail);
+    if (code == ANONSET_OK && !sound)
+        tf_is_bad(s->report, "a sound list is called damaged: %s", text_of(s));
+    anonset_used_close(list);
     return code;
 }
 
@@ -472,6 +527,12 @@ static const course courses[] = {
     {"read", prepare_second, run_read, .goal = &tale.second},
     {"verify", prepare_part, run_verify, .goal = &tale.third},
     {"clear", prepare_part, run_clear, .goal = &tale.third},
+    {"tags: first", prepare_empty, SYNC(second, FINALIZED), .tags = true},
+    {"tags: more", prepare_second, SYNC(third, FINALIZED), .tags = true},
+    {"tags: reorg", prepare_third, SYNC(fork, FINALIZED), .tags = true},
+    {"tags: up to date", prepare_second, SYNC(second, UP_TO_DATE), .tags = true},
+    {"tags: read", prepare_second, run_read_tags, .goal = &tale.second, .tags = true},
+    {"tags: clear", prepare_second, run_clear_tags, .goal = &tale.third, .tags = true},
     {"migrate v1", prepare_v1, run_open, .goal = &tale.third, .opens = true, .legacy = true},
     {"migrate v2", prepare_v2, run_open, .goal = &tale.third, .opens = true, .legacy = true},
 };
@@ -547,7 +608,8 @@ static void go_on(stage *s, const char *which)
     if (outcome > ANONSET_UP_TO_DATE)
         tf_is_bad(s->report, "the next sync, by the %s handle, ends as %s: %s", which,
                   anonset_outcome_name(outcome), text_of(s));
-    else if (!tp_is_whole(s->store, GROUP, goal, why, sizeof why))
+    else if (!tp_is_whole(s->store, GROUP, goal, why, sizeof why) ||
+             (s->course->tags && !tp_has_used(s->store, goal, why, sizeof why)))
         tf_is_bad(s->report, "after the next sync, by the %s handle: %s", which, why);
 }
 
@@ -672,6 +734,7 @@ static void set_stage(stage *s, const anonset_backend *backend, const char *fold
     s->telling.mark_complete = telling_complete;
     s->telling.discard_incomplete = telling_discard;
     s->telling.clear = telling_clear;
+    s->telling.used_append = telling_used;
     (void)snprintf(s->template, sizeof s->template, "%s/template", folder);
     (void)snprintf(s->folder, sizeof s->folder, "%s/stores", folder);
     (void)snprintf(s->path, sizeof s->path, "%s/%s", s->folder,

@@ -4,6 +4,7 @@
  * last. What must hold:
  *
  *     each sync ends, and leaves the finalized set alone unless it tells that it changed it;
+ *     the list of used tags never gets shorter, and is left alone unless that is told;
  *     the finalized set is whole: its meta was told and its coins were sent, no coin twice;
  *     at level SET_HASH its coins are those that the set hash told commits to;
  *     without a lie all ends as the two chains say it must (as in history_test);
@@ -21,6 +22,7 @@
 #include "tests/fuzz/place.h"
 #include "tests/scenario/history.h"
 #include "tests/support/coins.h"
+#include "tests/support/play.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -227,10 +229,40 @@ static void lie_of_coins(struct history *h)
     }
 }
 
+static void lie_of_used(struct history *h)
+{
+    tw_rng *rng = h->rng;
+    anonset_answer *answer = &h->reply.answer;
+    anonset_used *used = h->reply.used;
+    uint32_t n = answer->n, at = n > 0 ? tw_between(rng, 0, n - 1) : 0;
+    const tw_chain *other = any_chain(rng);
+    switch (tw_between(rng, 0, 4)) {
+    case 0: /* too few */
+        answer->n = at;
+        break;
+    case 1: /* too many */
+        for (answer->n = n + tw_between(rng, 1, 70); n < answer->n; n++)
+            used[n] = (anonset_used){.tag = {(uint8_t)n, (uint8_t)tw_between(rng, 0, 255)}};
+        break;
+    case 2:
+        used[at].tag[tw_between(rng, 0, ANONSET_TAG_BYTES - 1)] ^= 1;
+        break;
+    case 3: /* repeated */
+        used[at] = used[n > 0 ? tw_between(rng, 0, n - 1) : 0];
+        break;
+    default: /* of another chain */
+        for (answer->n = 0; answer->n < tw_used_count(other); answer->n++)
+            tw_used(&used[answer->n], other, answer->n);
+        break;
+    }
+}
+
 /* Any answer as it would be to another question, or a refusal. */
 static void lie_of_kind(struct history *h)
 {
     anonset_answer *answer = &h->reply.answer;
+    if (answer->kind == ANONSET_ANSWER_USED) /* there are not as many coins */
+        answer->n = 0;
     answer->kind =
         (anonset_answer_kind)tw_between(h->rng, ANONSET_ANSWER_NONE, ANONSET_ANSWER_ERROR);
     answer->coins = h->reply.coins;
@@ -260,7 +292,9 @@ static bool tell_lie(struct history *h)
     else if (answer->kind == ANONSET_ANSWER_COINS || answer->kind == ANONSET_ANSWER_BLOCK_REFUSED) {
         answer->kind = ANONSET_ANSWER_COINS;
         lie_of_coins(h);
-    } else if (answer->kind == ANONSET_ANSWER_HASH)
+    } else if (answer->kind == ANONSET_ANSWER_USED)
+        lie_of_used(h);
+    else if (answer->kind == ANONSET_ANSWER_HASH)
         bend_hash(rng, answer->meta.block_hash, any_chain(rng)->meta.block_hash);
     else
         answer->number = any_number(rng);
@@ -279,7 +313,8 @@ static const tw_chain *change_chain(struct history *h, const tw_chain *old)
 /* ---- What must hold -------------------------------------------------------------------------- */
 
 static struct {
-    unsigned long inputs, syncs, lied, ends[ANONSET_OUTCOME_COUNT], killed, finalized, proven;
+    unsigned long inputs, syncs, lied, ends[ANONSET_OUTCOME_COUNT], killed, finalized, proven,
+        lists;
     unsigned long honest, led_right, cleared;
 } count;
 
@@ -355,6 +390,28 @@ static bool has_set_of(const struct history *h, const tw_chain *chain)
            memcmp(h->now.digest, chain->digest, ANONSET_HASH_BYTES) == 0;
 }
 
+/* What the server has of used tags, but where the list lags, or is to be kept. */
+static void check_used_truth(struct history *h)
+{
+    const tw_chain *chain = h->server[h->which];
+    char why[200];
+    bool lags = tw_used_count(chain) < h->used_before.count;
+    switch (h->used_ended) {
+    case ANONSET_FINALIZED:
+    case ANONSET_UP_TO_DATE:
+        HISTORY_HOLDS(h, tp_has_used(h->store, chain, why, sizeof why), "%s", why);
+        break;
+    case ANONSET_REMOTE_BEHIND:
+        HISTORY_HOLDS(h, lags, "a list that is long enough is said to lag");
+        break;
+    default:
+        HISTORY_HOLDS(h,
+                      h->used_ended == ANONSET_REORG_DETECTED && h->on_reorg == ANONSET_REORG_KEEP,
+                      "the list of used tags ended %s", anonset_outcome_name(h->used_ended));
+        break;
+    }
+}
+
 static void check_truth(struct history *h)
 {
     if (h->now.has_finalized) {
@@ -368,6 +425,7 @@ static void check_truth(struct history *h)
     HISTORY_HOLDS(h, h->result.outcome == must, "ended %s, not %s: %s",
                   anonset_outcome_name(h->result.outcome), anonset_outcome_name(must),
                   h->result.error.text);
+    check_used_truth(h);
 }
 
 static void sync_and_check(struct history *h, uint32_t which, struct trouble trouble)
@@ -382,6 +440,7 @@ static void sync_and_check(struct history *h, uint32_t which, struct trouble tro
         count.ends[h->result.outcome]++;
     bool changed = !h->killed && h->result.outcome == ANONSET_FINALIZED;
     count.finalized += changed;
+    count.lists += h->used_ended == ANONSET_FINALIZED;
     count.proven += changed && h->now.gate == ANONSET_GATE_SET_HASH;
 }
 
@@ -424,6 +483,33 @@ static void check_excuse(struct history *h, const tw_chain *chain)
                   anonset_outcome_name(h->result.outcome), h->result.error.text);
 }
 
+static bool has_all_of(struct history *h, const tw_chain *chain)
+{
+    char why[200];
+    return has_set_of(h, chain) && tp_has_used(h->store, chain, why, sizeof why);
+}
+
+/* A list that was lied about may be longer than the true one, or differ where nobody looks. */
+static void check_used_excuse(struct history *h, const tw_chain *chain)
+{
+    char why[200];
+    bool excused = shown.genesis_lie || tp_has_used(h->store, chain, why, sizeof why);
+    switch (h->used_ended) {
+    case ANONSET_FINALIZED:
+    case ANONSET_UP_TO_DATE:
+        excused = true;
+        break;
+    case ANONSET_REMOTE_BEHIND:
+        excused |= h->used_before.count > tw_used_count(chain);
+        break;
+    default:
+        excused |= h->used_ended == ANONSET_REORG_DETECTED && h->on_reorg == ANONSET_REORG_KEEP;
+        break;
+    }
+    HISTORY_HOLDS(h, excused, "an honest server's list of used tags ended %s",
+                  anonset_outcome_name(h->used_ended));
+}
+
 static void end_with_truth(struct history *h)
 {
     const struct trouble none = {0};
@@ -434,17 +520,19 @@ static void end_with_truth(struct history *h)
     for (int i = 0; i < 2; i++) {
         sync_and_check(h, 0, none);
         history_is_sound(h);
-        if (!h->lied || has_set_of(h, chain)) {
+        if (!h->lied || has_all_of(h, chain)) {
             count.led_right += h->lied;
             return;
         }
-        check_excuse(h, chain);
+        if (!has_set_of(h, chain))
+            check_excuse(h, chain);
+        check_used_excuse(h, chain);
     }
     count.cleared++;
     HISTORY_HOLDS(h, anonset_store_clear(h->store, 0, NULL) == ANONSET_OK, "clear");
     h->lied = false;
     sync_and_check(h, 0, none);
-    HISTORY_HOLDS(h, h->result.outcome == ANONSET_FINALIZED && has_set_of(h, chain),
+    HISTORY_HOLDS(h, h->result.outcome == ANONSET_FINALIZED && has_all_of(h, chain),
                   "cleared, an honest sync ended %s", anonset_outcome_name(h->result.outcome));
 }
 
@@ -468,6 +556,7 @@ static void run(const anonset_backend *backend, const uint8_t *data, size_t size
                           .backend = backend,
                           .world = &world,
                           .rng = &rng,
+                          .used = ANONSET_USED_TOO,
                           .move = change_chain,
                           .lie = tell_lie,
                           .seen = note_answer};
@@ -491,8 +580,11 @@ static void run(const anonset_backend *backend, const uint8_t *data, size_t size
 
 static void report(void)
 {
-    printf("%lu inputs, %lu syncs, %lu of them lied to, %lu killed; %lu finalized, %lu proven\n",
-           count.inputs, count.syncs, count.lied, count.killed, count.finalized, count.proven);
+    printf("%lu inputs, %lu syncs, %lu of them lied to, %lu killed; %lu finalized, %lu proven; %lu "
+           "lists "
+           "of tags\n",
+           count.inputs, count.syncs, count.lied, count.killed, count.finalized, count.proven,
+           count.lists);
     for (int i = 0; i < ANONSET_OUTCOME_COUNT; i++)
         printf("%s %lu%s", anonset_outcome_name((anonset_outcome)i), count.ends[i],
                i + 1 < ANONSET_OUTCOME_COUNT ? ", " : "\n");

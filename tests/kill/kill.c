@@ -41,7 +41,9 @@ typedef struct killing {
     tk_set before, after;
     bool pending; /* as the store showed last, in this stage */
     uint32_t held;
-    const char *cache; /* an older one, to be copied */
+    anonset_used_state used, used_after; /* as it showed last, and as the server has it */
+    uint32_t tags;                       /* that the server is told to have */
+    const char *cache;                   /* an older one, to be copied */
     tk_set cached;
 } killing;
 
@@ -175,7 +177,30 @@ static void look(killing *k)
         bad(k, "the store shows another set than before or after");
 }
 
-/* … and, of a sync, that no acknowledged coin is lost. */
+static bool is_used(const anonset_used_state *a, const anonset_used_state *b)
+{
+    return a->count == b->count && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
+}
+
+/* All that the sync is to lead to. */
+static bool is_done(const killing *k)
+{
+    const tk_board *board = k->work.board;
+    return is_set(&board->set, &k->after) && is_used(&board->used, &k->used_after);
+}
+
+/* Sound it is: then, what the syncs append to it leads to the right list only if it is right. */
+static void check_used(killing *k)
+{
+    tk_board *board = k->work.board;
+    if (board->used.count < k->used.count || board->used.count < atomic_load(&board->tags))
+        bad(k, "acknowledged tags are lost");
+    if (board->used.count > k->used_after.count)
+        bad(k, "there are more tags than the server has");
+    k->used = board->used;
+}
+
+/* … and, of a sync, that no acknowledged coin or tag is lost. */
 static void look_at_sync(killing *k)
 {
     tk_board *board = k->work.board;
@@ -186,6 +211,7 @@ static void look_at_sync(killing *k)
     bool shrank = k->pending && (!board->pending || board->held < k->held);
     if (!is_set(&board->set, &k->after) && (shrank || board->held < atomic_load(&board->position)))
         bad(k, "acknowledged coins are lost");
+    check_used(k);
     k->pending = board->pending;
     k->held = board->held;
 }
@@ -212,10 +238,13 @@ static void begin_sync(killing *k)
     tk_work work = k->work;
     work.backend = &as_backend_memory;
     work.path = "reference";
+    work.is_reference = true;
     k->before = k->after;
     run(k, &work, sync_and_look);
     k->after = work.board->set;
+    k->used_after = work.board->used;
     k->pending = false;
+    atomic_store(&work.board->tags, 0);
     atomic_store(&work.board->commits, 0);
     atomic_store(&work.board->position, 0);
 }
@@ -229,7 +258,7 @@ static void kill_syncs(killing *k, tk_stage stage)
         k->work.sector = 1u << tw_between(&k->rng, 3, 8);
         bool killed = kill_it(k, start(&k->work, tk_sync));
         look_at_sync(k);
-        if (!killed && is_set(&k->work.board->set, &k->after))
+        if (!killed && is_done(k))
             return;
         if (!killed)
             bad(k, "a sync that came to its end did not finalize");
@@ -239,7 +268,7 @@ static void kill_syncs(killing *k, tk_stage stage)
     /* There is no time for another kill: it ends as it must, all the same. */
     run(k, &k->work, tk_sync);
     look_at_sync(k);
-    if (!is_set(&k->work.board->set, &k->after))
+    if (!is_done(k))
         bad(k, "the last sync did not finalize");
 }
 
@@ -320,6 +349,13 @@ static void kill_conversions(killing *k)
 
 /* ---- All of it ------------------------------------------------------------------------------ */
 
+/* The server's list gets longer, behind `keep` of those that it has. */
+static void add_tags(killing *k, uint32_t keep, uint32_t most)
+{
+    k->tags += tw_between(&k->rng, 1, most);
+    ts_tell(&k->server, "used %u %u", (unsigned)k->tags, (unsigned)keep);
+}
+
 static void one_life(killing *k)
 {
     bool anew = tw_chance(&k->rng, .5);
@@ -328,12 +364,17 @@ static void one_life(killing *k)
         run(k, &k->work, tk_open);
     ts_tell(&k->server, "keep 10");
     ts_tell(&k->server, "grow %u", (unsigned)tw_between(&k->rng, 1, 1500));
+    k->tags = 0;
+    add_tags(k, 0, 2 * ANONSET_USED_BATCH);
     k->after = (tk_set){.is = false};
+    k->used = (anonset_used_state){.count = 0};
     kill_syncs(k, anew ? TK_CREATE : TK_FIRST);
     for (uint32_t i = tw_between(&k->rng, 1, 3); i > 0 && !is_over(k); i--) {
         ts_tell(&k->server, "grow %u", (unsigned)tw_between(&k->rng, 1, 600));
+        add_tags(k, k->tags, 2000);
         kill_syncs(k, TK_GROWTH);
         ts_tell(&k->server, "reorg %u", (unsigned)tw_between(&k->rng, 1, 8));
+        add_tags(k, k->tags - tw_between(&k->rng, 1, k->tags < 100 ? k->tags : 100), 2000);
         kill_syncs(k, TK_REORG);
     }
     if (!is_over(k))

@@ -1,5 +1,6 @@
 /*
- * SIGKILL at random instants: of syncs over a socket with the test server, of the clearing of a
+ * SIGKILL at random instants: of syncs over a socket with the test server, of coins and behind them
+ * of the list of used tags, of the clearing of a
  * store, of the upgrade of an older cache, of conversions. After each kill a second process opens
  * the store, which must show exactly the set before or the one after, with all that was
  * acknowledged.
@@ -60,13 +61,15 @@ typedef struct tk_set {
 typedef struct tk_board {
     atomic_uint commits;  /* told by on_progress, since the stage began */
     atomic_uint position; /* coins held, by the last of these */
+    atomic_uint tags;     /* used tags held, by the last of these */
     bool over;            /* the work came to its end */
     anonset_outcome outcome;
-    bool is_there; /* what was looked at: is there a store, … */
-    tk_set set;    /* … its finalized set, */
-    bool pending;  /* … a pending set */
-    uint32_t held; /* … and how many coins it holds with it */
-    char why[400]; /* what is wrong; empty: nothing */
+    bool is_there;           /* what was looked at: is there a store, … */
+    tk_set set;              /* … its finalized set, */
+    bool pending;            /* … a pending set */
+    uint32_t held;           /* … and how many coins it holds with it */
+    anonset_used_state used; /* … and its list of used tags */
+    char why[400];           /* what is wrong; empty: nothing */
 } tk_board;
 
 typedef struct tk_work {
@@ -74,6 +77,7 @@ typedef struct tk_work {
     const char *path;
     const char *url;
     uint32_t sector;
+    bool is_reference; /* what the others are held against; memory takes long to look tags up */
     tk_board *board;
 } tk_work;
 

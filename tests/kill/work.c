@@ -26,7 +26,7 @@ static anonset_code open_store(anonset_store **store, const tk_work *work, unsig
 static void on_progress(void *context, const anonset_progress *progress)
 {
     tk_board *board = context;
-    atomic_store(&board->position, progress->position);
+    atomic_store(progress->group == 0 ? &board->tags : &board->position, progress->position);
     (void)atomic_fetch_add(&board->commits, 1);
 }
 
@@ -36,6 +36,14 @@ static void on_result(void *context, const anonset_result *result)
     board->outcome = result->outcome;
     if (result->outcome > ANONSET_UP_TO_DATE)
         (void)snprintf(board->why, sizeof board->why, "a sync ends as %s: %s",
+                       anonset_outcome_name(result->outcome), result->error.text);
+}
+
+static void on_used(void *context, const anonset_used_result *result)
+{
+    tk_board *board = context;
+    if (result->outcome > ANONSET_UP_TO_DATE)
+        (void)snprintf(board->why, sizeof board->why, "a sync of used tags ends as %s: %s",
                        anonset_outcome_name(result->outcome), result->error.text);
 }
 
@@ -49,6 +57,8 @@ void tk_sync(const tk_work *work)
     anonset_sync_options_init(&options);
     options.sector_size = work->sector;
     options.on_progress = on_progress;
+    options.used = ANONSET_USED_TOO;
+    options.on_used = on_used;
     options.on_result = on_result;
     options.context = work->board;
     if (open_store(&store, work, ANONSET_STORE_CREATE, &detail) != ANONSET_OK ||
@@ -104,6 +114,19 @@ static void verify(const tk_work *work, anonset_store *store, const anonset_stat
         complain(work, "not sound", "the digest is another set's");
 }
 
+static void look_at_used(const tk_work *work, anonset_store *store)
+{
+    anonset_used_list *list = NULL;
+    anonset_detail detail = {.code = ANONSET_OK};
+    bool sound = work->is_reference;
+    if (anonset_used_open(&list, store, &detail) != ANONSET_OK ||
+        (!sound && anonset_used_verify(list, &sound, &detail) != ANONSET_OK) || !sound)
+        complain(work, "the list of used tags is not sound", detail.text);
+    else
+        work->board->used = *anonset_used_list_state(list);
+    anonset_used_close(list);
+}
+
 void tk_look(const tk_work *work)
 {
     anonset_store *store = NULL;
@@ -118,6 +141,9 @@ void tk_look(const tk_work *work)
     tell_state(work->board, &state);
     if (code == ANONSET_OK && (state.has_finalized || state.has_pending))
         verify(work, store, &state);
+    work->board->used = (anonset_used_state){.count = 0};
+    if (code == ANONSET_OK)
+        look_at_used(work, store);
     anonset_store_close(store);
     work->board->over = true;
 }

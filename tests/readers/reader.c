@@ -22,6 +22,8 @@ typedef struct reader {
     as_digest *digest;
     tw_rng rng;
     held held[HELD_MOST];
+    uint32_t tags,
+        tags_at; /* of the list of used tags, when it was read last, and the step before */
 } reader;
 
 /* ---- One snapshot ------------------------------------------------------------------------- */
@@ -192,6 +194,50 @@ static bool hold(reader *r, anonset_snapshot *snapshot, uint32_t step)
     return true;
 }
 
+/* ---- The list of used tags ---------------------------------------------------------------- */
+
+/* Its last tag tells of all below it (world.h): a list is that of a step, whole. */
+static bool is_list_of_a_step(const tr_round *round, const anonset_used *last, uint32_t count,
+                              uint32_t newest)
+{
+    for (uint32_t i = newest + 1; i-- > 0;) {
+        anonset_used must;
+        if (tw_used_count(round->steps[i]) != count)
+            continue;
+        tw_used(&must, round->steps[i], count - 1);
+        if (memcmp(&must, last, sizeof must) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_used(reader *r)
+{
+    tr_round *round = r->round;
+    anonset_used_list *list = NULL;
+    anonset_used last;
+    anonset_detail detail = {.code = ANONSET_OK};
+    uint32_t n;
+    bool sound = true;
+    uint32_t from = atomic_load(&round->board->server);
+    anonset_code code = anonset_used_open(&list, r->store, &detail);
+    uint32_t to = atomic_load(&round->board->server);
+    uint32_t count = code == ANONSET_OK ? anonset_used_list_state(list)->count : 0;
+    if (code == ANONSET_OK && count > 0)
+        code = anonset_used_read(list, &last, &n, count - 1, 1, &detail);
+    if (code == ANONSET_OK && tw_chance(&r->rng, .1))
+        code = anonset_used_verify(list, &sound, &detail);
+    anonset_used_close(list);
+    if (code != ANONSET_OK || !sound)
+        tr_bad(round, "no list of used tags: %s", detail.text);
+    else if (count > 0 && !is_list_of_a_step(round, &last, count, to))
+        tr_bad(round, "a list of %u used tags that never was", (unsigned)count);
+    else if (count < r->tags && !can_be_nothing(round, r->tags_at, to))
+        tr_bad(round, "a list of %u used tags, after %u", (unsigned)count, (unsigned)r->tags);
+    r->tags = count;
+    r->tags_at = from;
+}
+
 static void check_one(reader *r)
 {
     anonset_snapshot *snapshot = NULL;
@@ -220,6 +266,7 @@ static void read_some(reader *r, uint32_t most)
 {
     for (uint32_t i = 0; i < most && !atomic_load(&r->round->board->over); i++) {
         check_one(r);
+        check_used(r);
         look_at_held(r);
     }
     close_held(r);

@@ -2,7 +2,7 @@
  * Readers and writers at once: processes sync one store with the model of the node while its chain
  * grows, is reorganized and mined again, and others (threads on the same handle, threads on their
  * own, processes) open snapshots all the time. All know the sets there will be, from the seed, so
- * that each snapshot can be held against them, coin by coin.
+ * that each snapshot can be held against them, coin by coin, and the list of used tags as well.
  */
 #ifndef TR_READERS_H
 #define TR_READERS_H

@@ -124,6 +124,14 @@ static void on_result(void *context, const anonset_result *result)
     }
 }
 
+static void on_used(void *context, const anonset_used_result *result)
+{
+    writer *w = context;
+    if (result->outcome > ANONSET_UP_TO_DATE && !may_end_so(w, result->outcome))
+        tr_bad(w->round, "a sync of used tags ends as %s: %s",
+               anonset_outcome_name(result->outcome), result->error.text);
+}
+
 /* One of the answers that are outstanding, by what the server has at this moment. */
 static bool answer_one(writer *w, anonset_sync *sync)
 {
@@ -150,6 +158,8 @@ static void sync_once(writer *w)
     anonset_sync_options_init(&options);
     options.sector_size = tw_between(&w->rng, 1, 1u << tw_between(&w->rng, 1, alone ? 7 : 4));
     options.proof_budget = BUDGET;
+    options.used = ANONSET_USED_TOO;
+    options.on_used = on_used;
     options.on_result = on_result;
     options.context = w;
     if (anonset_sync_new(&sync, w->store, &options, NULL) != ANONSET_OK) {

@@ -4,6 +4,7 @@
 #include "core/plan.h"
 #include "tests/crash/must.h"
 #include "tests/rot/rot.h"
+#include "tests/support/play.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,9 @@
 #define STATES_MOST 256u
 #define POINTS_MOST 32u
 #define BUDGET      4096u
+
+/* The list of used coin tags is that of the first group's chain, and synced behind it. */
+#define WITH_USED 0u
 
 /* Not neighbours: nothing is copied from one into the other. */
 static const uint32_t groups[GROUPS] = {1, 3, 7};
@@ -34,11 +38,19 @@ typedef struct history {
     uint32_t needed; /* coins that the next sync fetches of a store that is whole */
 } history;
 
+/* The list of used tags at one commit: all that the chain has. */
+typedef struct used_shown {
+    anonset_used_state state;
+    const tw_chain *chain;
+} used_shown;
+
 struct tr_store {
     const anonset_backend *backend;
     anonset_store *open;
     anonset_store_info info;
     history groups[GROUPS];
+    used_shown used[STATES_MOST];
+    uint32_t n_used;
     tr_file files[TR_FILES];
     tw_reply reply;
 };
@@ -98,6 +110,7 @@ static void keep_result(void *context, const anonset_result *result)
 static anonset_backend noting;
 static const anonset_backend *noted;
 static history *noted_in; /* NULL: nothing is noted */
+static tr_store *noted_of;
 
 static anonset_code note(anonset_code code, void *handle, uint32_t group)
 {
@@ -125,10 +138,24 @@ static anonset_code note_discard(void *handle, uint32_t group, anonset_detail *d
     return note(noted->discard_incomplete(handle, group, detail), handle, group);
 }
 
-static const anonset_backend *note_all(const anonset_backend *backend)
+static anonset_code note_used(void *handle, const anonset_used_append *a, anonset_detail *detail)
 {
-    noted = backend;
-    noting = *backend;
+    anonset_code code = noted->used_append(handle, a, detail);
+    if (code != ANONSET_OK || !noted_in)
+        return code;
+    tc_must(noted_of->n_used < STATES_MOST, "there is room for lists");
+    used_shown *now = &noted_of->used[noted_of->n_used++];
+    *now = (used_shown){.state = {.count = a->keep + a->n}, .chain = noted_in->chain};
+    memcpy(now->state.digest, a->digest_after, ANONSET_HASH_BYTES);
+    return code;
+}
+
+static const anonset_backend *note_all(tr_store *s)
+{
+    noted = s->backend;
+    noted_of = s;
+    noting = *noted;
+    noting.used_append = note_used;
     noting.append_sector = note_append;
     noting.mark_complete = note_complete;
     noting.discard_incomplete = note_discard;
@@ -148,6 +175,7 @@ static void sync_group(tr_store *s, anonset_store *store, uint32_t g, uint32_t s
     options.group = groups[g];
     options.sector_size = sector;
     options.proof_budget = BUDGET;
+    options.used = g == WITH_USED ? ANONSET_USED_TOO : ANONSET_USED_NO;
     options.on_result = keep_result;
     options.context = result;
     result->outcome = ANONSET_OUTCOME_COUNT;
@@ -260,12 +288,12 @@ tr_store *tr_store_new(const anonset_backend *backend, const char *folder, uint6
     (void)snprintf(path, sizeof path, "%s/whole", folder);
     for (uint32_t g = 0; g < GROUPS; g++)
         tw_world_init(&s->groups[g].world, seed * GROUPS + g);
-    s->open = open_store(note_all(backend), path, ANONSET_STORE_CREATE, &code, NULL);
+    s->open = open_store(note_all(s), path, ANONSET_STORE_CREATE, &code, NULL);
     tc_must(s->open, "a store can be made");
     fill(s);
     if (!open) {
         anonset_store_close(s->open);
-        s->open = open_store(note_all(backend), path, 0, &code, NULL);
+        s->open = open_store(note_all(s), path, 0, &code, NULL);
         tc_must(s->open, "it opens");
     }
     s->info = (anonset_store_info){.has_genesis = false};
@@ -446,6 +474,46 @@ static void check_verify(struct use *u, anonset_store *store, uint32_t g)
         bad(u, groups[g], "verify calls another history sound");
 }
 
+/* Verified, and all of it read and found where verify calls it sound. False: it is damaged. */
+static bool is_used_sound(struct use *u, anonset_store *store, anonset_used_list *list)
+{
+    const tr_store *s = u->s;
+    const anonset_used_state *is = anonset_used_list_state(list);
+    anonset_detail why = {0};
+    char text[200];
+    bool sound = false;
+    uint32_t i = s->n_used;
+    anonset_code code = anonset_used_verify(list, &sound, &why);
+    if (code != ANONSET_OK && code != ANONSET_CORRUPT)
+        bad(u, 0, why.text);
+    if (code != ANONSET_OK || !sound)
+        return false;
+    while (i > 0 && (s->used[i - 1].state.count != is->count ||
+                     !same_hash(s->used[i - 1].state.digest, is->digest)))
+        i--;
+    if (i == 0 && (is->count > 0 || s->files[1].len == 0))
+        bad(u, 0, "a list of used tags that it never had");
+    else if (i > 0 && !tp_has_used(store, s->used[i - 1].chain, text, sizeof text))
+        bad(u, 0, text);
+    u->fate->earlier |= i < s->n_used;
+    return true;
+}
+
+/* What is damaged of the list of used tags is cleared away. True: the store must be made anew. */
+static bool repair_used(struct use *u, anonset_store *store)
+{
+    anonset_used_list *list = NULL;
+    stage(u, "used tags");
+    bool sound = anonset_used_open(&list, store, NULL) == ANONSET_OK;
+    sound = sound && is_used_sound(u, store, list);
+    anonset_used_close(list);
+    if (sound)
+        return false;
+    u->fate->found = true;
+    stage(u, "clear used tags");
+    return anonset_used_clear(store, NULL) != ANONSET_OK;
+}
+
 static void check_info(struct use *u, anonset_store *store)
 {
     const anonset_store_info *was = &u->s->info, *is = &store->info;
@@ -516,6 +584,8 @@ static void finish_group(struct use *u, anonset_store *store, uint32_t g)
         bad(u, groups[g], anonset_strerror(code));
     else if (!same || !as_meta_equal(&result.state.finalized, &h->chain->meta))
         bad(u, groups[g], "the next sync ends with another set");
+    if (g == WITH_USED && !tp_has_used(store, h->chain, text, sizeof text))
+        bad(u, 0, text);
     if (u->fate->bad)
         return;
     stage(u, "verify after sync");
@@ -551,7 +621,7 @@ static bool look_at(struct use *u, anonset_store *plain, anonset_store *checked)
         check_reads(u, plain, checked, g);
         check_verify(u, plain, g);
     }
-    return repair(u, plain);
+    return repair_used(u, plain) || repair(u, plain);
 }
 
 void tr_store_use(const tr_store *s, const char *path, tr_fate *fate)

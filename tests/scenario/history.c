@@ -54,6 +54,12 @@ static anonset_code dying_discard(void *handle, uint32_t group, anonset_detail *
     return dies() ? ANONSET_IO : after(current->backend->discard_incomplete(handle, group, detail));
 }
 
+static anonset_code dying_used(void *handle, const anonset_used_append *append,
+                               anonset_detail *detail)
+{
+    return dies() ? ANONSET_IO : after(current->backend->used_append(handle, append, detail));
+}
+
 void history_open(struct history *h)
 {
     anonset_backend dying = *h->backend;
@@ -62,6 +68,7 @@ void history_open(struct history *h)
     dying.append_sector = dying_append;
     dying.mark_complete = dying_complete;
     dying.discard_incomplete = dying_discard;
+    dying.used_append = dying_used;
     anonset_store_options_init(&options);
     options.backend = &dying;
     HISTORY_HOLDS(h, anonset_store_open(&h->store, h->path, &options, &detail) == ANONSET_OK, "%s",
@@ -130,6 +137,12 @@ static void keep_result(void *context, const anonset_result *result)
     h->result = *result;
 }
 
+static void keep_used(void *context, const anonset_used_result *result)
+{
+    struct history *h = context;
+    h->used_ended = result->outcome;
+}
+
 static anonset_sync *new_sync(struct history *h, uint32_t sector)
 {
     anonset_sync_options options;
@@ -139,6 +152,8 @@ static anonset_sync *new_sync(struct history *h, uint32_t sector)
     options.proof_budget = h->budget;
     options.prove = h->prove;
     options.on_reorg = h->on_reorg;
+    options.used = h->used;
+    options.on_used = keep_used;
     options.on_result = keep_result;
     options.context = h;
     HISTORY_HOLDS(h, anonset_sync_new(&sync, h->store, &options, NULL) == ANONSET_OK, "no sync");
@@ -164,7 +179,7 @@ static void run_sync(struct history *h, uint32_t sector)
     uint32_t steps = 0;
     anonset_sync *sync = new_sync(h, sector);
     h->coins_sent = 0;
-    h->result.outcome = ANONSET_OUTCOME_COUNT;
+    h->result.outcome = h->used_ended = ANONSET_OUTCOME_COUNT;
     while ((step = anonset_sync_step(sync, &request)) != ANONSET_STEP_DONE && !h->killed) {
         HISTORY_HOLDS(h, steps++ < STEPS_MOST, "no end");
         if (step == ANONSET_STEP_SEND || quits(h, sync))
@@ -190,6 +205,25 @@ static void load(struct history *h, anonset_state *state)
     HISTORY_HOLDS(h, anonset_store_state(h->store, state, 1, NULL) == ANONSET_OK, "no state");
 }
 
+static void load_used(struct history *h, anonset_used_state *state)
+{
+    anonset_used_list *list = NULL;
+    HISTORY_HOLDS(h, anonset_used_open(&list, h->store, NULL) == ANONSET_OK, "no list");
+    *state = *anonset_used_list_state(list);
+    anonset_used_close(list);
+}
+
+static void check_used(struct history *h)
+{
+    const anonset_used_state *before = &h->used_before, *now = &h->used_now;
+    HISTORY_HOLDS(h, now->count >= before->count, "the list of used tags got shorter");
+    HISTORY_HOLDS(h,
+                  h->killed || h->used_ended == ANONSET_FINALIZED ||
+                      (now->count == before->count &&
+                       memcmp(now->digest, before->digest, ANONSET_HASH_BYTES) == 0),
+                  "the list of used tags changed on %s", anonset_outcome_name(h->used_ended));
+}
+
 void history_sync(struct history *h, uint32_t which, uint32_t sector, struct trouble trouble)
 {
     current = h;
@@ -197,9 +231,12 @@ void history_sync(struct history *h, uint32_t which, uint32_t sector, struct tro
     h->disturbed = h->killed = false;
     h->which = which;
     load(h, &h->before);
+    load_used(h, &h->used_before);
     run_sync(h, sector);
     h->trouble = (struct trouble){0};
     load(h, &h->now);
+    load_used(h, &h->used_now);
+    check_used(h);
     HISTORY_HOLDS(h, h->killed || h->result.outcome < ANONSET_OUTCOME_COUNT, "no result");
     if (h->result.outcome == ANONSET_FINALIZED || h->result.outcome == ANONSET_REANCHORED ||
         h->killed)
@@ -219,6 +256,13 @@ void history_is_sound(struct history *h)
     anonset_code code = anonset_store_verify(h->store, &verdict, 1, &detail);
     HISTORY_HOLDS(h, code == ANONSET_NOT_FOUND || (code == ANONSET_OK && verdict.sound),
                   "stored coins contradict their digest: %s", detail.text);
+    anonset_used_list *list = NULL;
+    bool sound = false;
+    HISTORY_HOLDS(h,
+                  anonset_used_open(&list, h->store, &detail) == ANONSET_OK &&
+                      anonset_used_verify(list, &sound, &detail) == ANONSET_OK && sound,
+                  "stored tags contradict their digest: %s", detail.text);
+    anonset_used_close(list);
 }
 
 anonset_outcome history_expected(const struct history *h, const tw_chain *held,

@@ -24,6 +24,7 @@ struct history {
     const anonset_backend *backend;
     uint32_t budget; /* of the proof */
     bool prove;      /* with heights */
+    anonset_used_mode used;
     anonset_on_reorg on_reorg;
     tw_world *world;
     tw_rng *rng;
@@ -45,6 +46,8 @@ struct history {
     uint32_t coins_sent;
     anonset_result result;
     anonset_state before, now;
+    anonset_outcome used_ended; /* ANONSET_OUTCOME_COUNT: the list of used tags was not begun */
+    anonset_used_state used_before, used_now;
     tw_reply reply;
 };
 
@@ -57,10 +60,11 @@ void history_open(struct history *h);
 void history_remove(struct history *h);
 
 /* One sync against server `which`; then h->before and h->now are what was stored. It must end, and
- * leave a finalized set alone unless it tells that it changed it. */
+ * leave a finalized set, and the list of used tags, alone unless it tells that it changed it. The
+ * list never gets shorter. */
 void history_sync(struct history *h, uint32_t which, uint32_t sector, struct trouble trouble);
 
-/* The stored coins agree with their digests. */
+/* The stored coins and used tags agree with their digests. */
 void history_is_sound(struct history *h);
 
 /* How a sync that nothing disturbed ends on `chain`, with the coins of `held` finalized (NULL: none

@@ -2,7 +2,8 @@
  * Hostile servers, each a row of hostile_table.c, against the program: over a real socket, with a
  * finalized set in the store and more coins on the server's chain. Whatever the server does, the
  * program ends in time and in little memory with the outcome told in the row and an error text that
- * says why; the finalized set is the same, byte for byte; and an honest sync then finishes.
+ * says why; the finalized set and the list of used tags are the same, byte for byte; and an honest
+ * sync then finishes.
  *
  *     hostile [NAME…]        all cases, or those whose name contains one of these words
  *
@@ -15,6 +16,7 @@
 #include "backends/backends.h"
 #include "tests/scenario/history.h"
 #include "tests/scenario/peer.h"
+#include "tests/support/play.h"
 #include "tests/support/support.h"
 
 #include <stdio.h>
@@ -46,6 +48,7 @@ static void open_store(const char *backend, const ts_dir *dir)
                                .backend = strcmp(backend, "lmdb") == 0 ? &as_backend_lmdb
                                                                        : &as_backend_sqlite,
                                .budget = ANONSET_PROOF_BUDGET_DEFAULT,
+                               .used = ANONSET_USED_TOO,
                                .world = &world,
                                .rng = &rng,
                                .server = {held, held}};
@@ -59,8 +62,11 @@ static void close_store(void)
     history.store = NULL;
 }
 
-static void store_has(const tw_chain *chain, const char *backend, const ts_dir *dir)
+/* `used` NULL: whatever list of used tags was believed. */
+static void store_has(const tw_chain *chain, const tw_chain *used, const char *backend,
+                      const ts_dir *dir)
 {
+    char why[200];
     open_store(backend, dir);
     history_is_sound(&history);
     if (anonset_store_state(history.store, &history.now, 1, NULL) != ANONSET_OK ||
@@ -68,7 +74,19 @@ static void store_has(const tw_chain *chain, const char *backend, const ts_dir *
         memcmp(history.now.digest, chain->digest, ANONSET_HASH_BYTES) != 0)
         ts_die("the finalized set is not the one it must be: %u coins, not %u",
                (unsigned)history.now.finalized.size, (unsigned)chain->meta.size);
+    if (used && !tp_has_used(history.store, used, why, sizeof why))
+        ts_die("the list of used tags is not the one it must be: %s", why);
     close_store();
+}
+
+static bool is_tags(const char *option)
+{
+    return option && strcmp(option, "--tags") == 0;
+}
+
+static bool is_alone(const char *option)
+{
+    return is_tags(option) || (option && strcmp(option, "--all") == 0);
 }
 
 static void run_program(ts_result *result, const char *backend, const ts_dir *dir, const char *url,
@@ -84,7 +102,7 @@ static void run_program(ts_result *result, const char *backend, const ts_dir *di
                           "--timeout=1",
                           "--retries=1",
                           "--sector-size=4",
-                          strcmp(option ? option : "", "--all") == 0 ? option : "--group=1",
+                          is_alone(option) ? option : "--group=1",
                           option ? option : "--json",
                           NULL};
     ts_process process;
@@ -92,18 +110,20 @@ static void run_program(ts_result *result, const char *backend, const ts_dir *di
     ts_finish(&process, result, 120000);
 }
 
-/* A sync with an honest server, of all that is there; the memory it takes at most. */
-static long sync_honestly(const char *backend, const ts_dir *dir)
+/* A sync with an honest server, of the coins or the used tags that are there; the memory it takes
+ * at most. */
+static long sync_honestly(const char *backend, const ts_dir *dir, const char *option)
 {
+    bool tags = is_tags(option);
     ts_peer peer = {.parallel = true};
     ts_result result;
     stage.row = NULL;
     peer_start(&peer, stage.over == OVER_FIROD ? "http" : "tcp", hostile_serve);
-    run_program(&result, backend, dir, peer.url, NULL);
+    run_program(&result, backend, dir, peer.url, tags ? option : NULL);
     peer_stop(&peer);
     if (result.exit_code != 0)
         ts_die("an honest sync ends with %d: %s%s", result.exit_code, result.out, result.err);
-    store_has(grown, backend, dir);
+    store_has(tags ? held : grown, tags ? grown : held, backend, dir);
     long peak = result.peak_kib;
     ts_result_free(&result);
     return peak;
@@ -115,7 +135,7 @@ static void prepare(const char *backend, const ts_dir *dir, unsigned over)
     open_store(backend, dir);
     history_sync(&history, 0, 4, none);
     close_store();
-    store_has(held, backend, dir);
+    store_has(held, held, backend, dir);
     stage.over = over;
     stage.held = held;
     stage.chain = grown;
@@ -127,7 +147,7 @@ static long measure_honest(const char *backend)
     ts_dir dir;
     ts_dir_make(&dir);
     prepare(backend, &dir, OVER_FIROD);
-    long peak = sync_honestly(backend, &dir);
+    long peak = sync_honestly(backend, &dir, NULL);
     ts_dir_remove(&dir);
     return peak;
 }
@@ -170,8 +190,10 @@ static void play(const hostile_row *row, unsigned over, const char *backend, lon
     run_program(&result, backend, &dir, peer.url, row->option);
     peer_stop(&peer);
     judge(row, &result);
-    store_has(row->exit_code == 0 ? grown : held, backend, &dir);
-    (void)sync_honestly(backend, &dir);
+    const tw_chain *after = row->exit_code == 0 ? grown : held;
+    bool tags = is_tags(row->option);
+    store_has(tags ? held : after, row->is_believed ? NULL : tags ? after : held, backend, &dir);
+    (void)sync_honestly(backend, &dir, row->option);
     check_memory(&result, honest);
     ts_result_free(&result);
     ts_dir_remove(&dir);

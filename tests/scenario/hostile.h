@@ -22,6 +22,7 @@ typedef enum hostile_on {
     ON_NEWEST,
     ON_GENESIS,
     ON_HEIGHT,
+    ON_USED, /* the list of used coin tags */
     ON_VERSION,
     ON_ANY,
     ON_CONNECT, /* before a request is read */
@@ -44,7 +45,8 @@ typedef struct hostile_row {
     /*
      * What is sent. The honest answer's parts: $I its id, $R the result whole, $B $S $N block hash,
      * set hash and size of a meta, $C a sector's coins, $F all but the first, $E the first in place
-     * of each, $s $t $x the first coin's strings. $W is the id and 2^32, $0 a NUL byte, $*N{TEXT}
+     * of each, $s $t $x the first coin's strings; $T the pairs of a list of used tags, $U all but
+     * the first, $g $h the first one's strings. $W is the id and 2^32, $0 a NUL byte, $*N{TEXT}
      * is TEXT, N times.
      */
     const char *text;
@@ -52,7 +54,8 @@ typedef struct hostile_row {
     int exit_code;
     const char *words;  /* in the error text; NULL: there is none, the sync got over it */
     const char *scheme; /* that the program is given; NULL: tcp or http */
-    const char *option; /* more for the program; NULL: --group=1 */
+    const char *option; /* more for the program; NULL: --group=1. --tags: that alone */
+    bool is_believed;   /* a list of used tags is what a server tells: the next one sets it right */
 } hostile_row;
 
 extern const hostile_row hostile_rows[];

@@ -74,6 +74,17 @@ static void put_coins(const tw_reply *reply, uint32_t from, uint32_t to)
     }
 }
 
+static void put_used(const tw_reply *reply, uint32_t from)
+{
+    for (uint32_t i = from; i < reply->answer.n; i++) {
+        put_text(i > from ? ",[\"" : "[\"");
+        put_base64(reply->used[i].tag, ANONSET_TAG_BYTES);
+        put_text("\",\"");
+        put_base64(reply->used[i].tx_hash, ANONSET_HASH_BYTES);
+        put_text("\"]");
+    }
+}
+
 static void put_meta(const anonset_meta *meta)
 {
     put_text("{\"blockHash\":\"");
@@ -95,6 +106,11 @@ static void put_result(const tw_reply *reply)
     case ANONSET_ANSWER_COINS:
         put_text("{\"coins\":[");
         put_coins(reply, 0, reply->answer.n);
+        put_text("]}");
+        break;
+    case ANONSET_ANSWER_USED:
+        put_text("{\"tagsandtxids\":[");
+        put_used(reply, 0);
         put_text("]}");
         break;
     case ANONSET_ANSWER_NUMBER: /* a height, or the newest group */
@@ -191,6 +207,18 @@ static void put_part(char part, const asked *question, const tw_reply *reply)
         break;
     case 'x':
         put_base64(coin->context, coin->context_len);
+        break;
+    case 'T':
+        put_used(reply, 0);
+        break;
+    case 'U':
+        put_used(reply, 1);
+        break;
+    case 'g':
+        put_base64(reply->used[0].tag, ANONSET_TAG_BYTES);
+        break;
+    case 'h':
+        put_base64(reply->used[0].tx_hash, ANONSET_HASH_BYTES);
         break;
     case 'E':
         for (uint32_t i = 0; i < n; i++) {
@@ -304,7 +332,8 @@ static void read_request(asked *question, const char *text)
                    {"latestcoinid\"", ON_NEWEST, ANONSET_REQUEST_NEWEST_GROUP},
                    {"server.features\"", ON_GENESIS, ANONSET_REQUEST_GENESIS},
                    {"getblockhash\"", ON_GENESIS, ANONSET_REQUEST_GENESIS},
-                   {"transaction", ON_HEIGHT, ANONSET_REQUEST_HEIGHT}};
+                   {"transaction", ON_HEIGHT, ANONSET_REQUEST_HEIGHT},
+                   {"tagstxhashes\"", ON_USED, ANONSET_REQUEST_USED}};
     const char *params = strstr(text, "\"params\":[");
     *question = (asked){.what = ON_VERSION};
     question->request.id = peer_id(text);
@@ -314,6 +343,8 @@ static void read_request(asked *question, const char *text)
             question->request.kind = methods[i].kind;
         }
     }
+    if (question->what == ON_USED && params)
+        question->request.start = next_number(&params);
     if (question->what != ON_SECTOR || !params)
         return;
     read_sector(&question->request, params);

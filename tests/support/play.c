@@ -11,6 +11,17 @@ static void keep_result(void *context, const anonset_result *result)
     *(anonset_result *)context = *result;
 }
 
+/* A server that lags does so with both. */
+static void keep_used(void *context, const anonset_used_result *used)
+{
+    anonset_result *result = context;
+    bool alone = result->outcome == ANONSET_OUTCOME_COUNT;
+    if (!alone && (result->outcome > ANONSET_UP_TO_DATE || used->outcome <= ANONSET_UP_TO_DATE))
+        return;
+    result->outcome = used->outcome;
+    result->error = used->error;
+}
+
 static anonset_code answer_first(anonset_sync *sync, tw_reply *reply, const tw_chain *chain)
 {
     const anonset_request *requests;
@@ -29,6 +40,7 @@ anonset_code tp_sync(anonset_result *result, anonset_store *store, const tw_chai
     anonset_step step;
     *result = (anonset_result){.outcome = ANONSET_OUTCOME_COUNT};
     mine.on_result = keep_result;
+    mine.on_used = keep_used;
     mine.on_progress = NULL;
     mine.context = result;
     anonset_code code = anonset_sync_new(&sync, store, &mine, &result->error);
@@ -78,5 +90,40 @@ bool tp_is_whole(anonset_store *store, uint32_t group, const tw_chain *chain, ch
     anonset_snapshot_close(snapshot);
     if (!same)
         (void)snprintf(why, cap, "%s", code == ANONSET_OK ? "it holds another set" : detail.text);
+    return same;
+}
+
+static anonset_code compare_used(bool *same, anonset_used_list *list, const tw_chain *chain,
+                                 anonset_detail *detail)
+{
+    uint32_t n = 0, at, size = tw_used_count(chain);
+    anonset_code code = ANONSET_OK;
+    *same = anonset_used_list_state(list)->count == size;
+    for (uint32_t i = 0; i < size && code == ANONSET_OK && *same; i++) {
+        anonset_used must, read, found;
+        tw_used(&must, chain, i);
+        code = anonset_used_read(list, &read, &n, i, 1, detail);
+        if (code == ANONSET_OK)
+            code = anonset_used_find(list, &found, &at, must.tag, detail);
+        *same = code == ANONSET_OK && at == i && memcmp(&must, &read, sizeof must) == 0 &&
+                memcmp(&must, &found, sizeof must) == 0;
+    }
+    if (code == ANONSET_OK && *same)
+        code = anonset_used_verify(list, same, detail);
+    return code;
+}
+
+bool tp_has_used(anonset_store *store, const tw_chain *chain, char *why, size_t cap)
+{
+    anonset_used_list *list = NULL;
+    anonset_detail detail = {.code = ANONSET_OK};
+    bool same = false;
+    anonset_code code = anonset_used_open(&list, store, &detail);
+    if (code == ANONSET_OK)
+        code = compare_used(&same, list, chain, &detail);
+    anonset_used_close(list);
+    if (!same)
+        (void)snprintf(why, cap, "%s",
+                       code == ANONSET_OK ? "its list of used tags is another" : detail.text);
     return same;
 }

@@ -84,6 +84,23 @@ void tw_coin(anonset_coin *coin, uint8_t *bytes, uint32_t value, const tw_tx *tx
                            .context_len = 5};
 }
 
+/* ---- Used tags ---------------------------------------------------------------------------- */
+
+void tw_used(anonset_used *used, const tw_chain *chain, uint32_t position)
+{
+    uint32_t coin = position / TW_TAGS;
+    memset(used, 0, sizeof *used);
+    as_put64(used->tag, chain->upto[coin]);
+    as_put32(used->tag + 8, position % TW_TAGS);
+    used->tag[ANONSET_TAG_BYTES - 1] = 7;
+    put_tx_hash(used->tx_hash, &chain->coin_tx[coin]);
+}
+
+uint32_t tw_used_count(const tw_chain *chain)
+{
+    return chain && chain->n > 0 ? chain->meta.size * TW_TAGS : 0;
+}
+
 /* ---- Sealing: positions, hashes ------------------------------------------------------------ */
 
 struct minted {
@@ -148,6 +165,7 @@ static void seal_block(as_digest *digest, tw_chain *chain, uint32_t b)
         chain->coin_tx[size + i] = *coins[i].tx;
         tw_coin(&coin, bytes, coins[i].value, coins[i].tx);
         must(as_digest_coin(digest, chain->digest, chain->digest, &coin));
+        chain->upto[size + i] = as_get64(chain->digest);
     }
     chain->size[b] = size + n;
     if (b)
@@ -516,6 +534,15 @@ static void answer_height(anonset_answer *answer, const tw_chain *chain, const u
     }
 }
 
+static void answer_used(tw_reply *reply, const tw_chain *chain, uint32_t start)
+{
+    anonset_answer *answer = &reply->answer;
+    answer->kind = ANONSET_ANSWER_USED;
+    answer->used = reply->used;
+    for (uint32_t i = start; i < tw_used_count(chain); i++)
+        tw_used(&reply->used[answer->n++], chain, i);
+}
+
 void tw_answer(tw_reply *reply, const tw_chain *chain, const anonset_request *request)
 {
     anonset_answer *answer = &reply->answer;
@@ -540,7 +567,7 @@ void tw_answer(tw_reply *reply, const tw_chain *chain, const anonset_request *re
         answer_height(answer, chain, request->tx_hash);
         break;
     case ANONSET_REQUEST_USED:
-        answer->kind = ANONSET_ANSWER_ERROR; /* used_sync_test.c answers itself */
+        answer_used(reply, chain, request->start);
         break;
     }
 }

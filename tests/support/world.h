@@ -49,6 +49,7 @@ typedef struct tw_chain {
     uint32_t size[TW_BLOCKS_MAX];                   /* of the set at each block */
     tw_tx coin_tx[TW_COINS_MAX];                    /* by position */
     uint32_t coin[TW_COINS_MAX];                    /* value, by position */
+    uint64_t upto[TW_COINS_MAX]; /* begin of the log digest of the coins up to a position */
 } tw_chain;
 
 /* All chains that one history has seen. */
@@ -81,9 +82,17 @@ bool tw_same_coins(const tw_chain *a, const tw_chain *b, uint32_t size);
 #define TW_COIN_BYTES 320u
 void tw_coin(anonset_coin *coin, uint8_t *bytes, uint32_t value, const tw_tx *tx);
 
+/* The list of used coin tags at a chain: TW_TAGS for each coin, by position. So it grows as the
+ * coins do, and from the first that is replaced on all tags are others: a difference below tags
+ * that agree is not looked for (design.md, "Used coin tags"). */
+#define TW_TAGS 4u
+void tw_used(anonset_used *used, const tw_chain *chain, uint32_t position);
+uint32_t tw_used_count(const tw_chain *chain);
+
 /* Room for one answer. */
 typedef struct tw_reply {
     anonset_answer answer;
+    anonset_used used[TW_COINS_MAX * TW_TAGS];
     anonset_coin coins[TW_COINS_MAX + 1];
     uint8_t bytes[TW_COINS_MAX + 1][TW_COIN_BYTES];
 } tw_reply;

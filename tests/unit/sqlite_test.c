@@ -1097,3 +1097,61 @@ Test(sqlite, the_layer_answers_as_the_system_does)
         sqlite3_close(dbs[i]);
     b->close(handle);
 }
+
+/* ---- Damage to the list of used tags -------------------------------------------------------- */
+
+#define USED 20u
+
+static anonset_used tags[USED];
+
+static void *open_with_used(void)
+{
+    anonset_used_append a = {.n = USED, .used = tags, .digest_after = {1}};
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    for (uint8_t i = 0; i < USED; i++)
+        tags[i] = (anonset_used){.tag = {i, 9}, .tx_hash = {i, 8}};
+    ok(b->used_append(handle, &a, &detail));
+    return handle;
+}
+
+Test(sqlite, tags_without_the_record_of_their_list_are_corrupt)
+{
+    anonset_used_append a = {.n = 1, .used = tags};
+    anonset_used_state state;
+    void *handle = open_with_used(), *view;
+    sql_once("DELETE FROM used_state");
+    cr_expect_eq(b->used_open(handle, &view, &state, &detail), ANONSET_CORRUPT);
+    cr_expect(strstr(detail.text, "repair"));
+    cr_expect_eq(b->used_append(handle, &a, &detail), ANONSET_CORRUPT);
+    ok(b->clear(handle, 0, &detail));
+    ok(b->used_append(handle, &a, &detail));
+    b->close(handle);
+}
+
+static anonset_code find(void *view, uint8_t tag)
+{
+    anonset_used found;
+    uint32_t position;
+    return b->used_find(view, &found, &position, tags[tag].tag, &detail);
+}
+
+/* SQLite leaves an index alone that it takes for one of no rows. */
+Test(sqlite, an_index_of_used_tags_that_leads_astray_is_corrupt)
+{
+    anonset_used_state state;
+    void *view, *handle = open_with_used();
+    b->close(handle);
+    sql_once("PRAGMA writable_schema=1;"
+             "UPDATE sqlite_schema SET sql = sql || ' WHERE 0' WHERE name = 'used_tag'");
+    sql_once("UPDATE used SET tag = (SELECT tag FROM used WHERE pos = 3) WHERE pos = 5;"
+             "DELETE FROM used WHERE pos = 7");
+    sql_once("PRAGMA writable_schema=1;"
+             "UPDATE sqlite_schema SET sql = replace(sql, ' WHERE 0', '') WHERE name = 'used_tag'");
+    handle = open_store(0);
+    ok(b->used_open(handle, &view, &state, &detail));
+    ok(find(view, 3));
+    cr_expect_eq(find(view, 5), ANONSET_CORRUPT, "the row has another tag");
+    cr_expect_eq(find(view, 7), ANONSET_CORRUPT, "there is no such row");
+    b->used_close(view);
+    b->close(handle);
+}

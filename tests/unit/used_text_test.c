@@ -211,10 +211,35 @@ Test(used_text, what_is_around_a_list_has_an_end)
     read_all r = read_in(text, 4096, ANONSET_FIROD);
     cr_assert_eq(r.code, ANONSET_BAD_ANSWER);
     cr_assert(strstr(r.detail.text, "longer than any answer"));
-    memset(text, ' ', sizeof text - 1); /* padding has none */
-    memcpy(text, right[0].text, 60);
-    memcpy(text + sizeof text - 60, "{}", 2);
-    cr_assert_eq(read_in(text, 4096, ANONSET_FIROD).code, ANONSET_BAD_ANSWER);
+}
+
+/* `n` blanks behind the `at`-th byte of an answer with 2000 tags. */
+static read_all read_padded(size_t at, size_t n)
+{
+    char *text = long_answer(2000), *padded = malloc(strlen(text) + n + 1);
+    cr_assert(padded);
+    memcpy(padded, text, at);
+    memset(padded + at, ' ', n);
+    memcpy(padded + at + n, text + at, strlen(text + at) + 1);
+    read_all r = read_in(padded, 4096, ANONSET_ELECTRUMX);
+    free(text);
+    free(padded);
+    return r;
+}
+
+Test(used_text, padding_doubles_an_answer_at_most)
+{
+    char *text = long_answer(2000);
+    size_t len = strlen(text);
+    free(text);
+    cr_expect_eq(read_padded(len - 1, len).tags, 2000);
+    cr_expect_eq(read_padded(len, len).tags, 2000);
+    static const size_t places[] = {0, 1, 27, 28, 126}; /* around and in the list, in a pair */
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        read_all r = read_padded(places[i], 66000);
+        cr_expect_eq(r.code, ANONSET_BAD_ANSWER, "%zu", i);
+        cr_expect(strstr(r.detail.text, "longer than any answer"), "%s", r.detail.text);
+    }
 }
 
 Test(used_text, one_reader_reads_answer_after_answer)
