@@ -85,9 +85,14 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_USED_STATE_PUT] = "INSERT OR REPLACE INTO used_state(id, record) VALUES(1, ?1)",
     [AS_SQL_USED_STATE_DELETE] = "DELETE FROM used_state",
     [AS_SQL_USED_INSERT] = "INSERT INTO used(pos, tag, tx) VALUES(?1, ?2, ?3)",
+    /* All at once, whatever rotted in them: rows are not looked at, nor found in the index. */
+    [AS_SQL_USED_DELETE_ALL] = "DELETE FROM used",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
     [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",
-    [AS_SQL_USED_FIND] = "SELECT pos, tag, tx FROM used WHERE tag = ?1 ORDER BY pos LIMIT 1",
+    /* The tag of the row itself: SQLite would take it out of the index that led there. */
+    [AS_SQL_USED_FIND] = "SELECT i.pos, u.tag, u.tx FROM "
+                         "(SELECT pos FROM used WHERE tag = ?1 ORDER BY pos LIMIT 1) AS i "
+                         "LEFT JOIN used AS u ON u.pos = i.pos",
 };
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)
