@@ -589,6 +589,80 @@ Test(gate, refuses_checkpoints_without_a_group_or_a_size)
     cr_assert_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
 }
 
+/* ---- A store that changes, or has a long history ------------------------------------------- */
+
+#define NEVER UINT32_MAX
+
+static anonset_backend other;
+static uint32_t openings_left = NEVER;
+
+/* Another process clears the group right before one of the openings. */
+static anonset_code open_cleared(void *handle, void **snapshot, anonset_state *state,
+                                 uint32_t group, anonset_view view, anonset_detail *detail)
+{
+    if (openings_left != NEVER && openings_left-- == 0) {
+        openings_left = NEVER;
+        cr_assert_eq(as_backend_memory.clear(handle, group, NULL), ANONSET_OK);
+    }
+    return as_backend_memory.snapshot_open(handle, snapshot, state, group, view, detail);
+}
+
+Test(gate, plans_anew_when_the_set_is_cleared_before_any_opening)
+{
+    bool cleared = true;
+    other = as_backend_memory;
+    other.snapshot_open = open_cleared;
+    for (uint32_t k = 0; cleared; k++) {
+        rig_tear_down();
+        rig_set_up_with(&other);
+        reorganize(12, 2);
+        r.lie = NULL;
+        openings_left = k;
+        sync_again();
+        cleared = openings_left == NEVER;
+        openings_left = NEVER;
+        rig_expect_whole();
+        rig_expect_next_finishes();
+    }
+}
+
+static bool is_long;
+
+/* As if the oldest checkpoint was there four million times. */
+static anonset_code checkpoint_of_many(void *snapshot, anonset_checkpoint *checkpoint,
+                                       uint32_t index, anonset_detail *detail)
+{
+    static anonset_checkpoint oldest;
+    anonset_code code = as_backend_memory.checkpoint(snapshot, checkpoint, index, detail);
+    if (code == ANONSET_OK)
+        oldest = *checkpoint;
+    else if (is_long && code == ANONSET_NOT_FOUND && index < 1u << 22) {
+        *checkpoint = oldest;
+        code = ANONSET_OK;
+    }
+    return code;
+}
+
+Test(gate, tries_a_few_checkpoints_of_a_history_without_end, .timeout = 60)
+{
+    other = as_backend_memory;
+    other.checkpoint = checkpoint_of_many;
+    rig_tear_down();
+    rig_set_up_with(&other);
+    sync_again();
+    grow(2);
+    sync_again();
+    const tw_chain *root = r.chain;
+    grow(2);
+    sync_again();
+    r.chain = tw_grow(&r.world, root, 3);
+    is_long = true;
+    sync_again();
+    is_long = false;
+    cr_assert_leq(r.result.requests, 2 * AS_CANDIDATES);
+    rig_expect_whole();
+}
+
 /* ---- Verify ------------------------------------------------------------------------------- */
 
 Test(gate, verify_recomputes_the_set_hashes_that_were_proven)

@@ -188,7 +188,8 @@ Test(used_rot, a_row_that_is_not_what_the_index_says)
     at[3] ^= 1;
     ts_write_file(path, bytes, len);
     free(bytes);
-    expect("another tag", &as_backend_sqlite, (verdicts){.found = ANONSET_CORRUPT});
+    expect("another tag", &as_backend_sqlite,
+           (verdicts){.found = ANONSET_CORRUPT, .replaced = ANONSET_CORRUPT});
 }
 
 /* ---- LMDB ---------------------------------------------------------------------------------------
