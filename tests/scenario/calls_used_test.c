@@ -169,6 +169,10 @@ static void look_at(anonset_store *store)
     has_words(code, &why, "opening the list");
     if (code != ANONSET_OK)
         return;
+    anonset_used_list *second = NULL; /* needs a connection of its own */
+    code = anonset_used_open(&second, store, &why);
+    has_words(code, &why, "opening the list again");
+    anonset_used_close(second);
     read_all(opened);
     look_up(opened);
     has_words(anonset_used_verify(opened, &sound, &why), &why, "verifying");
@@ -277,10 +281,10 @@ Test(calls_used, sqlite, .timeout = 600)
 
 Test(calls_used, lmdb, .timeout = 600)
 {
-    static const fault faults[] = {{.lmdb = EIO},           {.lmdb = ENOSPC},
-                                   {.lmdb = ENOMEM},        {.lmdb = MDB_CORRUPTED},
-                                   {.lmdb = MDB_MAP_FULL},  {.lmdb = MDB_BAD_TXN},
-                                   {.lmdb = MDB_PAGE_FULL}, {.lmdb = EACCES}};
+    static const fault faults[] = {{.lmdb = EIO},          {.lmdb = ENOSPC},
+                                   {.lmdb = ENOMEM},       {.lmdb = MDB_CORRUPTED},
+                                   {.lmdb = MDB_MAP_FULL}, {.lmdb = MDB_BAD_TXN},
+                                   {.lmdb = MDB_INVALID},  {.lmdb = EACCES}};
     fail_ways(&as_backend_lmdb, 7, faults, COUNT(faults));
 }
 

@@ -28,6 +28,7 @@ static anonset_detail detail;
 
 static int fail_sync, fail_write; /* the errno that such a call is to give, or 0 */
 static bool fake_full;
+static const char *fail_writes_to; /* EIO for this file alone; NULL: none */
 static unsigned syncs;
 static uint64_t written;
 
@@ -45,7 +46,15 @@ ANONSET_API int fdatasync(int fd)
 
 ANONSET_API ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
 {
+    char link_name[40], name[200];
     written += len;
+    if (fail_writes_to) {
+        (void)snprintf(link_name, sizeof link_name, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link_name, name, sizeof name - 1);
+        name[n > 0 ? n : 0] = '\0';
+        if (strcmp(name, fail_writes_to) == 0)
+            return refuse(EIO);
+    }
     return fail_write ? refuse(fail_write) : syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
@@ -422,6 +431,26 @@ Test(sqlite, a_log_that_cannot_be_copied_is_told)
     ts_chain_free(chain);
 }
 
+/* The same in the midst of writing: the log has grown, and cannot be copied. */
+Test(sqlite, a_grown_log_that_cannot_be_copied_is_told)
+{
+    ts_chain *chain = ts_chain_new(1, 20 * SECTOR);
+    anonset_backend_options options = {
+        .flags = ANONSET_STORE_CREATE, .busy_ms = 1000, .log = hear, .log_context = path};
+    void *handle;
+    ok(b->open(&handle, path, &options, &detail));
+    ok(append(handle, chain, chain->n, 0, 0, 1));
+    fail_writes_to = path;
+    uint32_t at = 1;
+    for (; at + SECTOR < chain->n && heard == ANONSET_OK; at += SECTOR)
+        ok(append(handle, chain, chain->n, 0, at, SECTOR));
+    fail_writes_to = NULL;
+    cr_expect_eq(heard, ANONSET_IO, "%d", heard);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, at);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
 Test(sqlite, a_long_reader_lets_the_log_grow_and_holds_nobody_up)
 {
     ts_chain *chain = ts_chain_new(1, 50 * SECTOR);
@@ -551,6 +580,26 @@ Test(sqlite, a_coin_too_large_for_a_row_is_refused)
     b->close(handle);
     ts_chain_free(large);
     ts_chain_free(fits);
+    free(bytes);
+}
+
+/* A small row takes up what follows, but not this. */
+Test(sqlite, a_large_coin_behind_a_small_row_gets_one_of_its_own)
+{
+    uint8_t *bytes = calloc(1, 1000000);
+    uint8_t hash[ANONSET_HASH_BYTES] = {7};
+    anonset_coin coins[2] = {
+        {.serialized = bytes, .context = bytes, .tx_hash = hash, .context_len = 1},
+        {.serialized = bytes, .context = bytes, .tx_hash = hash, .context_len = 1}};
+    coins[0].serialized_len = 300;
+    coins[1].serialized_len = 1000000;
+    ts_chain *chain = ts_chain_of(1, coins, 2);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    ok(append(handle, chain, 2, 0, 0, 1));
+    ok(append(handle, chain, 2, 0, 1, 1));
+    view_is(handle, ANONSET_VIEW_NEXT, chain, 2);
+    b->close(handle);
+    ts_chain_free(chain);
     free(bytes);
 }
 
@@ -999,7 +1048,7 @@ static anonset_code tags_code(void *handle)
 Test(sqlite, tags_of_damaged_rows_are_corrupt)
 {
     static const char *const damages[] = {"UPDATE pack SET n = 9", "UPDATE pack SET body = x'00'",
-                                          "UPDATE pack SET n = 5000"};
+                                          "UPDATE pack SET n = 5000", "UPDATE pack SET n = 11"};
     ts_chain *chain = ts_chain_new(1, 10);
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         void *handle = open_store(ANONSET_STORE_CREATE);
@@ -1011,6 +1060,51 @@ Test(sqlite, tags_of_damaged_rows_are_corrupt)
         b->close(handle);
     }
     ts_chain_free(chain);
+}
+
+/* Where a row of the pending set has to go there are two of somebody else. */
+Test(sqlite, no_third_row_is_put_where_two_are)
+{
+    ts_chain *chain = ts_chain_new(1, 10);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    finalize(handle, chain, 0, 3);
+    sql_once("INSERT INTO pack SELECT (slot << 33) + 2 * 3 + k, 1, 9, zeroblob(40000) FROM ledger, "
+             "(SELECT 0 AS k UNION SELECT 1) WHERE grp = 1");
+    cr_expect_eq(append(handle, chain, 10, 3, 3, 5), ANONSET_CORRUPT);
+    cr_expect(strstr(detail.text, "twice"), "%s", detail.text);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+/* What opening gives to a user without rights of its own. */
+static anonset_code open_as_nobody(unsigned flags)
+{
+    int status;
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        void *handle;
+        if (geteuid() == 0 && setuid(65534) != 0)
+            _exit(255);
+        _exit((int)try_open(&handle, flags));
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status));
+    return (anonset_code)WEXITSTATUS(status);
+}
+
+Test(sqlite, a_file_that_must_not_be_written_or_read_is_told)
+{
+    static const struct {
+        mode_t mode;
+        unsigned flags;
+    } rows[] = {{0444, 0}, {0, 0}, {0, ANONSET_STORE_READ_ONLY}};
+    b->close(open_store(ANONSET_STORE_CREATE));
+    cr_assert_eq(chmod(dir, 0777), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_assert_eq(chmod(path, rows[i].mode), 0);
+        cr_expect_eq(open_as_nobody(rows[i].flags), ANONSET_PERMISSION, "%zu", i);
+    }
 }
 
 /* Writes read what they go on from. */
