@@ -63,8 +63,7 @@ static void begin(const anonset_backend *chosen, uint32_t unit)
     calls_forget();
 }
 
-/* ---- What is done ------------------------------------------------------------------------------
- */
+/* ---- What is done ------------------------------------------------------------------------ */
 
 static void has_words(anonset_code code, const anonset_detail *detail, const char *doing)
 {
@@ -203,8 +202,14 @@ static void work(void)
     anonset_store_close(store);
 }
 
-/* ---- What must be so behind it ------------------------------------------------------------------
- */
+static void create(void)
+{
+    anonset_store_close(open_store(ANONSET_STORE_CREATE));
+}
+
+static void (*doing)(void) = work;
+
+/* ---- What must be so behind it ----------------------------------------------------------- */
 
 /* The list is sound, and the begin of one of the server's. */
 static void expect_known(anonset_used_list *opened)
@@ -239,8 +244,7 @@ static void expect_sound(void)
     anonset_store_close(store);
 }
 
-/* ---- Runs
- * ---------------------------------------------------------------------------------------- */
+/* ---- Runs -------------------------------------------------------------------------------- */
 
 /* With what a call fails: of SQLite, of LMDB, of a backend. */
 typedef struct fault {
@@ -262,7 +266,7 @@ static void fail_ways(const anonset_backend *chosen, uint32_t unit, const fault 
         wraps_fail_with(now->sqlite, now->lmdb, os_errors[runs % COUNT(os_errors)]);
         failing_with(now->backend);
         calls_arm(runs++ % 2 == 1);
-        work();
+        doing();
         calls_disarm();
         expect_sound();
     } while (calls_struck());
@@ -277,6 +281,14 @@ Test(calls_used, sqlite, .timeout = 600)
                                    {.sqlite = SQLITE_CORRUPT},    {.sqlite = SQLITE_NOMEM},
                                    {.sqlite = SQLITE_FULL},       {.sqlite = SQLITE_ERROR}};
     fail_ways(&as_backend_sqlite, 2, faults, COUNT(faults));
+}
+
+/* Where another program is in the way of a new store. */
+Test(calls_used, creating_sqlite, .timeout = 600)
+{
+    static const fault busy = {.sqlite = SQLITE_BUSY};
+    doing = create;
+    fail_ways(&as_backend_sqlite, 1, &busy, 1);
 }
 
 Test(calls_used, lmdb, .timeout = 600)

@@ -291,6 +291,26 @@ Test(alloc, a_sync_ends_wherever_memory_ends)
     cr_expect_not(heap.misused);
 }
 
+Test(alloc, a_level_is_not_raised_without_memory)
+{
+    anonset_detail detail;
+    count_from_here();
+    rig_set_up();
+    r.options.proof_budget = 0;
+    rig_end();
+    rig_begin();
+    rig_run();
+    anonset_complete raise = {.group = 1, .gate = ANONSET_GATE_SET_HASH};
+    raise.target = r.result.state.finalized;
+    memcpy(raise.digest, r.result.state.digest, sizeof raise.digest);
+    heap.fails_from = heap.asked + 1;
+    cr_expect_eq(as_backend_memory.mark_complete(r.store->handle, &raise, &detail),
+                 ANONSET_NO_MEMORY);
+    heap.fails_from = 0;
+    cr_expect_eq(as_backend_memory.mark_complete(r.store->handle, &raise, &detail), ANONSET_OK);
+    rig_tear_down();
+}
+
 Test(alloc, a_sync_ends_for_want_of_memory_and_the_next_goes_on)
 {
     enter();

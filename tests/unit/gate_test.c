@@ -695,7 +695,7 @@ static anonset_code checkpoint_of_many(void *snapshot, anonset_checkpoint *check
     anonset_code code = as_backend_memory.checkpoint(snapshot, checkpoint, index, detail);
     if (code == ANONSET_OK)
         oldest = *checkpoint;
-    else if (is_long && code == ANONSET_NOT_FOUND && index < 1u << 23) {
+    else if (is_long && code == ANONSET_NOT_FOUND && index <= 1u << 23) {
         *checkpoint = oldest;
         code = ANONSET_OK;
     }

@@ -47,7 +47,7 @@ static anonset_detail detail;
                      detail.text);                                                                 \
     } while (0)
 
-/* ---- A file ---------------------------------------------------------------------------------- */
+/* ---- A file ------------------------------------------------------------------------------ */
 
 static void change(MDB_txn *writing, as_key key, const void *value, size_t value_len)
 {
@@ -189,8 +189,7 @@ static void tear_down(void)
 
 TestSuite(lmdb_pages, .init = set_up, .fini = tear_down, .timeout = 120);
 
-/* ---- Places in it ------------------------------------------------------------------------------
- */
+/* ---- Places in it ------------------------------------------------------------------------ */
 
 typedef enum where {
     META,
@@ -272,8 +271,7 @@ static size_t page_place(where w, size_t *big)
     return 0;
 }
 
-/* ---- One field is another
- * ------------------------------------------------------------------------ */
+/* ---- One field is another ---------------------------------------------------------------- */
 
 typedef enum how {
     SET = 1,
@@ -507,8 +505,7 @@ Test(lmdb_pages, the_first_page_of_a_value)
     }
 }
 
-/* ---- Pages that no writer left
- * --------------------------------------------------------------------- */
+/* ---- Pages that no writer left ----------------------------------------------------------- */
 
 /* Writes the first page of the file that is free to have one leaf with this entry, and makes it all
  * that a table has. */
@@ -563,8 +560,7 @@ Test(lmdb_pages, one_entry_that_cannot_be)
     }
 }
 
-/* ---- Reading one value
- * ------------------------------------------------------------------------------ */
+/* ---- Reading one value ------------------------------------------------------------------- */
 
 static uint8_t room[64];
 
@@ -641,8 +637,28 @@ Test(lmdb_pages, the_way_to_a_value_leads_over_no_free_page)
     expect_row(&r, get(&wanted, false));
 }
 
-/* ---- The file
- * ---------------------------------------------------------------------------------------- */
+/* ---- Cursors --------------------------------------------------------------------------- */
+
+/* Where something wrote a key of another length behind our back. */
+Test(lmdb_pages, a_key_that_is_not_ours_is_damage_to_cursors)
+{
+    static const uint8_t other[] = {AS_KIND_LEDGER, 0, 0, 1};
+    MDB_cursor *cursor;
+    MDB_dbi table;
+    MDB_txn *writing = begin(0);
+    MDB_val name = {sizeof other, (void *)(uintptr_t)other}, val = {1, room};
+    cr_assert_eq(mdb_dbi_open(writing, NULL, 0, &table), 0);
+    cr_assert_eq(mdb_put(writing, table, &name, &val, 0), 0);
+    cr_assert_eq(mdb_cursor_open(writing, table, &cursor), 0);
+    as_key key = {.kind = AS_KIND_LEDGER, .group = 255};
+    cr_expect_eq(as_cursor_at_least(cursor, &key, &val), MDB_CORRUPTED);
+    key = (as_key){.kind = AS_KIND_LEDGER, .group = 255};
+    cr_expect_eq(as_cursor_at_most(cursor, &key, &val), MDB_CORRUPTED);
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(writing);
+}
+
+/* ---- The file ---------------------------------------------------------------------------- */
 
 Test(lmdb_pages, another_state_than_the_transactions)
 {
@@ -668,8 +684,7 @@ Test(lmdb_pages, a_file_that_is_cut_or_cannot_be_read)
     GIVES(ANONSET_IO, as_tree_check(txn, -1, false, "store", &detail));
 }
 
-/* ---- No memory
- * --------------------------------------------------------------------------------------- */
+/* ---- No memory --------------------------------------------------------------------------- */
 
 static unsigned long asked, refused; /* 0: none is */
 
@@ -714,8 +729,7 @@ Test(lmdb_pages, no_memory)
     }
 }
 
-/* ---- Meta pages
- * ---------------------------------------------------------------------------------------- */
+/* ---- Meta pages -------------------------------------------------------------------------- */
 
 static anonset_code look(const uint8_t *from, size_t n)
 {

@@ -133,8 +133,7 @@ static void expect(const char *what, const anonset_backend *backend, verdicts ex
     cr_assert_eq(now.count, TAGS);
 }
 
-/* ---- SQLite -------------------------------------------------------------------------------------
- */
+/* ---- SQLite ------------------------------------------------------------------------------ */
 
 static void run_sql(const char *text)
 {
@@ -192,8 +191,7 @@ Test(used_rot, a_row_that_is_not_what_the_index_says)
            (verdicts){.found = ANONSET_CORRUPT, .replaced = ANONSET_CORRUPT});
 }
 
-/* ---- LMDB ---------------------------------------------------------------------------------------
- */
+/* ---- LMDB -------------------------------------------------------------------------------- */
 
 typedef struct change {
     as_key key;
