@@ -1227,6 +1227,22 @@ Test(lmdb, values_of_other_pages_than_they_have_are_not_written_over)
     lmdb->close(handle);
 }
 
+/* A chunk of many checkpoints is written anew when the level of the last one is raised. */
+Test(lmdb, checkpoints_of_other_pages_than_they_have_are_not_written_over)
+{
+    void *handle = open_store();
+    for (uint32_t size = 10; size <= 300; size += 10)
+        grow_to(handle, size, 10);
+    lmdb->close(handle);
+    spoil_values();
+    GIVES(ANONSET_OK, try_open(&handle, path, 0, 100));
+    anonset_complete raise = {
+        .group = 1, .target = ts_chain_meta(chain, 300), .gate = ANONSET_GATE_SET_HASH};
+    memcpy(raise.digest, chain->digests[300], ANONSET_HASH_BYTES);
+    GIVES(ANONSET_CORRUPT, lmdb->mark_complete(handle, &raise, &detail));
+    lmdb->close(handle);
+}
+
 Test(lmdb, a_used_chunk_of_other_pages_than_it_has_is_not_written_over)
 {
     static anonset_used used[900];
