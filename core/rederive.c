@@ -72,10 +72,8 @@ static anonset_code derive(struct rederive *r, as_chain_verdict *verdict, uint32
     if (code == ANONSET_NOT_FOUND)
         code = ANONSET_OK;
     *verdict = AS_CHAIN_BUDGET;
-    if (code == ANONSET_OK && first_group)
+    if (code == ANONSET_OK && first_group && !open) /* else the whole is too much, as a part was */
         code = search(r, verdict, NULL, to);
-    if (*verdict == AS_CHAIN_NONE && open)
-        *verdict = AS_CHAIN_BUDGET;
     return code;
 }
 

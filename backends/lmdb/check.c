@@ -58,7 +58,7 @@ static anonset_code check_first(as_meta_page *meta, int fd, const char *path,
     ssize_t got = as_meta_read(fd, meta, sizeof *meta, 0);
     if (got < 0)
         return as_lmdb_fail(detail, errno, "read", path);
-    if (got > 0 && is_other_machines((const uint8_t *)meta))
+    if (is_other_machines((const uint8_t *)meta))
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s: made by LMDB on a machine with another word size or byte order: "
                        "convert or sync anew",

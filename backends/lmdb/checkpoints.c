@@ -94,16 +94,15 @@ static anonset_code make_alias(chunk *c, uint32_t size, anonset_detail *detail)
 static anonset_code push(chunk *c, as_write *write, const anonset_checkpoint *checkpoint,
                          anonset_detail *detail)
 {
+    anonset_code code = ANONSET_OK;
     if (c->n == AS_CHUNK_RECORDS) {
-        anonset_code code = store(c, write, detail); /* its last record may just have changed */
-        if (code != ANONSET_OK)
-            return code;
+        code = store(c, write, detail); /* its last record may just have changed */
         c->key.at++;
         c->n = 0;
     }
     as_checkpoint_encode(record(c, c->n), checkpoint, place_in(&c->key, c->n));
     c->n++;
-    return ANONSET_OK;
+    return code;
 }
 
 anonset_code as_checkpoints_update(as_write *write, uint32_t group, const as_effect *effect,

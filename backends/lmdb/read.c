@@ -57,8 +57,6 @@ anonset_code as_view_open(as_view **view, anonset_state *state, as_env *env, uin
 void as_view_close(void *closed)
 {
     as_view *view = closed;
-    if (view == NULL)
-        return;
     if (view->cursor)
         mdb_cursor_close(view->cursor);
     if (view->txn)

@@ -19,7 +19,7 @@
 /* Coins to be stored, in order, with what a row keeps of each. */
 typedef struct batch {
     uint32_t start;
-    uint32_t n, room;
+    uint32_t n;
     anonset_coin *coins;
     uint32_t *tags;
     uint8_t (*digests)[ANONSET_HASH_BYTES];
@@ -35,8 +35,6 @@ static void batch_free(batch *b)
 static anonset_code batch_reserve(batch *b, size_t more, anonset_detail *detail)
 {
     size_t room = b->n + more;
-    if (room <= b->room)
-        return ANONSET_OK;
     anonset_coin *coins = as_realloc(b->coins, room * sizeof *coins);
     if (coins)
         b->coins = coins;
@@ -48,7 +46,6 @@ static anonset_code batch_reserve(batch *b, size_t more, anonset_detail *detail)
         b->digests = digests;
     if (!coins || !tags || !digests)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory for %zu coins", room);
-    b->room = (uint32_t)room;
     return ANONSET_OK;
 }
 

@@ -224,10 +224,10 @@ static bool decode(as_key *key, const node *n)
     return as_key_decode(key, &val);
 }
 
-static bool is_key(const tree *t, const node *n)
+/* Sets *key, but of a list of free pages. */
+static bool is_key(as_key *key, const tree *t, const node *n)
 {
-    as_key key;
-    return t->free_pages ? n->key_len == sizeof(size_t) : decode(&key, n);
+    return t->free_pages ? n->key_len == sizeof(size_t) : decode(key, n);
 }
 
 static bool push(uint32_t **list, size_t *n, size_t *room, uint32_t group)
@@ -262,17 +262,14 @@ static bool holds(const uint32_t *list, size_t n, uint32_t group)
 }
 
 /* Kinds come in order: coins, records, checkpoints; groups within each. */
-static anonset_code note_group(tree *t, const node *n, size_t page)
+static anonset_code note_group(tree *t, const as_key *key, size_t page)
 {
-    as_key key = {.kind = AS_KIND_INFO};
     bool kept = true;
-    if (!decode(&key, n))
-        return damaged(t, page, "its keys are not ours");
-    if (key.kind == AS_KIND_PACK)
-        kept = push(&t->groups, &t->n_groups, &t->room, key.group);
-    else if (key.kind == AS_KIND_LEDGER)
-        kept = push(&t->records, &t->n_records, &t->records_room, key.group);
-    else if (key.kind == AS_KIND_CHECKPOINT && !holds(t->records, t->n_records, key.group))
+    if (key->kind == AS_KIND_PACK)
+        kept = push(&t->groups, &t->n_groups, &t->room, key->group);
+    else if (key->kind == AS_KIND_LEDGER)
+        kept = push(&t->records, &t->n_records, &t->records_room, key->group);
+    else if (key->kind == AS_KIND_CHECKPOINT && !holds(t->records, t->n_records, key->group))
         return damaged(t, page, "checkpoints of a group without a record");
     return kept ? ANONSET_OK : as_lmdb_fail(t->detail, ENOMEM, "open", t->path);
 }
@@ -310,7 +307,8 @@ static anonset_code check_value(const tree *t, size_t number, size_t pages)
 
 static anonset_code check_entry(tree *t, const node *n, size_t page)
 {
-    if (!is_key(t, n) ||
+    as_key key = {.kind = AS_KIND_INFO};
+    if (!is_key(&key, t, n) ||
         (t->has_before && compare(t, n->key, n->key_len, t->before, t->before_len) <= 0) ||
         (t->least_len > 0 && compare(t, n->key, n->key_len, t->least, t->least_len) < 0))
         return damaged(t, page, "its keys are not ours, or not in order");
@@ -330,7 +328,7 @@ static anonset_code check_entry(tree *t, const node *n, size_t page)
     if (t->free_pages)
         return n->len >= sizeof(size_t) ? check_freed(t, n, page)
                                         : damaged(t, page, "its list of free pages is empty");
-    return note_group(t, n, page);
+    return note_group(t, &key, page);
 }
 
 /* ---- Pages -------------------------------------------------------------------------------- */
@@ -345,7 +343,7 @@ static anonset_code check_branch(tree *t, const uint8_t *bytes, size_t number, u
     for (size_t i = 0; i < count(bytes) && code == ANONSET_OK; i++) {
         node n;
         (void)read_node(&n, t, bytes, i);
-        if (i > 0 && (n.key_len == 0 || (t->free_pages && n.key_len != sizeof(size_t)) ||
+        if (i > 0 && ((t->free_pages && n.key_len != sizeof(size_t)) ||
                       compare(t, n.key, n.key_len, t->before, t->before_len) <= 0))
             return damaged(t, number, "its keys are not in order");
         if (i > 0) {
@@ -560,9 +558,10 @@ anonset_code as_tree_get(as_wanted *wanted, MDB_txn *txn, int fd, const char *pa
 
 anonset_code as_tree_probe(as_wanted *wanted, int fd, const char *path, anonset_detail *detail)
 {
-    anonset_code code = ANONSET_OK;
+    anonset_code code = ANONSET_CORRUPT;
     size_t before = SIZE_MAX;
-    for (int i = 0; i < READ_TRIES; i++) {
+    bool again = true;
+    for (int i = 0; again && i < READ_TRIES; i++) {
         tree t = {.fd = fd, .path = path, .detail = detail};
         as_meta_page metas[2];
         code = read_metas(&t, metas);
@@ -570,8 +569,8 @@ anonset_code as_tree_probe(as_wanted *wanted, int fd, const char *path, anonset_
             return code;
         const as_meta_page *newest = &metas[metas[1].txn > metas[0].txn];
         code = find(&t, wanted, newest);
-        if (code == ANONSET_OK || newest->txn == before)
-            return code; /* a state that did not change meanwhile is as it was read */
+        /* A state that did not change meanwhile is as it was read. */
+        again = code != ANONSET_OK && newest->txn != before;
         before = newest->txn;
     }
     return code;

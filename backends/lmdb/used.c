@@ -234,8 +234,8 @@ static bool halve(uint32_t *entry, const uint8_t *chunk, uint32_t n, const uint8
         else
             high = middle;
     }
-    *entry = at_rank(chunk, n, low < n ? low : n - 1);
-    return *entry < n;
+    *entry = at_rank(chunk, n, low < n ? low : n - 1); /* it was looked at */
+    return true;
 }
 
 anonset_code as_used_find(void *reading, anonset_used *used, uint32_t *position, const uint8_t *tag,

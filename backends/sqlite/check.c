@@ -95,14 +95,14 @@ static int by_number(const void *a, const void *b)
 static anonset_code check_slots(slots *s, as_db *db, anonset_detail *detail)
 {
     sqlite3_int64 from = INT64_MIN;
-    bool found = true;
     if (s->n > 0)
         qsort(s->slot, s->n, sizeof *s->slot, by_number);
     for (size_t i = 1; i < s->n; i++)
         if (s->slot[i] == s->slot[i - 1])
             return damaged(db, "two groups have the same coins", detail);
-    for (size_t i = 0; found;) {
+    for (size_t i = 0;;) {
         sqlite3_stmt *row;
+        bool found = false;
         anonset_code code = as_db_prepare(db, &row, AS_SQL_PACK_AFTER, 1, &from, detail);
         if (code == ANONSET_OK)
             code = as_db_step(db, row, &found, detail);
@@ -116,7 +116,6 @@ static anonset_code check_slots(slots *s, as_db *db, anonset_detail *detail)
             return damaged(db, "there are coins of a group without a record", detail);
         from = as_pack_id(slot + 1, 0, false);
     }
-    return ANONSET_OK;
 }
 
 anonset_code as_schema_check(as_db *db, anonset_detail *detail)

@@ -85,6 +85,8 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_USED_STATE_PUT] = "INSERT OR REPLACE INTO used_state(id, record) VALUES(1, ?1)",
     [AS_SQL_USED_STATE_DELETE] = "DELETE FROM used_state",
     [AS_SQL_USED_INSERT] = "INSERT INTO used(pos, tag, tx) VALUES(?1, ?2, ?3)",
+    /* All at once, whatever rotted in them: rows are not looked at, nor found in the index. */
+    [AS_SQL_USED_DELETE_ALL] = "DELETE FROM used",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
     [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",
     /* The tag is the row's own: with one query SQLite would take it from the index, which may have

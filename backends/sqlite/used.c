@@ -101,6 +101,12 @@ static anonset_code insert_all(as_db *db, const anonset_used_append *a, anonset_
     return code;
 }
 
+static anonset_code delete_from(as_db *db, uint32_t keep, anonset_detail *detail)
+{
+    return keep == 0 ? as_db_run(db, AS_SQL_USED_DELETE_ALL, 0, NULL, detail)
+                     : as_db_run(db, AS_SQL_USED_DELETE_FROM, 1, (sqlite3_int64[]){keep}, detail);
+}
+
 anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *detail)
 {
     const anonset_used_append *a = in;
@@ -109,7 +115,7 @@ anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *deta
     if (code == ANONSET_OK)
         code = as_used_next(&next, &now, a, detail);
     if (code == ANONSET_OK && a->keep < now.count)
-        code = as_db_run(db, AS_SQL_USED_DELETE_FROM, 1, (sqlite3_int64[]){a->keep}, detail);
+        code = delete_from(db, a->keep, detail);
     if (code == ANONSET_OK)
         code = insert_all(db, a, detail);
     return code == ANONSET_OK ? store_state(db, &next, detail) : code;
@@ -117,8 +123,7 @@ anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *deta
 
 anonset_code as_sqlite_used_clear(as_db *db, anonset_detail *detail)
 {
-    anonset_code code =
-        as_db_run(db, AS_SQL_USED_DELETE_FROM, 1, (sqlite3_int64[]){INT64_MIN}, detail);
+    anonset_code code = delete_from(db, 0, detail);
     return code == ANONSET_OK ? as_db_run(db, AS_SQL_USED_STATE_DELETE, 0, NULL, detail) : code;
 }
 

@@ -116,10 +116,8 @@ static int read_ahead(gathering *g, bool *read, int n, sqlite3_int64 at)
         return rc;
     int len = size - at < BUFFER_BYTES ? (int)(size - at) : BUFFER_BYTES;
     rc = read_real(g, g->bytes, len, at);
-    if (rc == SQLITE_IOERR_SHORT_READ) /* somebody cut the file: let the plain read tell */
-        return SQLITE_OK;
-    if (rc != SQLITE_OK)
-        return rc;
+    if (rc != SQLITE_OK) /* where somebody cut the file, let the plain read tell */
+        return rc == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : rc;
     g->at = at;
     g->ahead = len;
     *read = true;
@@ -380,9 +378,7 @@ static void make_layer(void)
         return;
     layer.szOsFile = (int)REAL_AT + found->szOsFile;
     layer.mxPathname = found->mxPathname;
-    real_vfs = found;
-    if (sqlite3_vfs_register(&layer, 0) != SQLITE_OK)
-        real_vfs = NULL;
+    real_vfs = sqlite3_vfs_register(&layer, 0) == SQLITE_OK ? found : NULL;
 }
 
 /* A program that unloads this library must not find our layer in SQLite's list. */

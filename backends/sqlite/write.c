@@ -217,11 +217,11 @@ anonset_code as_sqlite_work_discard(as_db *db, const void *in, anonset_detail *d
                      (sqlite3_int64[]){as_pack_id(now.slot, now.ledger.state.base, false),
                                        as_pack_id(now.slot, UINT32_MAX, true), now.ledger.epoch},
                      detail);
-    if (code != ANONSET_OK)
-        return code;
-    if (next.state.has_finalized)
+    if (code == ANONSET_OK && next.state.has_finalized)
         return put_ledger(db, group, now.slot, &next, detail);
-    return as_db_run(db, AS_SQL_LEDGER_DELETE, 1, (sqlite3_int64[]){group}, detail);
+    return code == ANONSET_OK
+               ? as_db_run(db, AS_SQL_LEDGER_DELETE, 1, (sqlite3_int64[]){group}, detail)
+               : code;
 }
 
 static anonset_code put_info(as_db *db, const anonset_store_info *info, anonset_detail *detail)

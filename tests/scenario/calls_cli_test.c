@@ -50,6 +50,9 @@ static void begin(void)
     ts_anonset(&result, "sqlite", "sync", "--db", store, "--server", server.tcp, "--group", "1",
                NULL);
     must("the first sync", &result, 0);
+    ts_tell(&server, "used 300");
+    ts_anonset(&result, "sqlite", "sync", "--db", store, "--server", server.tcp, "--tags", NULL);
+    must("the sync of used tags", &result, 0);
     ts_tell(&server, "grow 100");
     ts_tell(&server, "fault drop skip=4 times=0");
     ts_anonset(&result, "sqlite", "sync", "--db", store, "--server", server.tcp, "--group", "1",
@@ -196,6 +199,19 @@ Test(calls_cli, export)
 Test(calls_cli, clear)
 {
     fail_command(&cmd_clear, (struct args){.group = 1});
+}
+
+/* The list of used coin tags, of which the newest are others by now. */
+Test(calls_cli, used_tags)
+{
+    static const char absent[] = "iu6TSODWp2qLiWRy4xiXCMx/wDVdJNIqU5TKQu1ToHIAAA==";
+    struct args sync = {.tags = true, .has_retries = true, .json = true, .server = server.http};
+    fail_command(&cmd_tags, (struct args){.txid = true});
+    fail_command(&cmd_check, (struct args){.operand = absent});
+    fail_command(&cmd_status, (struct args){.tags = true, .json = true});
+    fail_command(&cmd_clear, (struct args){.tags = true});
+    ts_tell(&server, "used 310 290");
+    fail_command(&cmd_sync, sync);
 }
 
 Test(calls_cli, repair)

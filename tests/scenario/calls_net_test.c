@@ -22,10 +22,13 @@ static anonset_client_options client_options;
 static char path[400];
 static unsigned runs;
 
+static anonset_used_mode used;
+
 typedef struct told {
     unsigned groups;      /* with a result */
+    unsigned lists;       /* of used coin tags, with a result */
     bool whole;           /* all of them */
-    anonset_result worst; /* the last that was not */
+    anonset_result worst; /* the last that was not; of a list its outcome and error */
 } told;
 
 static void on_result(void *context, const anonset_result *result)
@@ -36,6 +39,16 @@ static void on_result(void *context, const anonset_result *result)
         return;
     t->whole = false;
     t->worst = *result;
+}
+
+static void on_used(void *context, const anonset_used_result *result)
+{
+    told *t = context;
+    t->lists++;
+    if (result->outcome <= ANONSET_UP_TO_DATE)
+        return;
+    t->whole = false;
+    t->worst = (anonset_result){.outcome = result->outcome, .error = result->error};
 }
 
 static anonset_code open_store(anonset_store **store, anonset_detail *detail)
@@ -57,7 +70,9 @@ static anonset_code sync_all(told *t, anonset_store *store, const char *url, ano
     options.group = 0;
     options.sector_size = 40;
     options.prove = true;
+    options.used = used;
     options.on_result = on_result;
+    options.on_used = on_used;
     options.context = t;
     anonset_code code = anonset_client_new(&client, url, &client_options, detail);
     if (code == ANONSET_OK) {
@@ -75,7 +90,7 @@ static anonset_code sync_all(told *t, anonset_store *store, const char *url, ano
 static void expect_words(anonset_code code, const told *t, const anonset_detail *detail)
 {
     cr_assert(code == ANONSET_OK || detail->text[0], "%s: no word", calls_name());
-    cr_assert(code != ANONSET_OK || t->groups > 0, "%s: no result", calls_name());
+    cr_assert(code != ANONSET_OK || t->groups + t->lists > 0, "%s: no result", calls_name());
     cr_assert(t->whole || t->worst.error.text[0], "%s: %s, and no word", calls_name(),
               anonset_outcome_name(t->worst.outcome));
 }
@@ -153,6 +168,15 @@ Test(calls_net, firod_with_a_cookie)
     ts_server_start(&server, "--coins", "100", "--rpc-cookie", cookie, NULL);
     client_options.cookie_file = cookie;
     fail_ways(server.http, false);
+    fail_ways(server.http, true);
+}
+
+Test(calls_net, used_tags)
+{
+    ts_server_start(&server, "--coins", "10", NULL);
+    ts_tell(&server, "used 9000"); /* more than are handed out at once */
+    used = ANONSET_USED_ONLY;
+    fail_ways(server.tcp, false);
     fail_ways(server.http, true);
 }
 

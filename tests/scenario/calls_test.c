@@ -257,31 +257,62 @@ static void expect_sound(void)
 
 /* ---- Older caches, and converting ------------------------------------------------------------ */
 
-/* A cache that an older wallet left of the first chain, at `path`. */
-static void write_cache(const char *path)
+/* Writes an older wallet's cache of the first chain. */
+static void fill_cache(ts_legacy *cache)
 {
     const tw_chain *chain = now.chain[0];
     static uint8_t bytes[TW_COINS_MAX][TW_COIN_BYTES];
     static anonset_coin coins[TW_COINS_MAX];
-    ts_legacy cache;
     for (uint32_t i = 0; i < chain->meta.size; i++)
         tw_coin(&coins[i], bytes[i], chain->coin[i], &chain->coin_tx[i]);
-    ts_legacy_create(&cache, path, TS_LEGACY_V2);
-    ts_legacy_delta(&cache, ts_legacy_set(&cache, GROUP, &chain->meta), GROUP, coins,
+    ts_legacy_delta(cache, ts_legacy_set(cache, GROUP, &chain->meta), GROUP, coins,
                     chain->meta.size, SECTOR);
-    ts_legacy_run(&cache, "UPDATE SparkSet SET complete = 1");
+    ts_legacy_run(cache, "UPDATE SparkSet SET complete = 1");
+}
+
+static void write_cache(const char *path)
+{
+    ts_legacy cache;
+    ts_legacy_create(&cache, path, TS_LEGACY_V2);
+    fill_cache(&cache);
     ts_legacy_close(&cache);
+}
+
+static void copy_file(const char *to, const char *from)
+{
+    size_t len;
+    char *bytes = ts_read_file(from, &len);
+    ts_write_file(to, bytes, len);
+    free(bytes);
 }
 
 static void prepare_cache(void)
 {
-    size_t len;
     const char *model = ts_in(&now.dir, "model");
     if (access(model, F_OK) != 0)
         write_cache(model);
-    char *bytes = ts_read_file(model, &len);
-    ts_write_file(now.path, bytes, len);
-    free(bytes);
+    copy_file(now.path, model);
+}
+
+/* One of a wallet that was killed: part of it is in the log. */
+static void prepare_logged_cache(void)
+{
+    const char *model = ts_in(&now.dir, "logged"), *log = ts_in(&now.dir, "logged-wal");
+    char own_log[sizeof now.path + 8];
+    if (access(model, F_OK) != 0) {
+        ts_legacy cache;
+        const char *open = ts_in(&now.dir, "open");
+        ts_legacy_create(&cache, open, TS_LEGACY_V2);
+        ts_legacy_run(&cache, "PRAGMA journal_mode=WAL");
+        ts_legacy_run(&cache, "PRAGMA wal_autocheckpoint=0");
+        fill_cache(&cache);
+        copy_file(model, open);
+        copy_file(log, ts_in(&now.dir, "open-wal"));
+        ts_legacy_close(&cache);
+    }
+    (void)snprintf(own_log, sizeof own_log, "%s-wal", now.path);
+    copy_file(now.path, model);
+    copy_file(own_log, log);
 }
 
 /* Opening it upgrades it. */
@@ -498,6 +529,13 @@ Test(calls, older_cache, .timeout = 1200)
 {
     const job this = {
         .backend = &as_backend_sqlite, .prepare = prepare_cache, .work = work_on_cache};
+    fail_all(&this, sqlite_faults, COUNT(sqlite_faults));
+}
+
+Test(calls, older_cache_with_a_log, .timeout = 1200)
+{
+    const job this = {
+        .backend = &as_backend_sqlite, .prepare = prepare_logged_cache, .work = work_on_cache};
     fail_all(&this, sqlite_faults, COUNT(sqlite_faults));
 }
 

@@ -54,7 +54,7 @@ anonset_step anonset_sync_step(anonset_sync *sync, anonset_request *request)
         return ANONSET_STEP_DONE;
     if (!sync->meta_asked) {
         sync->meta_asked = true;
-        return hand_out(sync, request, ANONSET_REQUEST_META);
+        return hand_out(sync, request, sync->used ? ANONSET_REQUEST_USED : ANONSET_REQUEST_META);
     }
     /* One sector committing and one on the wire. */
     if (sync->meta_told && sync->asked < sync->sectors &&
@@ -82,6 +82,8 @@ anonset_code anonset_sync_feed(anonset_sync *sync, anonset_answer *answer, anons
         sync->metas++;
         sync->meta_told = true;
         memcpy(sync->block_hash, answer->meta.block_hash, sizeof sync->block_hash);
+    } else if (answer->kind == ANONSET_ANSWER_USED) {
+        sync->meta_told = true;
     } else if (answer->kind == ANONSET_ANSWER_COINS && answer->n > 0) {
         sync->coin = answer->coins[0];
         sync->fed = true;

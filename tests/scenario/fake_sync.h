@@ -18,6 +18,7 @@ struct anonset_sync {
     uint32_t heights;
     void (*on_commit)(void *context); /* inside of step, while a commit would run */
     void *context;
+    bool used;      /* asks for the list of used tags in place of the meta */
     bool silent;    /* step waits for an answer, and nothing was asked */
     bool deaf;      /* takes no answer */
     uint32_t ahead; /* sectors that are asked for before the one under way is answered */

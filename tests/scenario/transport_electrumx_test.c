@@ -378,6 +378,39 @@ Test(electrumx, a_server_may_refuse_us_in_any_words, .timeout = 20)
     peer_stop(&server);
 }
 
+/* The same where the first question is one whose answer comes in pieces. */
+Test(electrumx, a_server_may_refuse_us_where_pieces_are_awaited, .timeout = 20)
+{
+    sync_.used = true;
+    peer_start(&server, "tcp", serve_other_protocol);
+    run(server.url, 5, 5000, NULL);
+    peer_stop(&server);
+    expect_abort(ANONSET_SERVER, "unsupported protocol version");
+    cr_assert_eq(server.connections, 1);
+}
+
+/* Answers the list, and server.version never. */
+static void serve_list_first(ts_peer *self, int fd, unsigned nth)
+{
+    char hello[512], list[512];
+    (void)self;
+    (void)nth;
+    if (peer_line(fd, hello, sizeof hello) != 0 || peer_line(fd, list, sizeof list) != 0)
+        return;
+    (void)peer_print(fd, "{\"result\":{\"tagsandtxids\":[]},\"id\":%u}\n", peer_id(list));
+    (void)peer_line(fd, list, sizeof list); /* until it is closed */
+}
+
+Test(electrumx, a_list_may_come_before_the_answer_to_the_hello, .timeout = 20)
+{
+    sync_.used = true;
+    peer_start(&server, "tcp", serve_list_first);
+    run(server.url, 0, 5000, NULL);
+    peer_stop(&server);
+    cr_assert_not(sync_.aborted, "%s", sync_.why.text);
+    cr_assert(sync_.meta_told);
+}
+
 /* Chatters ahead of its answer to server.version: a notification, a long one, and one that looks
  * like an answer to somebody else. */
 static void serve_chatter(ts_peer *self, int fd, unsigned nth)

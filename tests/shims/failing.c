@@ -63,6 +63,18 @@ FORWARD(replace,
          anonset_detail *detail),
         (path, by, kept, busy_ms, detail))
 FORWARD(check, (void *handle, anonset_detail *detail), (handle, detail))
+FORWARD(used_append, (void *handle, const anonset_used_append *append, anonset_detail *detail),
+        (handle, append, detail))
+FORWARD(used_open, (void *handle, void **view, anonset_used_state *state, anonset_detail *detail),
+        (handle, view, state, detail))
+FORWARD(used_read,
+        (void *view, anonset_used *used, uint32_t *n, uint32_t from, uint32_t room,
+         anonset_detail *detail),
+        (view, used, n, from, room, detail))
+FORWARD(used_find,
+        (void *view, anonset_used *used, uint32_t *position, const uint8_t *tag,
+         anonset_detail *detail),
+        (view, used, position, tag, detail))
 
 anonset_backend failing_backend(const anonset_backend *backend)
 {
@@ -86,5 +98,11 @@ anonset_backend failing_backend(const anonset_backend *backend)
     failing.mend = backend->mend ? fail_mend : NULL;
     failing.replace = backend->replace ? fail_replace : NULL;
     failing.check = backend->check ? fail_check : NULL;
+    if (backend->used_append) {
+        failing.used_append = fail_used_append;
+        failing.used_open = fail_used_open;
+        failing.used_read = fail_used_read;
+        failing.used_find = fail_used_find;
+    }
     return failing;
 }

@@ -255,6 +255,62 @@ Test(alloc, a_store_is_not_opened_without_memory_lmdb)
     open_without_memory(&as_backend_lmdb);
 }
 
+/* A run in which each answer overtakes the one before it. */
+static void run_overtaking(void)
+{
+    const anonset_request *outstanding;
+    anonset_step step = ANONSET_STEP_SEND;
+    while (step != ANONSET_STEP_DONE) {
+        step = anonset_sync_step(r.sync, &r.last);
+        if (step != ANONSET_STEP_WAIT)
+            continue;
+        if (r.fed < FEEDS_MOST)
+            r.choice[r.fed] = anonset_sync_outstanding(r.sync, &outstanding) > 1;
+        rig_feed_one();
+    }
+}
+
+/* The n-th block and all behind it are refused, for every n. */
+Test(alloc, a_sync_ends_wherever_memory_ends)
+{
+    bool refused = true;
+    count_from_here();
+    for (unsigned long n = 1; refused; n++) {
+        rig_set_up();
+        heap.asked = 0;
+        heap.fails_from = n;
+        run_overtaking();
+        refused = heap.asked >= n;
+        heap.fails_from = 0;
+        cr_assert_eq(r.result.error.code, refused ? ANONSET_NO_MEMORY : ANONSET_OK, "%lu: %s", n,
+                     r.result.error.text);
+        memset(r.choice, 0, sizeof r.choice);
+        rig_expect_next_finishes();
+        rig_tear_down();
+    }
+    cr_expect_not(heap.misused);
+}
+
+Test(alloc, a_level_is_not_raised_without_memory)
+{
+    anonset_detail detail;
+    count_from_here();
+    rig_set_up();
+    r.options.proof_budget = 0;
+    rig_end();
+    rig_begin();
+    rig_run();
+    anonset_complete raise = {.group = 1, .gate = ANONSET_GATE_SET_HASH};
+    raise.target = r.result.state.finalized;
+    memcpy(raise.digest, r.result.state.digest, sizeof raise.digest);
+    heap.fails_from = heap.asked + 1;
+    cr_expect_eq(as_backend_memory.mark_complete(r.store->handle, &raise, &detail),
+                 ANONSET_NO_MEMORY);
+    heap.fails_from = 0;
+    cr_expect_eq(as_backend_memory.mark_complete(r.store->handle, &raise, &detail), ANONSET_OK);
+    rig_tear_down();
+}
+
 Test(alloc, a_sync_ends_for_want_of_memory_and_the_next_goes_on)
 {
     enter();

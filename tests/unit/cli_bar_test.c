@@ -25,6 +25,11 @@ Test(cli_bar, before_anything_is_known)
     expect(80, &(bar_view){.group = 3}, "group 3  waiting for the server");
 }
 
+Test(cli_bar, counts_used_tags_of_which_nobody_knows_how_many_there_are)
+{
+    expect(80, &(bar_view){.position = 30000, .size = 30000}, "30,000 used coin tags");
+}
+
 Test(cli_bar, fills_the_terminal_but_for_one_column)
 {
     bar_view view = {.group = 1, .position = 3000, .size = 6000, .rate = 1500};

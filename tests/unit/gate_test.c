@@ -589,6 +589,139 @@ Test(gate, refuses_checkpoints_without_a_group_or_a_size)
     cr_assert_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
 }
 
+/* ---- A store that changes, or has a long history ------------------------------------------- */
+
+#define NEVER UINT32_MAX
+
+static anonset_backend other;
+static uint32_t openings_left = NEVER;
+
+/* Another process clears the group right before one of the openings. */
+static anonset_code open_cleared(void *handle, void **snapshot, anonset_state *state,
+                                 uint32_t group, anonset_view view, anonset_detail *detail)
+{
+    if (openings_left != NEVER && openings_left-- == 0) {
+        openings_left = NEVER;
+        cr_assert_eq(as_backend_memory.clear(handle, group, NULL), ANONSET_OK);
+    }
+    return as_backend_memory.snapshot_open(handle, snapshot, state, group, view, detail);
+}
+
+Test(gate, plans_anew_when_the_set_is_cleared_before_any_opening)
+{
+    bool cleared = true;
+    other = as_backend_memory;
+    other.snapshot_open = open_cleared;
+    for (uint32_t k = 0; cleared; k++) {
+        rig_tear_down();
+        rig_set_up_with(&other);
+        reorganize(12, 2);
+        r.lie = NULL;
+        openings_left = k;
+        sync_again();
+        cleared = openings_left == NEVER;
+        openings_left = NEVER;
+        rig_expect_whole();
+        rig_expect_next_finishes();
+    }
+}
+
+/* The oldest checkpoint's digest is another one once, when all coins were fetched: as if another
+ * process had replaced what is below the base. */
+static bool differs;
+
+static anonset_code checkpoint_of_another(void *snapshot, anonset_checkpoint *checkpoint,
+                                          uint32_t index, anonset_detail *detail)
+{
+    anonset_code code = as_backend_memory.checkpoint(snapshot, checkpoint, index, detail);
+    if (code == ANONSET_OK && differs && r.sync->phase == AS_PHASE_CLOSE) {
+        checkpoint->digest[0] ^= 1;
+        r.lies++;
+    }
+    return code;
+}
+
+static anonset_code discard(void *handle, uint32_t group, anonset_detail *detail)
+{
+    differs = false;
+    return as_backend_memory.discard_incomplete(handle, group, detail);
+}
+
+Test(gate, drops_pending_coins_that_do_not_stand_on_the_finalized_ones)
+{
+    other = as_backend_memory;
+    other.checkpoint = checkpoint_of_another;
+    other.discard_incomplete = discard;
+    rig_tear_down();
+    rig_set_up_with(&other);
+    sync_again();
+    const tw_chain *root = r.chain;
+    grow(2);
+    sync_again();
+    r.chain = tw_grow(&r.world, root, 3);
+    differs = true;
+    sync_again();
+    cr_assert_not(differs);
+    cr_assert_gt(r.lies, 0);
+    cr_assert_gt(r.result.discarded, 0);
+    rig_expect_whole();
+}
+
+/* What lies above a checkpoint that is still on the chain is compared, where no set hash proves it.
+ */
+Test(gate, compares_from_an_accepted_checkpoint_on_where_the_set_hash_proves_nothing)
+{
+    begin_with_heights(0);
+    r.options.sector_size = WIDE_SECTOR;
+    r.chain = tw_grow_wide(&r.world, NULL, 3, 20);
+    sync_again();
+    const tw_chain *root = tw_grow_wide(&r.world, r.chain, 7, 20);
+    r.chain = tw_grow_wide(&r.world, root, 2, 20);
+    sync_again();
+    r.chain = tw_grow_wide(&r.world, root, 3, 20);
+    r.lie = know_no_heights;
+    sync_again();
+    rig_expect_whole();
+    cr_assert_eq(r.result.state.gate, ANONSET_GATE_COUNT);
+}
+
+static bool is_long;
+
+/* As if the oldest checkpoint was there eight million times. */
+static anonset_code checkpoint_of_many(void *snapshot, anonset_checkpoint *checkpoint,
+                                       uint32_t index, anonset_detail *detail)
+{
+    static anonset_checkpoint oldest;
+    anonset_code code = as_backend_memory.checkpoint(snapshot, checkpoint, index, detail);
+    if (code == ANONSET_OK)
+        oldest = *checkpoint;
+    else if (is_long && code == ANONSET_NOT_FOUND && index <= 1u << 23) {
+        *checkpoint = oldest;
+        code = ANONSET_OK;
+    }
+    return code;
+}
+
+Test(gate, tries_a_few_checkpoints_of_a_history_without_end, .timeout = 60)
+{
+    other = as_backend_memory;
+    other.checkpoint = checkpoint_of_many;
+    rig_tear_down();
+    rig_set_up_with(&other);
+    sync_again();
+    grow(2);
+    sync_again();
+    const tw_chain *root = r.chain;
+    grow(2);
+    sync_again();
+    r.chain = tw_grow(&r.world, root, 3);
+    is_long = true;
+    sync_again();
+    is_long = false;
+    cr_assert_leq(r.result.requests, 2 * AS_CANDIDATES);
+    rig_expect_whole();
+}
+
 /* ---- Verify ------------------------------------------------------------------------------- */
 
 Test(gate, verify_recomputes_the_set_hashes_that_were_proven)

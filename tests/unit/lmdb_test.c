@@ -415,9 +415,12 @@ Test(lmdb, read_only_needs_a_lock_file_that_can_be_written)
     cr_assert(!root || seteuid(65534) == 0);
     GIVES(ANONSET_OK, try_open(&handle, path, ANONSET_STORE_READ_ONLY, 100));
     check_coins(handle, ANONSET_VIEW_FINALIZED);
+    cr_assert(!root || seteuid(0) == 0); /* it may be written by now, but not by what is open */
+    cr_assert(chmod(path, 0644) == 0 && chmod(dir, 0755) == 0);
+    void *second;
+    GIVES(ANONSET_PERMISSION, try_open(&second, path, 0, 100));
+    cr_expect(strstr(detail.text, "close"), "%s", detail.text);
     lmdb->close(handle);
-    cr_assert(!root || seteuid(0) == 0);
-    cr_assert(chmod(dir, 0755) == 0);
 }
 
 /* ---- The map ------------------------------------------------------------------------------- */
@@ -429,6 +432,31 @@ Test(lmdb, the_map_grows_when_it_is_full)
     grow_to(handle, COINS, 1000);
     cr_assert_gt(size_of(path), 10 * as_env_first_map);
     check_coins(handle, ANONSET_VIEW_FINALIZED);
+    lmdb->close(handle);
+}
+
+static bool map_is_largest;
+
+int mdb_env_info(MDB_env *env, MDB_envinfo *info)
+{
+    int (*real)(MDB_env *, MDB_envinfo *);
+    *(void **)&real = dlsym(RTLD_NEXT, "mdb_env_info");
+    cr_assert(real);
+    int rc = real(env, info);
+    if (map_is_largest)
+        info->me_mapsize = SIZE_MAX;
+    return rc;
+}
+
+Test(lmdb, the_map_does_not_grow_without_end)
+{
+    as_env_first_map = 64 << 10;
+    void *handle = open_store();
+    map_is_largest = true;
+    GIVES(ANONSET_FULL, try_append(handle, 0, 0, 1000, 1000));
+    cr_expect(strstr(detail.text, "can map"), "%s", detail.text);
+    map_is_largest = false;
+    grow_to(handle, 1000, 1000);
     lmdb->close(handle);
 }
 
@@ -645,6 +673,27 @@ Test(lmdb, a_killed_opener_leaves_the_newest_state_in_the_first_meta_page)
 Test(lmdb, a_killed_opener_leaves_the_newest_state_in_the_second_meta_page)
 {
     opener_is_killed(1);
+}
+
+static void hold_snapshot(int says, int told);
+
+/* Who has it open keeps LMDB from making its lock file anew. */
+Test(lmdb, a_lock_file_that_is_none_while_others_use_it)
+{
+    static const uint32_t no_magic = 7;
+    void *handle;
+    lmdb->close(open_store());
+    other child = start(hold_snapshot);
+    tell(child.told);
+    hear(child.says);
+    int fd = open(beside("-lock"), O_WRONLY | O_CLOEXEC);
+    cr_assert(fd >= 0);
+    cr_assert_eq(syscall(SYS_pwrite64, fd, &no_magic, sizeof no_magic, (off64_t)0), 4);
+    close(fd);
+    GIVES(ANONSET_IO, try_open(&handle, path, 0, 100));
+    cr_expect(strstr(detail.text, "-lock"), "%s", detail.text);
+    end(&child, SIGKILL);
+    lmdb->close(open_store());
 }
 
 static void hold_lock(int says, int told)
@@ -963,6 +1012,8 @@ static entry entry_of(uint8_t kind, uint32_t group, uint32_t at, uint32_t sub)
 }
 
 /* What another program would do to the table: NULL deletes. */
+static unsigned put_flags = MDB_NOLOCK; /* 0: beside those who have the store open */
+
 static void put_entry(entry e, const void *bytes, size_t len)
 {
     MDB_env *env;
@@ -970,7 +1021,7 @@ static void put_entry(entry e, const void *bytes, size_t len)
     MDB_dbi table;
     MDB_val key = {e.key_len, e.key}, val = {len, (void *)(uintptr_t)bytes};
     cr_assert(mdb_env_create(&env) == 0);
-    cr_assert(mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0644) == 0);
+    cr_assert(mdb_env_open(env, path, MDB_NOSUBDIR | put_flags, 0644) == 0);
     cr_assert(mdb_txn_begin(env, NULL, 0, &txn) == 0);
     cr_assert(mdb_dbi_open(txn, NULL, 0, &table) == 0);
     cr_assert_eq(bytes ? mdb_put(txn, table, &key, &val, 0) : mdb_del(txn, table, &key, NULL), 0);
@@ -1076,5 +1127,157 @@ Test(lmdb, a_store_that_is_open_here_is_not_replaced)
     void *handle = open_store();
     (void)snprintf(by, sizeof by, "%s", beside("-by"));
     GIVES(ANONSET_BUSY, lmdb->replace(path, by, beside("-kept"), 100, &detail));
+    lmdb->close(handle);
+}
+
+Test(lmdb, a_chunk_of_checkpoints_that_is_too_short_is_corrupt)
+{
+    void *handle, *snapshot;
+    anonset_state state;
+    anonset_checkpoint checkpoint;
+    handle = open_store();
+    grow_to(handle, 500, 10); /* one finalized set */
+    for (uint32_t size = 510; size <= 1000; size += 10)
+        grow_to(handle, size, 10);
+    lmdb->close(handle);
+    uint8_t one[AS_CHECKPOINT_BYTES] = {0};
+    put_entry(entry_of(3, 1, 0, 0), one, sizeof one);
+    GIVES(ANONSET_OK, try_open(&handle, path, 0, 100));
+    GIVES(ANONSET_OK,
+          lmdb->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_FINALIZED, &detail));
+    GIVES(ANONSET_OK, lmdb->checkpoint(snapshot, &checkpoint, 0, &detail));
+    GIVES(ANONSET_CORRUPT, lmdb->checkpoint(snapshot, &checkpoint, 30, &detail));
+    lmdb->snapshot_close(snapshot);
+    lmdb->close(handle);
+}
+
+/* Small rows are taken up by the next append, which must begin where they end. */
+Test(lmdb, pending_coins_that_end_elsewhere_are_corrupt)
+{
+    void *handle = open_store();
+    GIVES(ANONSET_OK, try_append(handle, 0, 0, SECTOR, COINS));
+    GIVES(ANONSET_OK, try_append(handle, 0, SECTOR, 3, COINS));
+    void *snapshot;
+    anonset_state state;
+    anonset_run run = {.start = 0};
+    uint32_t last = 0;
+    GIVES(ANONSET_OK,
+          lmdb->snapshot_open(handle, &snapshot, &state, 1, ANONSET_VIEW_NEXT, &detail));
+    for (uint32_t at = 0; at < state.count; at = run.start + run.n) {
+        GIVES(ANONSET_OK, lmdb->read(snapshot, &run, at, &detail));
+        last = run.start;
+    }
+    cr_assert_gt(last, 0);
+    /* The last row, moved down by one. */
+    size_t len = 0, packed = 0;
+    lmdb->snapshot_close(snapshot);
+    lmdb->close(handle);
+    char *bytes = read_file(path, &len);
+    entry e = entry_of(1, 1, last, 0);
+    char *at = memmem(bytes, len, e.key, 9);
+    while (at && packed == 0) {
+        at[8]--;
+        packed++;
+        at = memmem(at + 9, len - (size_t)(at + 9 - bytes), e.key, 9);
+        if (at)
+            packed = 0;
+    }
+    write_file(path, bytes, len);
+    free(bytes);
+    GIVES(ANONSET_OK, try_open(&handle, path, 0, 100));
+    GIVES(ANONSET_CORRUPT, try_append(handle, 0, SECTOR + 3, 3, COINS));
+    lmdb->close(handle);
+}
+
+#define OVERFLOW_FLAG 0x04u
+
+/* Each value with pages of its own counts other pages than it has. */
+static void spoil_values(void)
+{
+    size_t len, number, spoilt = 0;
+    char *bytes = read_file(path, &len);
+    for (size_t page = 2; page < len / PAGE; page++) {
+        uint16_t flags;
+        memcpy(&number, bytes + page * PAGE, sizeof number);
+        memcpy(&flags, bytes + page * PAGE + sizeof number + 2, sizeof flags);
+        if (number != page || flags != OVERFLOW_FLAG)
+            continue;
+        bytes[page * PAGE + sizeof number + 4] ^= 0x40;
+        bytes[page * PAGE + sizeof number + 7] ^= 0x40;
+        spoilt++;
+    }
+    cr_assert_gt(spoilt, 0);
+    write_file(path, bytes, len);
+    free(bytes);
+}
+
+/* LMDB would take back pages that others use. */
+Test(lmdb, values_of_other_pages_than_they_have_are_not_written_over)
+{
+    void *handle = open_store();
+    grow_to(handle, 1000, SECTOR);
+    GIVES(ANONSET_OK, try_append(handle, 1000, 1000, SECTOR, 2000));
+    lmdb->close(handle);
+    spoil_values();
+    GIVES(ANONSET_OK, try_open(&handle, path, 0, 100));
+    GIVES(ANONSET_CORRUPT, lmdb->clear(handle, 0, &detail));
+    GIVES(ANONSET_CORRUPT, lmdb->clear(handle, 1, &detail));
+    GIVES(ANONSET_CORRUPT, lmdb->discard_incomplete(handle, 1, &detail));
+    cr_assert_eq(state_of(handle).count, SECTOR);
+    lmdb->close(handle);
+}
+
+/* A chunk of many checkpoints is written anew when the level of the last one is raised. */
+Test(lmdb, checkpoints_of_other_pages_than_they_have_are_not_written_over)
+{
+    void *handle = open_store();
+    for (uint32_t size = 10; size <= 300; size += 10)
+        grow_to(handle, size, 10);
+    lmdb->close(handle);
+    spoil_values();
+    GIVES(ANONSET_OK, try_open(&handle, path, 0, 100));
+    anonset_complete raise = {
+        .group = 1, .target = ts_chain_meta(chain, 300), .gate = ANONSET_GATE_SET_HASH};
+    memcpy(raise.digest, chain->digests[300], ANONSET_HASH_BYTES);
+    GIVES(ANONSET_CORRUPT, lmdb->mark_complete(handle, &raise, &detail));
+    lmdb->close(handle);
+}
+
+Test(lmdb, a_used_chunk_of_other_pages_than_it_has_is_not_written_over)
+{
+    static anonset_used used[900];
+    anonset_used_append a = {.n = 900, .used = used};
+    void *handle = open_store(), *view;
+    GIVES(ANONSET_OK, lmdb->used_append(handle, &a, &detail));
+    GIVES(ANONSET_OK, lmdb->used_open(handle, &view, &a.before, &detail));
+    lmdb->used_close(view);
+    lmdb->close(handle);
+    spoil_values();
+    GIVES(ANONSET_OK, try_open(&handle, path, 0, 100));
+    a.keep = 890;
+    a.n = 10;
+    GIVES(ANONSET_CORRUPT, lmdb->used_append(handle, &a, &detail));
+    lmdb->close(handle);
+}
+
+static void take_record_when_told(int says, int told)
+{
+    hear(told);
+    put_flags = 0;
+    put_entry(entry_of(0, 0, 0, 0), NULL, 0);
+    tell(says);
+}
+
+/* Another process met an I/O error, and something took the record that is written anew then. */
+Test(lmdb, a_store_without_its_record_is_not_made_sure)
+{
+    make_store();
+    other child = start(take_record_when_told);
+    void *handle = open_store();
+    write_file(beside("-unsure"), "", 0);
+    tell(child.told);
+    hear(child.says);
+    end(&child, 0);
+    GIVES(ANONSET_CORRUPT, try_append(handle, 40, 40, 10, 50));
     lmdb->close(handle);
 }

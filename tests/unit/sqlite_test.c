@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static anonset_detail detail;
 
 static int fail_sync, fail_write; /* the errno that such a call is to give, or 0 */
 static bool fake_full;
+static const char *fail_writes_to; /* EIO for this file alone; NULL: none */
 static unsigned syncs;
 static uint64_t written;
 
@@ -45,7 +47,15 @@ ANONSET_API int fdatasync(int fd)
 
 ANONSET_API ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
 {
+    char link_name[40], name[200];
     written += len;
+    if (fail_writes_to) {
+        (void)snprintf(link_name, sizeof link_name, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link_name, name, sizeof name - 1);
+        name[n > 0 ? n : 0] = '\0';
+        if (strcmp(name, fail_writes_to) == 0)
+            return refuse(EIO);
+    }
     return fail_write ? refuse(fail_write) : syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
@@ -65,6 +75,12 @@ ANONSET_API int sqlite3_prepare_v3(sqlite3 *db, const char *sql, int len, unsign
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "sqlite3_prepare_v3");
     return real(db, sql, len, flags, statement, rest);
+}
+
+/* For the user that the process is now, and not the one that began it. */
+ANONSET_API int access(const char *name, int mode)
+{
+    return faccessat(AT_FDCWD, name, mode, AT_EACCESS);
 }
 
 ANONSET_API int statvfs(const char *path, struct statvfs *out)
@@ -238,6 +254,18 @@ static int64_t ask(const char *text)
     return answer;
 }
 
+/* ---- What a store tells of in passing --------------------------------------------------- */
+
+static anonset_code heard; /* by the caller's log */
+static char heard_text[ANONSET_DETAIL_TEXT];
+
+static void hear(void *context, anonset_code code, const char *text)
+{
+    cr_assert_eq(context, path);
+    heard = code;
+    (void)strncpy(heard_text, text, sizeof heard_text - 1);
+}
+
 /* ---- Files that are not ours ---------------------------------------------------------------- */
 
 static size_t load(const char *ending, uint8_t *out, size_t cap)
@@ -278,6 +306,43 @@ Test(sqlite, a_wallet_cache_is_foreign)
     is_foreign_and_stays();
     sql_once("PRAGMA journal_mode=WAL; INSERT INTO SparkSet VALUES(1, 'x')");
     is_foreign_and_stays();
+}
+
+/* What makes the file ours is in the log alone: opened by one who may write, it is copied; but not
+ * while another writes, and a failure of it is told. */
+Test(sqlite, a_store_that_only_its_log_makes_ours)
+{
+    static const uint8_t nothing[4];
+    anonset_backend_options options = {.busy_ms = 100, .log = hear, .log_context = path};
+    void *handle;
+    as_lock *lock;
+    b->close(open_store(ANONSET_STORE_CREATE));
+    sqlite3 *db = other_program();
+    sql(db, "PRAGMA wal_autocheckpoint=0; BEGIN IMMEDIATE");
+    char mark[60];
+    (void)snprintf(mark, sizeof mark, "PRAGMA application_id=%d; COMMIT", (int)AS_APPLICATION_ID);
+    sql(db, mark);
+    size_t len = load("", before, CAP), log_len = load("-wal", journal, CAP);
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+    cr_assert_gt(log_len, 0);
+    memcpy(before + 68, nothing, sizeof nothing);
+    (void)unlink(beside("-shm"));
+    save("", before, len);
+    save("-wal", journal, log_len);
+    ok(as_lock_open(&lock, path, &detail));
+    ok(as_lock_take(lock, 100, &detail));
+    ok(b->open(&handle, path, &options, &detail));
+    as_lock_release(lock);
+    b->close(handle);
+    cr_expect_eq(heard, ANONSET_OK);
+    (void)unlink(beside("-shm"));
+    save("", before, len);
+    save("-wal", journal, log_len);
+    no_memory_for = "PRAGMA journal_mode";
+    (void)b->open(&handle, path, &options, &detail);
+    no_memory_for = NULL;
+    cr_expect_eq(heard, ANONSET_NO_MEMORY);
+    as_lock_close(lock);
 }
 
 Test(sqlite, a_newer_format_is_foreign)
@@ -392,16 +457,6 @@ Test(sqlite, the_log_is_copied_when_it_has_grown)
     ts_chain_free(chain);
 }
 
-static anonset_code heard; /* by the caller's log */
-static char heard_text[ANONSET_DETAIL_TEXT];
-
-static void hear(void *context, anonset_code code, const char *text)
-{
-    cr_assert_eq(context, path);
-    heard = code;
-    (void)strncpy(heard_text, text, sizeof heard_text - 1);
-}
-
 /* The commits hold, in SQLite's log, so that no call fails. */
 Test(sqlite, a_log_that_cannot_be_copied_is_told)
 {
@@ -418,6 +473,26 @@ Test(sqlite, a_log_that_cannot_be_copied_is_told)
     cr_expect(strstr(heard_text, path), "%s", heard_text);
     handle = open_store(0);
     view_is(handle, ANONSET_VIEW_NEXT, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+/* The same in the midst of writing: the log has grown, and cannot be copied. */
+Test(sqlite, a_grown_log_that_cannot_be_copied_is_told)
+{
+    ts_chain *chain = ts_chain_new(1, 20 * SECTOR);
+    anonset_backend_options options = {
+        .flags = ANONSET_STORE_CREATE, .busy_ms = 1000, .log = hear, .log_context = path};
+    void *handle;
+    ok(b->open(&handle, path, &options, &detail));
+    ok(append(handle, chain, chain->n, 0, 0, 1));
+    fail_writes_to = path;
+    uint32_t at = 1;
+    for (; at + SECTOR < chain->n && heard == ANONSET_OK; at += SECTOR)
+        ok(append(handle, chain, chain->n, 0, at, SECTOR));
+    fail_writes_to = NULL;
+    cr_expect_eq(heard, ANONSET_IO, "%d", heard);
+    view_is(handle, ANONSET_VIEW_NEXT, chain, at);
     b->close(handle);
     ts_chain_free(chain);
 }
@@ -551,6 +626,26 @@ Test(sqlite, a_coin_too_large_for_a_row_is_refused)
     b->close(handle);
     ts_chain_free(large);
     ts_chain_free(fits);
+    free(bytes);
+}
+
+/* A small row takes up what follows, but not this. */
+Test(sqlite, a_large_coin_behind_a_small_row_gets_one_of_its_own)
+{
+    uint8_t *bytes = calloc(1, 1000000);
+    uint8_t hash[ANONSET_HASH_BYTES] = {7};
+    anonset_coin coins[2] = {
+        {.serialized = bytes, .context = bytes, .tx_hash = hash, .context_len = 1},
+        {.serialized = bytes, .context = bytes, .tx_hash = hash, .context_len = 1}};
+    coins[0].serialized_len = 300;
+    coins[1].serialized_len = 1000000;
+    ts_chain *chain = ts_chain_of(1, coins, 2);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    ok(append(handle, chain, 2, 0, 0, 1));
+    ok(append(handle, chain, 2, 0, 1, 1));
+    view_is(handle, ANONSET_VIEW_NEXT, chain, 2);
+    b->close(handle);
+    ts_chain_free(chain);
     free(bytes);
 }
 
@@ -999,7 +1094,7 @@ static anonset_code tags_code(void *handle)
 Test(sqlite, tags_of_damaged_rows_are_corrupt)
 {
     static const char *const damages[] = {"UPDATE pack SET n = 9", "UPDATE pack SET body = x'00'",
-                                          "UPDATE pack SET n = 5000"};
+                                          "UPDATE pack SET n = 5000", "UPDATE pack SET n = 11"};
     ts_chain *chain = ts_chain_new(1, 10);
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         void *handle = open_store(ANONSET_STORE_CREATE);
@@ -1011,6 +1106,40 @@ Test(sqlite, tags_of_damaged_rows_are_corrupt)
         b->close(handle);
     }
     ts_chain_free(chain);
+}
+
+/* Where a row of the pending set has to go there are two of somebody else. */
+Test(sqlite, no_third_row_is_put_where_two_are)
+{
+    ts_chain *chain = ts_chain_new(1, 10);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    finalize(handle, chain, 0, 3);
+    sql_once("INSERT INTO pack SELECT (slot << 33) + 2 * 3 + k, 1, 9, zeroblob(40000) FROM ledger, "
+             "(SELECT 0 AS k UNION SELECT 1) WHERE grp = 1");
+    cr_expect_eq(append(handle, chain, 10, 3, 3, 5), ANONSET_CORRUPT);
+    cr_expect(strstr(detail.text, "twice"), "%s", detail.text);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+/* Without permission bits the owner is refused as everybody is, unless it is root. */
+Test(sqlite, a_file_that_must_not_be_written_or_read_is_told)
+{
+    static const struct {
+        mode_t mode;
+        unsigned flags;
+    } rows[] = {{0444, 0}, {0, 0}, {0, ANONSET_STORE_READ_ONLY}};
+    bool root = geteuid() == 0;
+    b->close(open_store(ANONSET_STORE_CREATE));
+    cr_assert_eq(chmod(dir, 0777), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        void *handle;
+        cr_assert_eq(chmod(path, rows[i].mode), 0);
+        cr_assert(!root || seteuid(65534) == 0);
+        cr_expect_eq(try_open(&handle, rows[i].flags), ANONSET_PERMISSION, "%zu: %s", i,
+                     detail.text);
+        cr_assert(!root || seteuid(0) == 0);
+    }
 }
 
 /* Writes read what they go on from. */

@@ -753,6 +753,8 @@ Test(store, calls_without_what_they_need_are_refused)
     cr_expect_eq(anonset_store_ancestor(store, &meta, &newest, 1, NULL, 9, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_store_ancestor(store, &meta, &newest, 1, hash, 9, NULL),
                  ANONSET_NOT_FOUND);
+    cr_expect_eq(anonset_store_ancestor(store, &meta, &newest, 77, hash, 9, NULL),
+                 ANONSET_NOT_FOUND, "of a group that is not there");
     cr_expect_eq(anonset_store_genesis(NULL, hash, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_store_genesis(store, NULL, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_store_genesis(store, hash, NULL), ANONSET_NOT_FOUND);

@@ -66,6 +66,12 @@ Test(sync, refuses_options_out_of_range)
         cr_expect_eq(sync != NULL, cases[i].code == ANONSET_OK);
         anonset_sync_free(sync);
     }
+    anonset_sync *none = NULL;
+    r.options.used_most = 0;
+    cr_expect_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
+    r.options.used_most = 1;
+    r.options.used = (anonset_used_mode)3;
+    cr_expect_eq(anonset_sync_new(&none, r.store, &r.options, NULL), ANONSET_INVALID);
     rig_tear_down();
 }
 

@@ -140,6 +140,9 @@ Test(used_sync, grows_and_asks_for_64_again)
     cr_assert_eq(result.resumed_from, 50);
     cr_assert_eq(progresses, 3);
     stored_is(ours, 20000);
+    uint64_t bytes;
+    cr_assert_eq(anonset_store_disk_bytes(store, &bytes, NULL), ANONSET_OK);
+    cr_assert_geq(bytes, 20000 * sizeof *ours);
     anonset_sync *sync = begin(ANONSET_REORG_FOLLOW, 0);
     cr_assert_eq(asked(sync).start, 20000 - 64);
     anonset_sync_free(sync);
@@ -377,6 +380,40 @@ Test(used_sync, a_store_that_fails_or_has_no_list)
     cr_assert_eq(result.error.code, ANONSET_UNSUPPORTED);
     cr_assert_eq(anonset_used_clear(store, NULL), ANONSET_UNSUPPORTED);
     anonset_sync_free(sync);
+    anonset_store_close(store);
+}
+
+static uint32_t found_at;
+
+static anonset_code found_elsewhere(void *view, anonset_used *used, uint32_t *position,
+                                    const uint8_t *tag, anonset_detail *detail)
+{
+    (void)view;
+    (void)detail;
+    memcpy(used->tag, tag, sizeof used->tag);
+    *position = found_at;
+    return found_at == UINT32_MAX ? ANONSET_NOT_FOUND : ANONSET_OK;
+}
+
+/* Tags told twice are found where they came first; none is found behind its place. */
+Test(used_sync, verify_looks_each_tag_up)
+{
+    static const struct {
+        uint32_t found_at;
+        bool sound;
+    } rows[] = {{0, true}, {7, false}, {UINT32_MAX, false}};
+    open_store("looked up");
+    sync_to(8, ANONSET_FINALIZED);
+    store->vtable.used_find = found_elsewhere;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        anonset_used_list *list;
+        bool sound;
+        found_at = rows[i].found_at;
+        cr_assert_eq(anonset_used_open(&list, store, NULL), ANONSET_OK);
+        cr_assert_eq(anonset_used_verify(list, &sound, NULL), ANONSET_OK);
+        cr_expect_eq(sound, rows[i].sound, "%zu", i);
+        anonset_used_close(list);
+    }
     anonset_store_close(store);
 }
 
