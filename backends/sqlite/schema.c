@@ -36,7 +36,8 @@ const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
     " body BLOB NOT NULL)",
     "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
     "CREATE TABLE used_state(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
-    "CREATE TABLE used(pos INTEGER PRIMARY KEY, tag BLOB NOT NULL, tx BLOB NOT NULL)",
+    "CREATE TABLE used(pos INTEGER PRIMARY KEY, tag BLOB NOT NULL, tx BLOB NOT NULL,"
+    " digest BLOB)", /* behind this tag, of the list up to it: where an append ended */
     "CREATE INDEX used_tag ON used(tag)",
 };
 
@@ -85,7 +86,11 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_USED_STATE_PUT] = "INSERT OR REPLACE INTO used_state(id, record) VALUES(1, ?1)",
     [AS_SQL_USED_STATE_DELETE] = "DELETE FROM used_state",
     [AS_SQL_USED_INSERT] = "INSERT INTO used(pos, tag, tx) VALUES(?1, ?2, ?3)",
+    [AS_SQL_USED_DELETE_ALL] = "DELETE FROM used", /* also of an index that rotted */
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
+    [AS_SQL_USED_MARK_PUT] = "UPDATE used SET digest = ?2 WHERE pos = ?1",
+    [AS_SQL_USED_MARK] = "SELECT pos, digest FROM used WHERE pos >= ?1 AND digest IS NOT NULL"
+                         " ORDER BY pos LIMIT 1",
     [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",
     [AS_SQL_USED_FIND] = "SELECT pos, tag, tx FROM used WHERE tag = ?1 ORDER BY pos LIMIT 1",
 };
