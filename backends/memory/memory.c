@@ -899,9 +899,11 @@ static struct used *used_new(uint32_t n, const struct used *now)
     return NULL;
 }
 
+/* An append of nothing tells anew what the digest at its end is. */
 static void used_mark_all(struct used *next, const struct used *now, uint32_t keep)
 {
-    while (next->n_marks < now->n_marks && now->marks[next->n_marks].count <= keep) {
+    while (next->n_marks < now->n_marks && now->marks[next->n_marks].count <= keep &&
+           now->marks[next->n_marks].count < next->state.count) {
         next->marks[next->n_marks] = now->marks[next->n_marks];
         next->n_marks++;
     }
