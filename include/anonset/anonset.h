@@ -586,7 +586,7 @@ typedef enum anonset_proof {
                                  own begin is not known: level COUNT */
 } anonset_proof;
 
-/* What a sync of one group came to. Lives only during the on_result call. */
+/* What a sync of one group came to. What on_result is given lives only during that call. */
 typedef struct anonset_result {
     uint32_t group;
     anonset_outcome outcome;
@@ -945,6 +945,16 @@ ANONSET_API anonset_code anonset_client_step(anonset_client *client, bool *done,
  */
 ANONSET_API anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync,
                                             anonset_detail *detail);
+
+/*
+ * Syncs one group (1 or more) to its end, with the options that anonset_sync_options_init sets: for
+ * who needs no other, no progress and no cancelling. Sets *result to what came of it; every outcome
+ * is OK, also NETWORK_ERROR: result->outcome and result->error tell.
+ * INVALID: a NULL argument, or group 0. NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_client_sync(anonset_client *client, anonset_result *result,
+                                             anonset_store *store, uint32_t group,
+                                             anonset_detail *detail);
 
 #ifdef __cplusplus
 }
