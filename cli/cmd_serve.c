@@ -194,7 +194,8 @@ static const struct option_row options[] = {
      "reach. Port 0: any free one. With another address, or 0.0.0.0 for all of\n"
      "them, everybody who reaches it can read the sets: no TLS, no password."},
     {ARGS_GATE, "gate", "count|set-hash",
-     "Show only sets at this gate level or above; count by default."},
+     "Show only sets at this gate level or above; count by default. The list of used\n"
+     "coin tags has no level, and is told if there is one."},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
 };
@@ -205,9 +206,11 @@ const struct command cmd_serve = {
     .usage = "--db PATH [--listen HOST:PORT] [--gate count|set-hash]",
     .options = options,
     .notes =
-        "Answers as an ElectrumX server does, from what is finalized: `anonset sync --server\n"
-        "tcp://HOST:PORT`. Prints that URL when it listens; ends on SIGINT or SIGTERM, with 0.\n"
-        "Syncs of this store may run meanwhile. Who syncs from it checks what it gets as from\n"
-        "any server. Transactions are not known here: --prove needs another server.\n",
+        "Answers as an ElectrumX server does, from what is finalized and from the list of used\n"
+        "coin tags: `anonset sync --server tcp://HOST:PORT`. Prints that URL when it listens;\n"
+        "ends on SIGINT or SIGTERM, with 0. Syncs of this store may run meanwhile; who asks for\n"
+        "used coin tags while one changes their list is cut off, keeps what it has, and asks\n"
+        "again. Who syncs from it checks what it gets as from any server. Transactions are not\n"
+        "known here: --prove needs another server.\n",
     .run = run_serve,
 };

@@ -9,7 +9,7 @@
 struct report {
     const struct args *args;
     json json;
-    unsigned groups, damaged;
+    unsigned groups, lists, damaged;
 };
 
 static void print_json(json *j, const anonset_verdict *verdict, const char *error)
@@ -107,35 +107,73 @@ static anonset_code look_around(struct report *report, anonset_store *store, ano
     return ANONSET_OK;
 }
 
-/* The list of used coin tags, where there is one. */
+static void print_used(struct report *report, const anonset_used_state *state, bool sound,
+                       const char *error)
+{
+    json *j = &report->json;
+    char count[TEXT_COUNT];
+
+    if (!report->args->json) {
+        printf("used coin tags: %s, %s tags read\n", sound ? "sound" : "DAMAGED",
+               text_count(count, state->count));
+        return;
+    }
+    json_begin(j, NULL, '{');
+    json_null(j, "group");
+    json_bool(j, "sound", sound);
+    json_number(j, "used_tags", state->count);
+    json_hex(j, "digest", state->digest);
+    json_string(j, "error", error);
+    json_end(j, '}');
+}
+
+static void tell_used_damage(const struct args *args, const anonset_detail *detail)
+{
+    fprintf(stderr,
+            "anonset: the used coin tags of %s are damaged\n"
+            "  cause: %s\n"
+            "  next: anonset repair --db %s, then sync --tags again; and check the disk\n",
+            args->db, detail->text, args->db);
+}
+
+static anonset_code verify_used(struct report *report, anonset_used_list *list,
+                                anonset_detail *detail)
+{
+    anonset_detail why = {0};
+    bool sound;
+    anonset_code code = anonset_used_verify(list, &sound, &why);
+
+    if (code != ANONSET_OK) {
+        *detail = why;
+        return code;
+    }
+    print_used(report, anonset_used_list_state(list), sound, sound ? NULL : why.text);
+    report->lists++;
+    if (!sound) {
+        report->damaged++;
+        tell_used_damage(report->args, &why);
+    }
+    return ANONSET_OK;
+}
+
+/* The list of used coin tags, where there is one; its record may be damaged, too. */
 static anonset_code look_at_used(struct report *report, anonset_store *store,
                                  anonset_detail *detail)
 {
     anonset_used_list *list;
-    anonset_detail why = {0};
-    char count[TEXT_COUNT];
-    bool sound = true;
     anonset_code code = anonset_used_open(&list, store, detail);
 
+    if (code == ANONSET_CORRUPT) {
+        print_used(report, &(anonset_used_state){.count = 0}, false, detail->text);
+        report->damaged++;
+        tell_used_damage(report->args, detail);
+        return ANONSET_OK;
+    }
     if (code != ANONSET_OK)
         return code;
-    const anonset_used_state *state = anonset_used_list_state(list);
-    if (state->count)
-        code = anonset_used_verify(list, &sound, &why);
-    if (code == ANONSET_OK && state->count && !report->args->json)
-        printf("used coin tags: %s, %s tags read\n", sound ? "sound" : "DAMAGED",
-               text_count(count, state->count));
+    if (anonset_used_list_state(list)->count)
+        code = verify_used(report, list, detail);
     anonset_used_close(list);
-    if (code != ANONSET_OK)
-        *detail = why;
-    if (sound)
-        return code;
-    report->damaged++;
-    fprintf(stderr,
-            "anonset: the used coin tags of %s are damaged\n"
-            "  cause: %s\n"
-            "  next: anonset clear --db %s --tags, then sync them again; and check the disk\n",
-            report->args->db, why.text, report->args->db);
     return code;
 }
 
@@ -174,7 +212,7 @@ static int run_verify(const struct args *args)
     if (args->json) {
         json_end(&report.json, ']');
         putchar('\n');
-    } else if (!report.groups && code == ANONSET_OK) {
+    } else if (!report.groups && !report.lists && !report.damaged && code == ANONSET_OK) {
         puts("nothing is stored yet");
     }
     return end_of(&report, code, &detail);
@@ -183,13 +221,16 @@ static int run_verify(const struct args *args)
 static const struct option_row options[] = {
     ARGS_ROW_DB,
     {ARGS_GROUP, "group", "N",
-     "Only this group. Without it, every group of which something is stored."},
+     "Only this group. Without it, every group of which something is stored, and the\n"
+     "list of used coin tags."},
     {ARGS_JSON, "json", NULL,
      "Print a JSON array with an object a group: group, sound, coins, digest,\n"
      "proven (coins of which a sync proved the set hash), rederived (those of\n"
      "which it was recomputed now), damaged_from, damaged_to (positions; null\n"
      "if sound), damaged_pending (they are those of an unfinished download) and\n"
-     "error. Group 0 is there if the file around the groups is damaged."},
+     "error. Group 0 is there if the file around the groups is damaged. Behind\n"
+     "the groups, if there is a list of used coin tags: group (null), sound,\n"
+     "used_tags (how many), digest, error."},
     ARGS_ROW_HELP,
     ARGS_ROW_END,
 };
@@ -199,9 +240,6 @@ const struct command cmd_verify = {
     .summary = "read every stored coin and recompute the digests",
     .usage = "--db PATH [--group N] [--json]",
     .options = options,
-    .notes =
-        "Needs no server. Exit code 6 if anything is damaged. Works while a sync runs. Without\n"
-        "--group the list of used coin tags is looked at as well; what is wrong with it is told\n"
-        "on stderr, not in the JSON array.\n",
+    .notes = "Needs no server. Exit code 6 if anything is damaged. Works while a sync runs.\n",
     .run = run_verify,
 };

@@ -92,6 +92,24 @@ static void tell_json_group(json *j, uint32_t group, const anonset_state *state)
     json_end(j, '}');
 }
 
+static void tell_used(const anonset_used_state *used)
+{
+    char count[TEXT_COUNT], digest[TEXT_HEX_HASH];
+
+    text_hex_hash(digest, used->digest);
+    printf("used coin tags: %s (gate level none)\n  digest %s\n", text_count(count, used->count),
+           digest);
+}
+
+static void tell_json_used(json *j, const anonset_used_state *used)
+{
+    json_begin(j, "used_tags", '{');
+    json_number(j, "count", used->count);
+    json_hex(j, "digest", used->digest);
+    json_string(j, "gate", text_gate(ANONSET_GATE_NONE));
+    json_end(j, '}');
+}
+
 static void tell_group(FILE *out, uint32_t group, const anonset_state *state)
 {
     char count[TEXT_COUNT], digest[TEXT_HEX_HASH];
@@ -126,8 +144,16 @@ static anonset_code tell_groups(FILE *out, const struct request *request, void *
     return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
 
-/* `groups`: what tell_groups wrote; NULL after a failure. */
-static void tell_json(const struct request *request, const char *kind, const char *groups,
+/* What the new store holds. */
+struct made {
+    FILE *out;    /* to `groups` */
+    char *groups; /* what tell_groups wrote */
+    size_t len;
+    anonset_used_state used;
+};
+
+/* `made`: NULL after a failure. */
+static void tell_json(const struct request *request, const char *kind, const struct made *made,
                       const char *error)
 {
     json j = {.out = stdout};
@@ -135,20 +161,24 @@ static void tell_json(const struct request *request, const char *kind, const cha
     json_begin(&j, NULL, '{');
     json_string(&j, "from", kind);
     json_string(&j, "to", request->backend->name);
-    if (groups) {
+    if (made) {
         json_begin(&j, "groups", '[');
-        fputs(groups, stdout);
+        fputs(made->groups, stdout);
         json_end(&j, ']');
     } else {
         json_null(&j, "groups");
     }
+    if (made && made->used.count)
+        tell_json_used(&j, &made->used);
+    else
+        json_null(&j, "used_tags");
     json_string(&j, "error", error);
     json_end(&j, '}');
     putchar('\n');
 }
 
 /* Returns the exit code. */
-static int tell(const struct request *request, const char *kind, const char *groups,
+static int tell(const struct request *request, const char *kind, const struct made *made,
                 anonset_code code, const anonset_detail *detail)
 {
     bool done = code == ANONSET_OK;
@@ -159,17 +189,30 @@ static int tell(const struct request *request, const char *kind, const char *gro
                 "  kept: %s as it was\n  next: see doc/errors.md\n",
                 request->to, request->from, detail->text, request->from);
     if (request->json)
-        tell_json(request, kind, done ? groups : NULL, done ? NULL : detail->text);
+        tell_json(request, kind, done ? made : NULL, done ? NULL : detail->text);
     else if (done)
         printf("%s (%s): made of %s (%s)\n%s", request->to, request->backend->name, request->from,
-               kind, groups);
+               kind, made->groups);
+    if (done && !request->json && made->used.count)
+        tell_used(&made->used);
     return code == ANONSET_INVALID ? EXITS_USAGE : exits_of_code(code);
 }
 
 /* ---- Doing it ----------------------------------------------------------------------------- */
 
+static anonset_code load_used(struct made *made, const struct request *request, void *store,
+                              anonset_detail *detail)
+{
+    void *view;
+    anonset_code code = request->backend->used_open(store, &view, &made->used, detail);
+
+    if (code == ANONSET_OK)
+        request->backend->used_close(view);
+    return code;
+}
+
 /* Makes the new store in its place, tells what it holds, and closes it. */
-static anonset_code write_store(FILE *out, const struct request *request,
+static anonset_code write_store(struct made *made, const struct request *request,
                                 const convert_source *source, const convert_place *place,
                                 anonset_detail *detail)
 {
@@ -184,21 +227,23 @@ static anonset_code write_store(FILE *out, const struct request *request,
         return code;
     code = convert_copy(source, request->backend, store, detail);
     if (code == ANONSET_OK)
-        code = tell_groups(out, request, store, detail);
+        code = tell_groups(made->out, request, store, detail);
+    if (code == ANONSET_OK)
+        code = load_used(made, request, store, detail);
     request->backend->close(store);
     return code;
 }
 
-static anonset_code convert(FILE *out, const struct request *request, const convert_source *source,
-                            anonset_detail *detail)
+static anonset_code convert(struct made *made, const struct request *request,
+                            const convert_source *source, anonset_detail *detail)
 {
     convert_place place;
     anonset_code code = convert_place_make(&place, request->to, detail);
 
     if (code != ANONSET_OK)
         return code;
-    code = write_store(out, request, source, &place, detail);
-    if (code == ANONSET_OK && fflush(out) != 0)
+    code = write_store(made, request, source, &place, detail);
+    if (code == ANONSET_OK && fflush(made->out) != 0)
         code = as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for what to tell");
     if (code == ANONSET_OK)
         code = convert_place_finish(&place, detail);
@@ -211,21 +256,22 @@ static int run(const struct request *request)
     convert_source source = {.path = request->from};
     anonset_detail detail = {.code = ANONSET_OK};
     const char *kind = NULL;
-    char *groups = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&groups, &len);
-    anonset_code code = out ? convert_open(&source, &detail)
-                            : as_fail(&detail, ANONSET_NO_MEMORY, 0, "out of memory");
+    struct made made = {.out = NULL};
+    anonset_code code = ANONSET_OK;
+
+    made.out = open_memstream(&made.groups, &made.len);
+    code = made.out ? convert_open(&source, &detail)
+                    : as_fail(&detail, ANONSET_NO_MEMORY, 0, "out of memory");
 
     if (code == ANONSET_OK) {
         kind = convert_kind(&source);
-        code = convert(out, request, &source, &detail);
+        code = convert(&made, request, &source, &detail);
         convert_close(&source);
     }
-    if (out)
-        (void)fclose(out); /* all of it is there since it was flushed */
-    int exit_code = tell(request, kind, groups, code, &detail);
-    free(groups);
+    if (made.out)
+        (void)fclose(made.out); /* all of it is there since it was flushed */
+    int exit_code = tell(request, kind, &made, code, &detail);
+    free(made.groups);
     return exit_code;
 }
 

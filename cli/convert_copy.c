@@ -5,6 +5,7 @@
 #include "core/copy.h"
 #include "core/detail.h"
 #include "core/store.h"
+#include "core/used.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,13 +87,28 @@ static anonset_code copy_genesis(const convert_source *source, const anonset_bac
     return code;
 }
 
+static anonset_code copy_used(const convert_source *source, const anonset_backend *backend,
+                              void *to, anonset_detail *detail)
+{
+    anonset_used_list *list;
+    anonset_code code = as_used_list_open(&list, source->backend, source->handle, detail);
+
+    if (code != ANONSET_OK)
+        return code;
+    code = as_used_copy(backend, to, list, anonset_used_list_state(list), detail);
+    anonset_used_close(list);
+    return code;
+}
+
 static anonset_code copy_store(const convert_source *source, const anonset_backend *backend,
                                void *to, as_replay *replay, anonset_detail *detail)
 {
     const as_copy copy = {.from = source->backend, .handle = source->handle, .replay = replay};
     anonset_code code = copy_genesis(source, backend, to, detail);
 
-    return code == ANONSET_OK ? copy_groups(&copy, detail) : code;
+    if (code == ANONSET_OK)
+        code = copy_groups(&copy, detail);
+    return code == ANONSET_OK ? copy_used(source, backend, to, detail) : code;
 }
 
 anonset_code convert_copy(const convert_source *source, const anonset_backend *backend, void *to,

@@ -23,9 +23,9 @@ const char *convert_kind(const convert_source *source);
 
 /*
  * Copies all of the source into the empty store `to` of `backend`: the chain's genesis hash, every
- * group's states one after another with their gate levels and aliases, and what is pending. Memory
- * does not grow with the sets. CORRUPT: the source's coins differ from their digests. BUSY: a sync
- * wrote to the source meanwhile.
+ * group's states one after another with their gate levels and aliases, what is pending, and the
+ * list of used coin tags. Memory does not grow with any of them. CORRUPT: the source's coins or
+ * tags differ from their digests. BUSY: a sync wrote to the source meanwhile.
  */
 anonset_code convert_copy(const convert_source *source, const anonset_backend *backend, void *to,
                           anonset_detail *detail);

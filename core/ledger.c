@@ -223,7 +223,8 @@ anonset_code as_used_decode(anonset_used_state *state, const uint8_t *bytes, siz
         return ANONSET_OK;
     if (len != AS_USED_BYTES || as_get32(bytes + USED_SUM_AT) != checksum(bytes, USED_SUM_AT))
         return as_fail(detail, ANONSET_CORRUPT, 0,
-                       "the record of the list of used tags is damaged: clear the store");
+                       "the record of the list of used tags is damaged: repair the store, then "
+                       "sync again");
     state->count = as_get32(bytes);
     memcpy(state->digest, bytes + USED_DIGEST_AT, ANONSET_HASH_BYTES);
     return ANONSET_OK;

@@ -4,6 +4,7 @@
 #include "core/detail.h"
 #include "core/digest.h"
 #include "core/store.h"
+#include "core/used.h"
 #include "core/verify.h"
 
 #include <stdio.h>
@@ -88,6 +89,37 @@ static anonset_code copy_groups(struct rebuild *r)
     return code;
 }
 
+/* ---- The list of used coin tags ----------------------------------------------------------- */
+
+static anonset_code copy_sound_used(struct rebuild *r, anonset_used_list *list)
+{
+    anonset_used_state sound;
+    anonset_code code = as_used_sound(&sound, list, false, r->detail);
+    if (code == ANONSET_OK)
+        code = as_used_copy(r->new->backend, r->new->handle, list, &sound, r->detail);
+    if (code != ANONSET_OK)
+        return code;
+    r->rebuilt->used_kept = sound.count;
+    r->rebuilt->used_dropped = anonset_used_list_state(list)->count - sound.count;
+    return ANONSET_OK;
+}
+
+static anonset_code copy_used(struct rebuild *r)
+{
+    anonset_used_list *list;
+    if (!r->old->backend->used_append)
+        return ANONSET_OK;
+    anonset_code code = anonset_used_open(&list, r->old, r->detail);
+    r->rebuilt->used_lost = code == ANONSET_CORRUPT;
+    if (r->rebuilt->used_lost)
+        return ANONSET_OK;
+    if (code != ANONSET_OK)
+        return code;
+    code = copy_sound_used(r, list);
+    anonset_used_close(list);
+    return code;
+}
+
 /* ---- All of it ---------------------------------------------------------------------------- */
 
 static anonset_code copy_genesis(struct rebuild *r)
@@ -110,6 +142,8 @@ static anonset_code fill(struct rebuild *r)
         code = copy_genesis(r);
     if (code == ANONSET_OK)
         code = copy_groups(r);
+    if (code == ANONSET_OK)
+        code = copy_used(r);
     as_replay_free(r->replay);
     return code;
 }

@@ -17,6 +17,7 @@
 #define PIN_BUDGET  (1u << 20) /* above what a client spends on proofs: see find_pin */
 #define PIN_TRIES   8u
 #define WORD_MOST   64u        /* longest parameter that makes sense: a hash in base64 has 44 */
+#define USED_PAGE   256u       /* tags read at once */
 #define OUT_MOST    (1u << 20) /* a piece and its last coin, of any length that a sync accepts */
 
 /* A block that is on the chain of a newer one: true for ever. */
@@ -26,12 +27,14 @@ typedef struct as_pin {
     uint8_t newest[ANONSET_HASH_BYTES];
 } as_pin;
 
-/* The rest of a sector that is being written: indices [at, end) of the set at the block of `pin`.
- */
+/* The rest of an answer that is being written. Of a sector: indices [at, end) of the set at the
+ * block of `pin`. Of the used coin tags: positions [at, end) of `list`, which is all of it. */
 typedef struct as_rest {
     uint32_t at, end;
+    bool of_list;
     as_pin pin;
-    bool some; /* a coin was written before */
+    anonset_used_state list;
+    bool some; /* a coin or tag was written before */
     bool under_way;
 } as_rest;
 
@@ -345,8 +348,8 @@ static anonset_code open_at(as_session *s, anonset_snapshot **set, as_pin *pin, 
     return code;
 }
 
-/* The next piece of a sector, from a snapshot of its own. */
-static anonset_code write_piece(as_session *s, anonset_detail *detail)
+/* The next coins of a sector, from a snapshot of their own. */
+static anonset_code write_sector(as_session *s, anonset_detail *detail)
 {
     as_rest *rest = &s->rest;
     anonset_snapshot *set;
@@ -357,11 +360,6 @@ static anonset_code write_piece(as_session *s, anonset_detail *detail)
         code =
             now.size == rest->pin.size ? write_coins(s, set, now.size, detail) : ANONSET_NOT_FOUND;
     anonset_snapshot_close(set);
-    if (code == ANONSET_OK && rest->at == rest->end) {
-        put(s, "]}");
-        end_answer(s);
-        rest->under_way = false;
-    }
     return code;
 }
 
@@ -409,6 +407,102 @@ static void answer_sector(as_session *s, as_call *call, uint32_t group)
         begin_result(s);
         put(s, "{\"coins\":[");
     }
+}
+
+/* ---- Used coin tags ----------------------------------------------------------------------- */
+
+static void put_used(as_session *s, const anonset_used *used, bool first)
+{
+    put(s, first ? "[\"" : ",[\"");
+    put_base64(s, used->tag, ANONSET_TAG_BYTES);
+    put(s, "\",\"");
+    put_base64(s, used->tx_hash, ANONSET_HASH_BYTES);
+    put(s, "\"]");
+}
+
+/* As many tags as a piece has room for. */
+static anonset_code write_tags(as_session *s, anonset_used_list *list, anonset_detail *detail)
+{
+    as_rest *rest = &s->rest;
+    anonset_used page[USED_PAGE];
+    anonset_code code = ANONSET_OK;
+    while (rest->at < rest->end && s->len < AS_SERVE_PIECE && !s->failed) {
+        uint32_t n = 0, left = rest->end - rest->at;
+        code = anonset_used_read(list, page, &n, rest->at, left < USED_PAGE ? left : USED_PAGE,
+                                 detail);
+        if (code != ANONSET_OK)
+            break;
+        for (uint32_t i = 0; i < n; i++) {
+            put_used(s, &page[i], !rest->some);
+            rest->some = true;
+        }
+        rest->at += n;
+    }
+    return code;
+}
+
+static bool same_list(const anonset_used_state *a, const anonset_used_state *b)
+{
+    return a->count == b->count && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
+}
+
+/*
+ * The next tags. No block is named by who asks, so nothing but the list's own state tells that the
+ * tags belong together: where a sync has changed it meanwhile, the answer ends. A client keeps what
+ * it stored of it, and asks again for what is behind that.
+ */
+static anonset_code write_list(as_session *s, anonset_detail *detail)
+{
+    anonset_used_list *list;
+    anonset_code code = anonset_used_open(&list, s->store, detail);
+    if (code != ANONSET_OK)
+        return code;
+    code = same_list(anonset_used_list_state(list), &s->rest.list) ? write_tags(s, list, detail)
+                                                                   : ANONSET_NOT_FOUND;
+    anonset_used_close(list);
+    return code;
+}
+
+/*
+ * A store whose list was never synced has none: an empty answer would say that no coin was ever
+ * spent. Past the end of one that is there, an empty answer is what a node gives.
+ */
+static void answer_used(as_session *s, uint32_t from)
+{
+    anonset_used_state state;
+    anonset_used_list *list;
+    anonset_detail why = {0};
+    if (anonset_used_open(&list, s->store, &why) != ANONSET_OK) {
+        put_trouble(s, &why);
+        return;
+    }
+    state = *anonset_used_list_state(list);
+    anonset_used_close(list);
+    if (state.count == 0) {
+        put_node_error(s, "There is no list of used coin tags here");
+        return;
+    }
+    s->rest = (as_rest){.at = from < state.count ? from : state.count,
+                        .end = state.count,
+                        .of_list = true,
+                        .list = state,
+                        .under_way = true};
+    begin_result(s);
+    put(s, "{\"tagsandtxids\":[");
+}
+
+/* ---- Answers in pieces -------------------------------------------------------------------- */
+
+static anonset_code write_piece(as_session *s, anonset_detail *detail)
+{
+    as_rest *rest = &s->rest;
+    anonset_code code = rest->of_list ? write_list(s, detail) : write_sector(s, detail);
+    if (code == ANONSET_OK && rest->at == rest->end) {
+        put(s, "]}");
+        end_answer(s);
+        rest->under_way = false;
+    }
+    return code;
 }
 
 /* ---- Requests ----------------------------------------------------------------------------- */
@@ -466,6 +560,7 @@ static const struct as_method {
     {"spark.getsparklatestcoinid", 0},
     {"spark.getsparkanonymitysetmeta", 1},
     {"spark.getsparkanonymitysetsector", 4},
+    {"spark.getusedcoinstagstxhashes", 1},
 };
 
 enum {
@@ -475,20 +570,24 @@ enum {
     NEWEST,
     META,
     SECTOR,
+    USED,
     METHODS
 };
 
-static void answer_set(as_session *s, as_call *call, bool meta)
+/* Of what begins with a number: a group, or a position. */
+static void answer_numbered(as_session *s, as_call *call, int method)
 {
-    uint32_t group = 0;
+    uint32_t number = 0;
     if (!call->strings)
         put_node_error(s, "JSON value is not a string as expected");
-    else if (!read_number(call->words[0], &group))
+    else if (!read_number(call->words[0], &number))
         put_node_error(s, "An exception occurred while parsing parameters: stol");
-    else if (meta)
-        answer_meta(s, group);
+    else if (method == META)
+        answer_meta(s, number);
+    else if (method == SECTOR)
+        answer_sector(s, call, number);
     else
-        answer_sector(s, call, group);
+        answer_used(s, number);
 }
 
 static void answer_call(as_session *s, as_call *call)
@@ -525,7 +624,8 @@ static void answer_call(as_session *s, as_call *call)
         break;
     case META:
     case SECTOR:
-        answer_set(s, call, method == META);
+    case USED:
+        answer_numbered(s, call, method);
         break;
     default:
         put_error(s, -32601, "unknown method");

@@ -1,11 +1,13 @@
 /*
- * The other end of a sync: answers an ElectrumX client's requests for sets from the finalized sets
- * of a store. Lines in, text out; no socket, no clock, and of anonset only the public functions.
+ * The other end of a sync: answers an ElectrumX client's requests for sets, and for the list of
+ * used coin tags, from the finalized sets and the list of a store. Lines in, text out; no socket,
+ * no clock, and of anonset only the public functions.
  *
  * A session belongs to one client. Its memory is bounded, whatever the client sends and however
  * slowly it reads: an answer is written piece by piece, and no snapshot is held between two pieces.
  * The coins below a checkpoint never change while it is there, so that the pieces belong together;
- * where it has gone meanwhile, the answer cannot be finished and the session ends.
+ * where it has gone meanwhile, or the list of used tags has changed, the answer cannot be finished
+ * and the session ends.
  */
 #ifndef AS_SERVE_H
 #define AS_SERVE_H
@@ -18,7 +20,8 @@
 
 typedef struct as_session as_session;
 
-/* `least`: sets below this gate level are as if they were not there. NULL: no memory. */
+/* `least`: sets below this gate level are as if they were not there; the list of used tags, which
+ * has none, is told whatever it is. NULL: no memory. */
 as_session *as_session_new(anonset_store *store, anonset_gate least);
 void as_session_free(as_session *session);
 
@@ -32,7 +35,8 @@ void as_session_refuse_line(as_session *session);
 /*
  * What to send next: sets *text to *len characters, which live until the next call, 0 if nothing is
  * left. On any other code than OK the answer cannot be finished: close the connection. NOT_FOUND:
- * its block was reorganized away. Else the store failed, and the detail tells how.
+ * its block was reorganized away, or a sync changed the list of used tags. Else the store failed,
+ * and the detail tells how.
  */
 anonset_code as_session_output(as_session *session, const char **text, size_t *len,
                                anonset_detail *detail);

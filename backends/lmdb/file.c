@@ -105,7 +105,7 @@ anonset_code as_file_name(char **name, const char *path, const char *suffix, ano
 /* ---- The info key ------------------------------------------------------------------------- */
 
 #define INFO_NAME   "anonset\n"
-#define INFO_FORMAT 4u
+#define INFO_FORMAT 5u
 #define INFO_HEAD   12u
 
 /* name, 8 bytes | format u32 | core/ledger.h's record */

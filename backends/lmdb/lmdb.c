@@ -238,4 +238,5 @@ const anonset_backend as_backend_lmdb = {
     .used_close = as_used_close,
     .used_read = as_used_read,
     .used_find = as_used_find,
+    .used_mark = as_used_mark,
 };

@@ -12,7 +12,12 @@
 
 #define ENTRY_BYTES (ANONSET_TAG_BYTES + ANONSET_HASH_BYTES)
 #define ORDER_BYTES 2u
-#define CHUNK_BYTES ((size_t)AS_USED_CHUNK * (ENTRY_BYTES + ORDER_BYTES))
+#define MARK_BYTES  (2u + ANONSET_HASH_BYTES)
+
+static size_t bytes_of(uint32_t n)
+{
+    return (size_t)n * (ENTRY_BYTES + ORDER_BYTES) + MARK_BYTES;
+}
 
 static uint32_t chunks_of(uint32_t count)
 {
@@ -44,10 +49,10 @@ static anonset_code load_chunk(const uint8_t **bytes, MDB_txn *txn, uint32_t c, 
     int rc = as_get(txn, (as_key){.kind = AS_KIND_USED, .group = c}, &val);
     if (rc != 0 && rc != MDB_NOTFOUND)
         return as_lmdb_fail(detail, rc, "read", path);
-    if (val.mv_size != (size_t)length_of(c, count) * (ENTRY_BYTES + ORDER_BYTES))
+    if (val.mv_size != bytes_of(length_of(c, count)))
         return as_fail(detail, ANONSET_CORRUPT, 0,
-                       "%s: the used tags from position %u on are damaged: clear the list, and "
-                       "sync it again",
+                       "%s: the used tags from position %u on are damaged: repair the store, then "
+                       "sync again",
                        path, (unsigned)(c * AS_USED_CHUNK));
     *bytes = val.mv_data;
     return ANONSET_OK;
@@ -94,11 +99,30 @@ static anonset_code delete_chunk(as_write *write, uint32_t c, anonset_detail *de
     return rc == 0 ? as_write_delete(write, detail) : as_write_fail(write, rc, "read", detail);
 }
 
-/* Writes chunk `c` of the list that is to be: what stays of it, and what comes. */
+/* Reads the mark of a chunk of n entries: of how many of them the digest is; 0: it has none. */
+static uint32_t get_mark(const uint8_t **digest, const uint8_t *chunk, uint32_t n)
+{
+    const uint8_t *mark = chunk + bytes_of(n) - MARK_BYTES;
+    *digest = mark + 2;
+    return mark[0] | (uint32_t)mark[1] << 8;
+}
+
+static void put_mark(uint8_t *chunk, uint32_t n, uint32_t entries, const uint8_t *digest)
+{
+    uint8_t *mark = chunk + bytes_of(n) - MARK_BYTES;
+    mark[0] = (uint8_t)entries;
+    mark[1] = (uint8_t)(entries >> 8);
+    memcpy(mark + 2, digest, ANONSET_HASH_BYTES);
+}
+
+/* Writes chunk `c` of the list that is to be: what stays of it, and what comes. The mark that it
+ * had goes if the new state's is in this chunk, too. */
 static anonset_code write_chunk(as_write *write, uint8_t *chunk, uint32_t c,
                                 const anonset_used_append *a, anonset_detail *detail)
 {
-    uint32_t start = c * AS_USED_CHUNK, n = length_of(c, a->keep + a->n), i = 0;
+    static const uint8_t none[ANONSET_HASH_BYTES];
+    const uint8_t *digest = none;
+    uint32_t start = c * AS_USED_CHUNK, n = length_of(c, a->keep + a->n), i = 0, mark = 0;
     if (a->keep > start) {
         const uint8_t *old;
         anonset_code code =
@@ -107,27 +131,35 @@ static anonset_code write_chunk(as_write *write, uint8_t *chunk, uint32_t c,
             return code;
         i = a->keep - start;
         memcpy(chunk, old, (size_t)i * ENTRY_BYTES);
+        mark = get_mark(&digest, old, length_of(c, a->before.count));
+        mark = mark <= i ? mark : 0;
     }
     for (; i < n; i++)
         put_entry(chunk + (size_t)i * ENTRY_BYTES, &a->used[start + i - a->keep]);
     put_order(chunk, n);
+    if (start + n == a->keep + a->n) {
+        mark = n;
+        digest = a->digest_after;
+    }
+    put_mark(chunk, n, mark, digest);
     if (c < chunks_of(a->before.count)) {
         anonset_code code = delete_chunk(write, c, detail);
         if (code != ANONSET_OK)
             return code;
     }
-    return as_write_put(write, (as_key){.kind = AS_KIND_USED, .group = c}, chunk,
-                        (size_t)n * (ENTRY_BYTES + ORDER_BYTES), detail);
+    return as_write_put(write, (as_key){.kind = AS_KIND_USED, .group = c}, chunk, bytes_of(n),
+                        detail);
 }
 
 static anonset_code write_chunks(as_write *write, const anonset_used_append *a,
                                  anonset_detail *detail)
 {
     uint32_t c = a->keep / AS_USED_CHUNK, end = chunks_of(a->keep + a->n);
-    uint8_t *chunk = as_alloc(CHUNK_BYTES);
+    uint8_t *chunk = as_alloc(bytes_of(AS_USED_CHUNK));
     anonset_code code = ANONSET_OK;
     if (chunk == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "out of memory for used tags");
+    c -= c == end && c > 0; /* a cut between two chunks: its mark is the first one's */
     for (; code == ANONSET_OK && c < end; c++)
         code = write_chunk(write, chunk, c, a, detail);
     for (end = chunks_of(a->before.count); code == ANONSET_OK && c < end; c++)
@@ -251,7 +283,7 @@ anonset_code as_used_find(void *reading, anonset_used *used, uint32_t *position,
             return code;
         if (!halve(&entry, chunk, n, tag))
             return as_fail(detail, ANONSET_CORRUPT, 0,
-                           "%s: the order of used tags is damaged: clear the list, and sync it "
+                           "%s: the order of used tags is damaged: repair the store, then sync "
                            "again",
                            as_env_path(view->env));
         if (memcmp(chunk + (size_t)entry * ENTRY_BYTES, tag, ANONSET_TAG_BYTES) != 0)
@@ -261,4 +293,25 @@ anonset_code as_used_find(void *reading, anonset_used *used, uint32_t *position,
         return ANONSET_OK;
     }
     return as_fail(detail, ANONSET_NOT_FOUND, 0, "the tag is not in the list");
+}
+
+anonset_code as_used_mark(void *reading, anonset_used_state *mark, uint32_t above,
+                          anonset_detail *detail)
+{
+    const used_view *view = reading;
+    *mark = (anonset_used_state){.count = 0};
+    for (uint32_t c = above / AS_USED_CHUNK; c < chunks_of(view->count); c++) {
+        const uint8_t *chunk, *digest;
+        anonset_code code =
+            load_chunk(&chunk, view->txn, c, view->count, as_env_path(view->env), detail);
+        if (code != ANONSET_OK)
+            return code;
+        uint32_t n = get_mark(&digest, chunk, length_of(c, view->count));
+        if (n > 0 && c * AS_USED_CHUNK + n > above) {
+            mark->count = c * AS_USED_CHUNK + n;
+            memcpy(mark->digest, digest, sizeof mark->digest);
+            return ANONSET_OK;
+        }
+    }
+    return ANONSET_OK;
 }

@@ -56,10 +56,13 @@ struct version {
     anonset_checkpoint *checkpoints;
 };
 
-/* The list of used coin tags; immutable. */
+/* The list of used coin tags; immutable. Marks: the states that appends told and whose tags are
+ * still there, the list's own among them, ascending. */
 struct used {
     unsigned refs;
     anonset_used_state state;
+    uint32_t n_marks;
+    anonset_used_state *marks;
     anonset_used tags[];
 };
 
@@ -749,8 +752,10 @@ static anonset_code memory_discard_incomplete(void *handle, uint32_t group, anon
 
 static void used_release(struct used *used)
 {
-    if (used && --used->refs == 0)
-        as_free(used);
+    if (!used || --used->refs > 0)
+        return;
+    as_free(used->marks);
+    as_free(used);
 }
 
 static void clear_all(struct store *store)
@@ -880,22 +885,47 @@ static anonset_code memory_checkpoint(void *snapshot, anonset_checkpoint *checkp
 
 /* ---- Used coin tags ----------------------------------------------------------------------- */
 
+/* Room for a list of n tags with as many marks as `now` has, and one more; NULL: no memory. */
+static struct used *used_new(uint32_t n, const struct used *now)
+{
+    struct used *made = as_alloc_zeroed(sizeof *made + n * sizeof *made->tags);
+    if (!made)
+        return NULL;
+    made->refs = 1;
+    made->marks = as_alloc((now->n_marks + (size_t)1) * sizeof *made->marks);
+    if (made->marks)
+        return made;
+    as_free(made);
+    return NULL;
+}
+
+/* An append of nothing tells anew what the digest at its end is. */
+static void used_mark_all(struct used *next, const struct used *now, uint32_t keep)
+{
+    while (next->n_marks < now->n_marks && now->marks[next->n_marks].count <= keep &&
+           now->marks[next->n_marks].count < next->state.count) {
+        next->marks[next->n_marks] = now->marks[next->n_marks];
+        next->n_marks++;
+    }
+    next->marks[next->n_marks++] = next->state;
+}
+
 static anonset_code used_append(struct store *store, const anonset_used_append *a,
                                 anonset_detail *detail)
 {
     const struct used *now = store->used ? store->used : &no_tags;
     if (a->before.count != now->state.count || !hash_equal(a->before.digest, now->state.digest))
         return stale(detail, "the list of used tags is another");
-    struct used *next = as_alloc(sizeof *next + ((size_t)a->keep + a->n) * sizeof *next->tags);
+    struct used *next = used_new(a->keep + a->n, now);
     if (!next)
         return no_memory(detail);
-    next->refs = 1;
     next->state.count = a->keep + a->n;
     memcpy(next->state.digest, a->digest_after, sizeof next->state.digest);
     if (a->keep > 0)
         memcpy(next->tags, now->tags, a->keep * sizeof *next->tags);
     if (a->n > 0)
         memcpy(next->tags + a->keep, a->used, a->n * sizeof *next->tags);
+    used_mark_all(next, now, a->keep);
     used_release(store->used);
     store->used = next;
     return ANONSET_OK;
@@ -967,6 +997,19 @@ static anonset_code memory_used_find(void *view, anonset_used *used, uint32_t *p
     return as_fail(detail, ANONSET_NOT_FOUND, 0, "the tag is not in the list");
 }
 
+static anonset_code memory_used_mark(void *view, anonset_used_state *mark, uint32_t above,
+                                     anonset_detail *detail)
+{
+    const struct used_view *v = view;
+    const struct used *list = v->used ? v->used : &no_tags;
+    uint32_t i = 0;
+    (void)detail;
+    while (i < list->n_marks && list->marks[i].count <= above)
+        i++;
+    *mark = i < list->n_marks ? list->marks[i] : no_tags.state;
+    return ANONSET_OK;
+}
+
 const anonset_backend as_backend_memory = {
     .size = sizeof(anonset_backend),
     .name = "memory",
@@ -993,4 +1036,5 @@ const anonset_backend as_backend_memory = {
     .used_close = memory_used_close,
     .used_read = memory_used_read,
     .used_find = memory_used_find,
+    .used_mark = memory_used_mark,
 };

@@ -36,7 +36,8 @@ const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
     " body BLOB NOT NULL)",
     "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
     "CREATE TABLE used_state(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
-    "CREATE TABLE used(pos INTEGER PRIMARY KEY, tag BLOB NOT NULL, tx BLOB NOT NULL)",
+    "CREATE TABLE used(pos INTEGER PRIMARY KEY, tag BLOB NOT NULL, tx BLOB NOT NULL,"
+    " digest BLOB)", /* behind this tag, of the list up to it: where an append ended */
     "CREATE INDEX used_tag ON used(tag)",
 };
 
@@ -88,6 +89,9 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     /* All at once, whatever rotted in them: rows are not looked at, nor found in the index. */
     [AS_SQL_USED_DELETE_ALL] = "DELETE FROM used",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
+    [AS_SQL_USED_MARK_PUT] = "UPDATE used SET digest = ?2 WHERE pos = ?1",
+    [AS_SQL_USED_MARK] = "SELECT pos, digest FROM used WHERE pos >= ?1 AND digest IS NOT NULL"
+                         " ORDER BY pos LIMIT 1",
     [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",
     /* The tag is the row's own: with one query SQLite would take it from the index, which may have
      * rotted and lead to another row, or to none. */

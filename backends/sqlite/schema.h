@@ -49,7 +49,7 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
 #define AS_PAGE_BYTES 4096
 
 #define AS_APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
-#define AS_FORMAT         4
+#define AS_FORMAT         5
 
 /* The text of each table, and last of the index, as it is kept in the file. */
 #define AS_SCHEMA_TABLES 7u

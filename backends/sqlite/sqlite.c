@@ -341,4 +341,5 @@ const anonset_backend as_backend_sqlite = {
     .used_close = as_sqlite_used_close,
     .used_read = as_sqlite_used_read,
     .used_find = as_sqlite_used_find,
+    .used_mark = as_sqlite_used_mark,
 };

@@ -85,6 +85,8 @@ anonset_code as_sqlite_used_open(void *handle, void **view, anonset_used_state *
 void as_sqlite_used_close(void *view);
 anonset_code as_sqlite_used_read(void *view, anonset_used *used, uint32_t *n, uint32_t from,
                                  uint32_t room, anonset_detail *detail);
+anonset_code as_sqlite_used_mark(void *view, anonset_used_state *mark, uint32_t above,
+                                 anonset_detail *detail);
 anonset_code as_sqlite_used_find(void *view, anonset_used *used, uint32_t *position,
                                  const uint8_t *tag, anonset_detail *detail);
 

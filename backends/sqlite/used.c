@@ -101,10 +101,20 @@ static anonset_code insert_all(as_db *db, const anonset_used_append *a, anonset_
     return code;
 }
 
-static anonset_code delete_from(as_db *db, uint32_t keep, anonset_detail *detail)
+/* All of it without a look at the index, which may not fit any more what is in the table. */
+static anonset_code cut(as_db *db, uint32_t keep, anonset_detail *detail)
 {
-    return keep == 0 ? as_db_run(db, AS_SQL_USED_DELETE_ALL, 0, NULL, detail)
-                     : as_db_run(db, AS_SQL_USED_DELETE_FROM, 1, (sqlite3_int64[]){keep}, detail);
+    if (keep == 0)
+        return as_db_run(db, AS_SQL_USED_DELETE_ALL, 0, NULL, detail);
+    return as_db_run(db, AS_SQL_USED_DELETE_FROM, 1, (sqlite3_int64[]){keep}, detail);
+}
+
+/* In the row of its last tag, with which it goes. */
+static anonset_code put_mark(as_db *db, const anonset_used_state *mark, anonset_detail *detail)
+{
+    return as_db_run_blob(db, AS_SQL_USED_MARK_PUT, 1,
+                          (sqlite3_int64[]){(sqlite3_int64)mark->count - 1}, mark->digest,
+                          sizeof mark->digest, "write a digest of used tags", detail);
 }
 
 anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *detail)
@@ -115,15 +125,17 @@ anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *deta
     if (code == ANONSET_OK)
         code = as_used_next(&next, &now, a, detail);
     if (code == ANONSET_OK && a->keep < now.count)
-        code = delete_from(db, a->keep, detail);
+        code = cut(db, a->keep, detail);
     if (code == ANONSET_OK)
         code = insert_all(db, a, detail);
+    if (code == ANONSET_OK)
+        code = put_mark(db, &next, detail);
     return code == ANONSET_OK ? store_state(db, &next, detail) : code;
 }
 
 anonset_code as_sqlite_used_clear(as_db *db, anonset_detail *detail)
 {
-    anonset_code code = delete_from(db, 0, detail);
+    anonset_code code = cut(db, 0, detail);
     return code == ANONSET_OK ? as_db_run(db, AS_SQL_USED_STATE_DELETE, 0, NULL, detail) : code;
 }
 
@@ -179,7 +191,7 @@ static bool take_row(anonset_used *used, sqlite3_stmt *row)
 static anonset_code damaged(const as_db *db, uint32_t position, anonset_detail *detail)
 {
     return as_fail(detail, ANONSET_CORRUPT, 0,
-                   "%s: the used tag at position %u is damaged: clear the list, and sync it again",
+                   "%s: the used tag at position %u is damaged: repair the store, then sync again",
                    db->path, (unsigned)position);
 }
 
@@ -226,6 +238,29 @@ anonset_code as_sqlite_used_find(void *opened, anonset_used *used, uint32_t *pos
     /* An index that rotted may lead to another row. */
     if (!take_row(used, row) || memcmp(used->tag, tag, ANONSET_TAG_BYTES) != 0)
         code = damaged(v->db, *position, detail);
+    sqlite3_reset(row);
+    return code;
+}
+
+anonset_code as_sqlite_used_mark(void *opened, anonset_used_state *mark, uint32_t above,
+                                 anonset_detail *detail)
+{
+    const used_view *v = opened;
+    sqlite3_stmt *row;
+    bool found = false;
+    anonset_code code =
+        as_db_prepare(v->db, &row, AS_SQL_USED_MARK, 1, (sqlite3_int64[]){above}, detail);
+    if (code == ANONSET_OK)
+        code = as_db_step(v->db, row, &found, detail);
+    if (code != ANONSET_OK)
+        return code;
+    *mark = (anonset_used_state){.count = 0};
+    if (found && sqlite3_column_bytes(row, 1) == ANONSET_HASH_BYTES) {
+        mark->count = (uint32_t)sqlite3_column_int64(row, 0) + 1;
+        memcpy(mark->digest, sqlite3_column_blob(row, 1), sizeof mark->digest);
+    } else if (found) {
+        code = damaged(v->db, (uint32_t)sqlite3_column_int64(row, 0), detail);
+    }
     sqlite3_reset(row);
     return code;
 }

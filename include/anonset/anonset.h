@@ -340,10 +340,13 @@ ANONSET_API anonset_code anonset_store_repair(anonset_store *store, anonset_repa
 
 /* What anonset_store_rebuild came to. */
 typedef struct anonset_rebuilt {
-    uint32_t kept;      /* groups of which something was kept */
-    uint32_t lost;      /* groups that are known to have been there and could not be read */
-    uint32_t dropped;   /* finalized coins that are missing in groups kept: sync fetches them */
-    char damaged[4096]; /* where the damaged file is now */
+    uint32_t kept;         /* groups of which something was kept */
+    uint32_t lost;         /* groups that are known to have been there and could not be read */
+    uint32_t dropped;      /* finalized coins that are missing in groups kept: sync fetches them */
+    char damaged[4096];    /* where the damaged file is now */
+    uint32_t used_kept;    /* tags of the list of used coin tags that were kept */
+    uint32_t used_dropped; /* those behind them, which are missing: sync fetches them */
+    bool used_lost; /* its record could not be read: none were kept, and nobody knows how many */
 } anonset_rebuilt;
 
 /*
@@ -351,7 +354,8 @@ typedef struct anonset_rebuilt {
  * engine cannot find its way in the file (open, repair or a sync said CORRUPT). All that is sound
  * is copied into a new file beside it: groups with what is missing noted, as anonset_store_repair
  * leaves them; a group of which the history cannot be read loses that, one without a record is
- * gone. The new file takes the place of the damaged one in one step; that is kept as
+ * gone. Of the list of used tags what lies below its damage is copied, as anonset_used_repair
+ * leaves it. The new file takes the place of the damaged one in one step; that is kept as
  * PATH.damaged, over an older one of that name, for you to look at or delete. Its log (sqlite), of
  * which all that is sound was taken over, goes with it.
  *
@@ -491,11 +495,29 @@ ANONSET_API anonset_code anonset_used_find(anonset_used_list *list, anonset_used
                                            anonset_detail *detail);
 
 /*
- * Reads the whole list and recomputes its digest: OK with *sound set either way, and the detail
- * telling what disagrees when it is not. Then anonset_used_clear, and sync. That each tag is found
- * by anonset_used_find is looked at as well. Memory does not grow with the list. IO, NO_MEMORY.
+ * Reads the whole list and recomputes its digests: OK with *sound set either way, and the detail
+ * telling what disagrees, and where, when it is not. Then anonset_used_repair, and sync. That each
+ * tag is found by anonset_used_find is looked at as well. Memory does not grow with the list. IO,
+ * NO_MEMORY.
  */
 ANONSET_API anonset_code anonset_used_verify(anonset_used_list *list, bool *sound,
+                                             anonset_detail *detail);
+
+/* What anonset_used_repair did. */
+typedef struct anonset_used_repaired {
+    uint32_t kept;    /* tags that are sound, from position 0 on */
+    uint32_t dropped; /* tags behind them, which are gone: 0 if all was sound */
+} anonset_used_repaired;
+
+/*
+ * Verifies the list and cuts it, in one atomic step, where its damage begins: back to the end of
+ * the last batch before it whose digest is right. What is left is sound, and was the list once; the
+ * next sync goes on there. A sound list is not touched; with something dropped, the detail says
+ * what was wrong. CORRUPT: the record of the list, or what the engine keeps to find a tag, is
+ * damaged: call anonset_store_rebuild. UNSUPPORTED, BUSY, IO, FULL, UNKNOWN, NO_MEMORY; STALE: a
+ * sync wrote to it at the same time, again and again. Thread-safe, as every function of a store.
+ */
+ANONSET_API anonset_code anonset_used_repair(anonset_store *store, anonset_used_repaired *did,
                                              anonset_detail *detail);
 
 /* Removes the list, in one atomic step; what else is stored stays. Lists that are open go on
@@ -564,7 +586,7 @@ typedef enum anonset_proof {
                                  own begin is not known: level COUNT */
 } anonset_proof;
 
-/* What a sync of one group came to. Lives only during the on_result call. */
+/* What a sync of one group came to. What on_result is given lives only during that call. */
 typedef struct anonset_result {
     uint32_t group;
     anonset_outcome outcome;
@@ -923,6 +945,16 @@ ANONSET_API anonset_code anonset_client_step(anonset_client *client, bool *done,
  */
 ANONSET_API anonset_code anonset_client_run(anonset_client *client, anonset_sync *sync,
                                             anonset_detail *detail);
+
+/*
+ * Syncs one group (1 or more) to its end, with the options that anonset_sync_options_init sets: for
+ * who needs no other, no progress and no cancelling. Sets *result to what came of it; every outcome
+ * is OK, also NETWORK_ERROR: result->outcome and result->error tell.
+ * INVALID: a NULL argument, or group 0. NO_MEMORY.
+ */
+ANONSET_API anonset_code anonset_client_sync(anonset_client *client, anonset_result *result,
+                                             anonset_store *store, uint32_t group,
+                                             anonset_detail *detail);
 
 #ifdef __cplusplus
 }

@@ -250,6 +250,16 @@ typedef struct anonset_backend {
                               uint32_t room, anonset_detail *detail);
     anonset_code (*used_find)(void *view, anonset_used *used, uint32_t *position,
                               const uint8_t *tag, anonset_detail *detail);
+
+    /*
+     * may; if absent, a list that is damaged anywhere is dropped whole. A used_append's
+     * digest_after is kept for its position, as long as the tags below that stay; one that another
+     * follows within 4,096 tags may go. Sets *mark to the lowest such position above `above`, and
+     * its digest; a count of 0: there is none, or the list's own state is it. CORRUPT: it cannot be
+     * read.
+     */
+    anonset_code (*used_mark)(void *view, anonset_used_state *mark, uint32_t above,
+                              anonset_detail *detail);
 } anonset_backend;
 
 #ifdef __cplusplus

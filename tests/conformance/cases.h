@@ -92,6 +92,7 @@
     X(a_tag_told_twice_is_found_where_it_came_first)                                               \
     X(an_open_list_shows_what_it_showed)                                                           \
     X(groups_and_used_tags_do_not_touch_each_other)                                                \
+    X(digests_where_appends_of_used_tags_ended_are_remembered)                                     \
     X(a_read_only_handle_reads_used_tags_and_never_writes_any)
 
 #endif

@@ -245,3 +245,60 @@ CASE(a_read_only_handle_reads_used_tags_and_never_writes_any)
     list_is(s, used, 10, 1);
     free(used);
 }
+
+/* Where appends ended, with the id of the digest there; the last is the list's own. */
+typedef struct mark {
+    uint32_t count;
+    uint64_t id;
+} mark;
+
+static void marks_are(const subject *s, const mark *marks, size_t n)
+{
+    anonset_used_state state, found;
+    uint8_t digest[ANONSET_HASH_BYTES];
+    uint32_t above = 0;
+    void *view;
+    GIVES(ANONSET_OK, s->backend->used_open(s->handle, &view, &state, NULL));
+    for (size_t i = 0; i < n; i++) {
+        bool last = i + 1 == n;
+        GIVES(ANONSET_OK, s->backend->used_mark(view, &found, above, NULL));
+        if (found.count == 0 && last)
+            found = state;
+        ts_fill(digest, sizeof digest, marks[i].id);
+        MUST(found.count == marks[i].count && memcmp(found.digest, digest, sizeof digest) == 0);
+        above = found.count;
+    }
+    GIVES(ANONSET_OK, s->backend->used_mark(view, &found, above, NULL));
+    MUST(found.count == 0);
+    s->backend->used_close(view);
+}
+
+CASE(digests_where_appends_of_used_tags_ended_are_remembered)
+{
+    if (!has_list(s) || !s->backend->used_mark)
+        return;
+    static const mark grown[] = {{5000, 1}, {9630, 2}};
+    static const mark cut[] = {{5000, 3}, {14000, 4}};
+    static const mark cut_between[] = {{963, 5}, {9963, 6}};
+    static const mark within[] = {{963, 5}, {9963, 6}, {20000, 7}};
+    anonset_used *used = make(1, 20000);
+    marks_are(s, NULL, 0);
+    GIVES(ANONSET_OK, append(s, 0, used, 5000, 1));
+    GIVES(ANONSET_OK, append(s, 5000, used + 5000, 4630, 2));
+    marks_are(s, grown, 2);
+    GIVES(ANONSET_OK, append(s, 5000, used, 0, 3));
+    GIVES(ANONSET_OK, append(s, 5000, used + 5000, 9000, 4));
+    marks_are(s, cut, 2);
+    GIVES(ANONSET_OK, append(s, 963, used, 0, 5));
+    GIVES(ANONSET_OK, append(s, 963, used + 963, 9000, 6));
+    marks_are(s, cut_between, 2);
+    kit_reopen(s, 0);
+    GIVES(ANONSET_OK, append(s, 9963, used + 9963, 10037, 7));
+    marks_are(s, within, 3);
+    /* What is replaced takes its digest along. */
+    GIVES(ANONSET_OK, append(s, 9900, used + 9900, 500, 8));
+    marks_are(s, (const mark[]){{963, 5}, {10400, 8}}, 2);
+    GIVES(ANONSET_OK, append(s, 0, used, 0, 9));
+    marks_are(s, NULL, 0);
+    free(used);
+}

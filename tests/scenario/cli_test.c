@@ -132,7 +132,7 @@ SCENARIO(cli, an_empty_store, "--coins", "0")
     says(s, "nothing is stored yet\n");
     RUN_DB(s, "repair", "--json");
     ends(s, 0);
-    cr_expect_str_eq(s->last.out, "{\"groups\":[],\"rebuilt\":null}\n");
+    cr_expect_str_eq(s->last.out, "{\"groups\":[],\"used_tags\":null,\"rebuilt\":null}\n");
     RUN_DB(s, "repair", "--group", "1");
     ends(s, 5);
     complains(s, "nothing of group 1 is stored");

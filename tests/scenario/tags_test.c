@@ -1,10 +1,13 @@
 /* The list of used coin tags, by the program, over a real socket, on both backends. */
+#include "config.h"
+#include "core/base64.h"
 #include "tests/scenario/scene.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIXTURE(name) ts_source("tests/fixtures/" name "/getusedcoinstagstxhashes_0.json")
 
@@ -301,4 +304,252 @@ SCENARIO(tags, a_killed_sync_goes_on, "--coins", "10")
     sync_is(s, "finalized", 0);
     told(s, "fetched", 60000 - held);
     scene_used_is_whole(s);
+}
+
+/* ---- Damage -------------------------------------------------------------------------------- */
+
+/* Changes a bit of each copy in the store's file of what `tags --txid` tells at a position: of the
+ * transaction, or of the tag. */
+static void flip_a_bit(scene *s, const char *position, bool of_tag)
+{
+    ts_result shown;
+    uint8_t pair[66];
+    size_t len, tag_len, tx_len, flipped = 0;
+    ts_anonset(&shown, s->backend, "tags", "--db", s->db, "--txid", "--from", position, NULL);
+    cr_assert(as_base64_decode(pair, &tag_len, shown.out + 2, 48) && tag_len == 34);
+    cr_assert(as_base64_decode(pair + 34, &tx_len, shown.out + 53, 44) && tx_len == 32);
+    ts_result_free(&shown);
+    char *bytes = ts_read_file(s->db, &len);
+    for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), pair, sizeof pair));) {
+        at[of_tag ? 3 : 40] ^= 4;
+        flipped++;
+    }
+    /* SQLite keeps a length of each column in front of the two, and nothing in between. */
+    cr_assert_gt(flipped, 0);
+    ts_write_file(s->db, bytes, len);
+    free(bytes);
+}
+
+static void run(scene *s, int code, const char *command, const char *option)
+{
+    ts_result_free(&s->last);
+    ts_anonset(&s->last, s->backend, command, "--db", s->db, option, NULL);
+    cr_assert_eq(s->last.exit_code, code, "%s: %d %s%s", command, s->last.exit_code, s->last.out,
+                 s->last.err);
+}
+
+static void said(const scene *s, const char *words)
+{
+    cr_expect(strstr(s->last.out, words) || strstr(s->last.err, words),
+              "%s: \"%s\" is not in: %s%s", s->backend, words, s->last.out, s->last.err);
+}
+
+SCENARIO(tags, a_repair_keeps_what_is_sound, "--coins", "10")
+{
+    ts_tell(&s->server, "used 20000");
+    sync_is(s, "finalized", 0);
+    run(s, 0, "verify", "--json");
+    cr_assert(ts_json_is(s->last.out, "0.used_tags", "20000"), "%s", s->last.out);
+    run(s, 0, "repair", NULL);
+    said(s, "used coin tags: sound, untouched\n");
+    cr_expect(!strstr(s->last.out, "nothing is stored"), "%s", s->last.out);
+    flip_a_bit(s, "12345", false);
+    run(s, 6, "verify", "--json");
+    cr_assert(ts_json_is(s->last.out, "0.sound", "false"), "%s", s->last.out);
+    cr_assert(ts_json_is(s->last.out, "0.group", "null"), "%s", s->last.out);
+    said(s, "positions 8192 to 16383 do not lead to their digest");
+    run(s, 6, "verify", NULL);
+    said(s, "used coin tags: DAMAGED");
+    said(s, "anonset repair --db");
+    run(s, 0, "repair", NULL);
+    said(s, "used coin tags: 8,192 kept, the 11,808 behind them were dropped\n");
+    said(s, "run `anonset sync --tags`");
+    run(s, 0, "verify", NULL);
+    sync_is(s, "finalized", 0);
+    told(s, "resumed_from", 8192);
+    told(s, "fetched", 20000 - 8192);
+    scene_used_is_whole(s);
+    /* The resumed sync's first batch held 64 tags that were there. */
+    flip_a_bit(s, "19999", false);
+    run(s, 0, "repair", "--json");
+    cr_assert(ts_json_is(s->last.out, "used_tags.kept", "16320"), "%s", s->last.out);
+    cr_assert(ts_json_is(s->last.out, "used_tags.dropped", "3680"), "%s", s->last.out);
+    cr_assert(ts_json_is(s->last.out, "rebuilt", "null"), "%s", s->last.out);
+    sync_is(s, "finalized", 0);
+    scene_used_is_whole(s);
+}
+
+/* A tag is also in what finds it, which an engine may not be able to mend in place. */
+SCENARIO(tags, a_tag_that_rots_costs_no_more, "--coins", "300")
+{
+    bool mended = strcmp(s->backend, "lmdb") == 0;
+    ts_tell(&s->server, "used 20000");
+    sync_is(s, "finalized", 0);
+    scene_sync_is(s, "finalized", 0);
+    flip_a_bit(s, "8200", true);
+    run(s, 6, "verify", NULL);
+    run(s, 0, "repair", "--json");
+    if (mended) {
+        cr_assert(ts_json_is(s->last.out, "used_tags.kept", "8192"), "%s", s->last.out);
+    } else {
+        cr_assert(ts_json_is(s->last.out, "rebuilt.used_tags_kept", "8192"), "%s", s->last.out);
+        cr_assert(ts_json_is(s->last.out, "rebuilt.used_tags_missing", "11808"));
+        cr_assert(ts_json_is(s->last.out, "rebuilt.missing", "0"));
+    }
+    scene_is_whole(s);
+    sync_is(s, "finalized", 0);
+    told(s, "fetched", 20000 - 8192);
+    scene_used_is_whole(s);
+    flip_a_bit(s, "8200", true);
+    run(s, 0, "clear", "--tags");
+    run(s, 0, "verify", NULL);
+    sync_is(s, "finalized", 0);
+    told(s, "fetched", 20000);
+    scene_used_is_whole(s);
+    if (mended)
+        return;
+    flip_a_bit(s, "8200", true);
+    run(s, 0, "repair", NULL);
+    said(s, "was made anew: 1 groups kept, 0 lost, 0 coins are missing\n"
+            "used coin tags: 8,192 kept, 11,808 are missing\n"
+            "run `anonset sync --tags`");
+}
+
+/* The count and digest of the list: without them nobody knows what the rows are. */
+SCENARIO(tags, the_lists_record_rots, "--coins", "300")
+{
+    uint8_t digest[32];
+    size_t len, flipped = 0;
+    ts_tell(&s->server, "used 1000");
+    scene_sync_is(s, "finalized", 0);
+    sync_is(s, "finalized", 0);
+    const char *hex = ts_json(s->last.out, "digest");
+    for (size_t i = 0; i < sizeof digest; i++) {
+        unsigned byte;
+        cr_assert_eq(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        digest[i] = (uint8_t)byte;
+    }
+    /* The record is the count, the digest and a checksum; the same digest is beside the last tag.
+     */
+    static const uint8_t count[4] = {0xe8, 3, 0, 0};
+    char *bytes = ts_read_file(s->db, &len);
+    for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), digest, sizeof digest));
+         at++) {
+        if (memcmp(at - sizeof count, count, sizeof count) != 0)
+            continue;
+        at[9] ^= 16;
+        flipped++;
+    }
+    cr_assert_gt(flipped, 0);
+    ts_write_file(s->db, bytes, len);
+    free(bytes);
+    run(s, 6, "verify", "--json");
+    cr_assert(ts_json_is(s->last.out, "1.sound", "false"), "%s", s->last.out);
+    said(s, "the record of the list of used tags is damaged");
+    run(s, 6, "tags", NULL);
+    char *copy = ts_read_file(s->db, &len);
+    run(s, 0, "repair", NULL);
+    said(s, "was made anew: 1 groups kept, 0 lost, 0 coins are missing\n"
+            "used coin tags: the list could not be read, and is gone\n");
+    ts_write_file(s->db, copy, len);
+    free(copy);
+    run(s, 0, "repair", "--json");
+    cr_assert(ts_json_is(s->last.out, "rebuilt.used_tags_missing", "null"), "%s", s->last.out);
+    scene_is_whole(s);
+    sync_is(s, "finalized", 0);
+    told(s, "fetched", 1000);
+    scene_used_is_whole(s);
+}
+
+/* ---- Served, and converted ----------------------------------------------------------------- */
+
+static void phone_is(scene *s, const char *url, const char *outcome, int code)
+{
+    const char *desktop = s->db;
+    s->db = ts_in(&s->dir, "phone");
+    sync_at(s, url, NULL, NULL);
+    cr_assert(ts_json_is(s->last.out, "outcome", outcome), "%s%s", s->last.out, s->last.err);
+    cr_assert_eq(s->last.exit_code, code, "%s", s->last.err);
+    s->db = desktop;
+}
+
+/* Against the node's own list, and by its digest against the desktop's. */
+static void phone_is_whole(scene *s)
+{
+    const char *desktop = s->db;
+    char digest[80];
+    run(s, 0, "status", "--tags");
+    ts_result_free(&s->last);
+    ts_anonset(&s->last, s->backend, "status", "--db", s->db, "--tags", "--json", NULL);
+    (void)snprintf(digest, sizeof digest, "%s", ts_json(s->last.out, "digest"));
+    s->db = ts_in(&s->dir, "phone");
+    ts_result_free(&s->last);
+    ts_anonset(&s->last, s->backend, "status", "--db", s->db, "--tags", "--json", NULL);
+    cr_assert(ts_json_is(s->last.out, "digest", digest), "%s", s->last.out);
+    scene_used_is_whole(s);
+    s->db = desktop;
+}
+
+SCENARIO(tags, from_a_desktop_that_serves, "--coins", "10")
+{
+    ts_process desktop;
+    ts_result ended;
+    char url[64] = "";
+    ts_tell(&s->server, "used 0");
+    scene_sync_is(s, "finalized", 0);
+    ts_anonset_start(&desktop, s->backend, "serve", "--db", s->db, "--listen", "127.0.0.1:0",
+                     "--gate", "set-hash", NULL);
+    for (ssize_t got = 0; !strchr(url, '\n');) {
+        cr_assert(!ts_ended(&desktop, 5), "serve ended");
+        got = pread(desktop.out, url, sizeof url - 1, 0);
+        cr_assert_geq(got, 0);
+    }
+    url[strcspn(url, "\n")] = '\0';
+    phone_is(s, url, "network_error", 3);
+    said(s, "There is no list of used coin tags here");
+    static const char *const lists[] = {"used 30000", "used 30100", "used 30120 30090",
+                                        "used 46389 30000"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        ts_tell(&s->server, "%s", lists[i]);
+        sync_is(s, "finalized", 0);
+        phone_is(s, url, "finalized", 0);
+        phone_is_whole(s);
+        phone_is(s, url, "up_to_date", 0);
+    }
+    run(s, 0, "clear", "--tags");
+    ts_tell(&s->server, "used 20 10");
+    sync_is(s, "finalized", 0);
+    phone_is(s, url, "remote_behind", 5);
+    ts_signal(&desktop, SIGTERM);
+    ts_finish(&desktop, &ended, 30000);
+    cr_expect_eq(ended.exit_code, 0, "%s", ended.err);
+    ts_result_free(&ended);
+}
+
+SCENARIO(tags, converted_with_all_else, "--coins", "300")
+{
+    const char *other = strcmp(s->backend, "lmdb") == 0 ? "sqlite" : "lmdb";
+    const char *made = ts_in(&s->dir, "made"), *old = s->backend;
+    ts_process convert;
+    ts_tell(&s->server, "used 9000");
+    scene_sync_is(s, "finalized", 0);
+    sync_is(s, "finalized", 0);
+    for (int json = 0; json < 2; json++) {
+        const char *argv[] = {CONVERT, s->db, made, "--to", other, json ? "--json" : NULL, NULL};
+        ts_result_free(&s->last);
+        ts_start(&convert, argv);
+        ts_finish(&convert, &s->last, 60000);
+        cr_assert_eq(s->last.exit_code, 0, "%s", s->last.err);
+        if (json)
+            cr_assert(ts_json_is(s->last.out, "used_tags.count", "9000"), "%s", s->last.out);
+        else
+            said(s, "used coin tags: 9,000 (gate level none)\n  digest ");
+        s->db = made;
+        s->backend = other;
+        scene_used_is_whole(s);
+        scene_is_whole(s);
+        sync_is(s, "up_to_date", 0);
+        other = old;
+        made = ts_in(&s->dir, "again");
+    }
 }

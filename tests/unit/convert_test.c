@@ -2,6 +2,7 @@
 #include "backends/backends.h"
 #include "cli/convert_copy.h"
 #include "core/store.h"
+#include "core/used.h"
 #include "tests/support/coins.h"
 #include "tests/support/legacy.h"
 #include "tests/support/support.h"
@@ -75,6 +76,24 @@ static anonset_meta meta_of(const ts_chain *chain, uint32_t size, bool again)
     return meta;
 }
 
+#define TAGS 9000u /* more than a batch */
+
+static anonset_used tags[TAGS];
+
+static void fill_used(const anonset_backend *b, void *handle)
+{
+    anonset_used_append a = {.n = TAGS, .used = tags};
+    as_digest *digest;
+    for (uint32_t i = 0; i < TAGS; i++) {
+        ts_fill(tags[i].tag, sizeof tags[i].tag, 2 * (uint64_t)i);
+        ts_fill(tags[i].tx_hash, sizeof tags[i].tx_hash, 2 * (uint64_t)i + 1);
+    }
+    ok(as_digest_new(&digest, &detail));
+    ok(as_used_digest(digest, a.digest_after, tags, TAGS));
+    as_digest_free(digest);
+    ok(b->used_append(handle, &a, &detail));
+}
+
 static void fill(const anonset_backend *b, void *handle)
 {
     ts_chain *chain = ts_chain_new(1, 4000), *fork = ts_chain_fork(chain, 2500, 2, 4100);
@@ -112,6 +131,7 @@ static void fill(const anonset_backend *b, void *handle)
     finalize(b, handle, 10, chain, &meta, 0, ANONSET_GATE_NONE);
     meta = meta_of(chain, 150, false);
     append(b, handle, 10, chain, &meta, 100, 0);
+    fill_used(b, handle);
     ts_chain_free(chain);
     ts_chain_free(fork);
 }
@@ -209,6 +229,26 @@ static void same_group(pair *p, uint32_t group)
     close_pair(p);
 }
 
+static void same_used(pair *p)
+{
+    anonset_used page[2][64];
+    anonset_used_state state[2];
+    uint32_t n[2] = {0, 0};
+    void *view[2];
+    for (int i = 0; i < 2; i++)
+        ok(p->b[i]->used_open(p->handle[i], &view[i], &state[i], &detail));
+    cr_assert_eq(state[1].count, TAGS);
+    cr_assert_eq(memcmp(state[0].digest, state[1].digest, sizeof state[0].digest), 0);
+    for (uint32_t at = 0; at < TAGS; at++) {
+        for (int i = 0; i < 2; i++)
+            ok(p->b[i]->used_read(view[i], page[i], &n[i], at, 1, &detail));
+        cr_assert(n[0] == 1 && n[1] == 1 && memcmp(page[0], page[1], sizeof page[0][0]) == 0,
+                  "position %u", (unsigned)at);
+    }
+    for (int i = 0; i < 2; i++)
+        p->b[i]->used_close(view[i]);
+}
+
 static unsigned same_stores(pair *p)
 {
     anonset_store_info info[2];
@@ -217,17 +257,20 @@ static unsigned same_stores(pair *p)
         ok(p->b[i]->info(p->handle[i], &info[i], &detail));
     cr_assert(info[0].has_genesis && info[1].has_genesis);
     cr_assert(memcmp(info[0].genesis, info[1].genesis, ANONSET_HASH_BYTES) == 0);
-    for (uint32_t group = 0;; groups++) {
+    uint32_t group = 0;
+    for (;; groups++) {
         uint32_t next[2] = {0, 0};
         anonset_code code[2];
         for (int i = 0; i < 2; i++)
             code[i] = p->b[i]->next_group(p->handle[i], &next[i], group, &detail);
         cr_assert(code[0] == code[1] && next[0] == next[1], "after group %u", group);
         if (code[0] != ANONSET_OK)
-            return groups;
+            break;
         group = next[0];
         same_group(p, group);
     }
+    same_used(p);
+    return groups;
 }
 
 Test(convert, everything_between_every_two_backends)
@@ -271,6 +314,28 @@ Test(convert, damage_is_not_copied)
     b->close(source.handle);
     b->close(to);
     ts_chain_free(chain);
+}
+
+Test(convert, damaged_used_tags_are_not_copied)
+{
+    const anonset_backend *b = &as_backend_sqlite;
+    convert_source source = {.backend = b, .handle = make(b, "damaged", 1)};
+    void *to = make(b, "to", 2);
+    sqlite3 *db;
+    fill_used(b, source.handle);
+    cr_assert_eq(sqlite3_open(ts_in(&dir, "damaged"), &db), SQLITE_OK);
+    cr_assert_eq(
+        sqlite3_exec(db, "UPDATE used SET tx = zeroblob(32) WHERE pos = 77", NULL, NULL, NULL),
+        SQLITE_OK);
+    cr_expect_eq(convert_copy(&source, b, to, &detail), ANONSET_CORRUPT);
+    cr_expect(strstr(detail.text, "used tags"), "%s", detail.text);
+    cr_assert_eq(sqlite3_exec(db, "UPDATE used_state SET record = x'00'", NULL, NULL, NULL),
+                 SQLITE_OK);
+    sqlite3_close(db);
+    cr_expect_eq(convert_copy(&source, b, to, &detail), ANONSET_CORRUPT);
+    cr_expect(strstr(detail.text, "record"), "%s", detail.text);
+    b->close(source.handle);
+    b->close(to);
 }
 
 /* ---- What OLD can be ----------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* What remote/serve.c answers: to a sync that hangs on a store which itself follows a chain through
  * every kind of history, and to whatever else a client may send. */
 #include "core/base64.h"
+#include "core/detail.h"
 #include "core/store.h"
 #include "remote/json.h"
 #include "remote/serve.h"
@@ -246,6 +247,7 @@ static const char *const good_lines[] = {
     "{\"id\":5,\"method\":\"spark.getsparkanonymitysetsector\",\"params\":[\"1\","
     "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"0\",\"10\"]}",
     "{\"id\":null,\"method\":\"server.ping\"}",
+    "{\"id\":7,\"method\":\"spark.getusedcoinstagstxhashes\",\"params\":[\"0\"]}",
 };
 
 /* Changes a few characters, or cuts, or doubles a part. */
@@ -639,4 +641,161 @@ Test(serve, a_coin_that_no_sync_would_take_ends_the_session)
     cr_expect(strstr(why.text, "no memory"), "%s", why.text);
     tear_down(&t);
     free(giant);
+}
+
+/* ---- The list of used coin tags ------------------------------------------------------------- */
+
+#define TAGS 2000u /* some pieces */
+
+#define USED(from)                                                                                 \
+    "{\"id\":9,\"method\":\"spark.getusedcoinstagstxhashes\",\"params\":[\"" from "\"]}"
+
+static anonset_used tags[TAGS];
+
+/* The desktop's list becomes the first `keep` of these and n more. */
+static void write_list(const relay *t, uint32_t keep, uint32_t n, uint8_t digest)
+{
+    anonset_used_list *list;
+    anonset_used_append a = {.keep = keep, .n = n, .used = tags + keep};
+    cr_assert_eq(anonset_used_open(&list, t->desktop, NULL), ANONSET_OK);
+    a.before = *anonset_used_list_state(list);
+    anonset_used_close(list);
+    a.digest_after[0] = digest;
+    cr_assert_eq(t->desktop->backend->used_append(t->desktop->handle, &a, NULL), ANONSET_OK);
+}
+
+static void set_up_list(relay *t, uint32_t n)
+{
+    set_up(t, 1);
+    for (size_t i = 0; i < sizeof tags; i++)
+        ((uint8_t *)tags)[i] = (uint8_t)(i * 7 + i / 251);
+    write_list(t, 0, n, 1);
+}
+
+/* What a node's answer from there on is, as the recorded ones are written. */
+static char *expected_list(uint32_t from)
+{
+    char *text = malloc(ANSWER_MOST), *at = text;
+    cr_assert(text);
+    at += sprintf(at, "{\"jsonrpc\":\"2.0\",\"result\":{\"tagsandtxids\":[");
+    for (uint32_t i = from; i < TAGS; i++) {
+        at += sprintf(at, i == from ? "[\"" : ",[\"");
+        at += as_base64_encode(at, tags[i].tag, sizeof tags[i].tag);
+        at += sprintf(at, "\",\"");
+        at += as_base64_encode(at, tags[i].tx_hash, sizeof tags[i].tx_hash);
+        at += sprintf(at, "\"]");
+    }
+    (void)sprintf(at, "]},\"id\":9}\n");
+    return text;
+}
+
+Test(serve, used_tags_from_anywhere_on)
+{
+    static const struct {
+        const char *request;
+        uint32_t from;
+    } rows[] = {{USED("0"), 0},       {USED("1"), 1},       {USED("1744"), 1744},
+                {USED("1999"), 1999}, {USED("2000"), 2000}, {USED("4294967295"), 2000}};
+    static char text[ANSWER_MOST];
+    relay t;
+    set_up_list(&t, TAGS);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char line[512], *expected = expected_list(rows[i].from);
+        anonset_detail why = {.code = ANONSET_OK};
+        size_t len;
+        snprintf(line, sizeof line, "%s", rows[i].request);
+        as_session_take(t.session, line, strlen(line));
+        cr_assert_eq(take_pieces(&t, text, &len, &why), ANONSET_OK, "%s", why.text);
+        cr_expect(strcmp(text, expected) == 0, "%s", rows[i].request);
+        free(expected);
+    }
+    expect_answer(&t, USED("-1"), "stol");
+    expect_answer(&t, USED("x"), "stol");
+    expect_answer(&t, USED("4294967296"), "stol");
+    expect_answer(&t, "{\"id\":1,\"method\":\"spark.getusedcoinstagstxhashes\",\"params\":[0]}",
+                  "not a string");
+    expect_answer(&t, "{\"id\":1,\"method\":\"spark.getusedcoinstagstxhashes\",\"params\":[]}",
+                  "wrong number of arguments");
+    tear_down(&t);
+}
+
+Test(serve, a_list_is_written_piece_by_piece)
+{
+    relay t;
+    char line[512];
+    const char *text;
+    size_t len = 1, pieces = 0;
+    set_up_list(&t, TAGS);
+    snprintf(line, sizeof line, USED("0"));
+    as_session_take(t.session, line, strlen(line));
+    for (; len > 0; pieces++) {
+        cr_assert_eq(as_session_output(t.session, &text, &len, NULL), ANONSET_OK);
+        cr_assert_leq(len, AS_SERVE_PIECE + 256 * 100);
+        as_session_sent(t.session, len);
+    }
+    cr_expect_gt(pieces, 3);
+    tear_down(&t);
+}
+
+/* An answer must not go on in another list than it began in. */
+Test(serve, a_list_that_changes_ends_the_answer)
+{
+    static const struct {
+        uint32_t keep, n;
+    } rows[] = {{TAGS - 1, 1}, {TAGS - 500, 100}, {10, TAGS - 10}, {0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        relay t;
+        char line[512];
+        const char *text;
+        size_t len;
+        anonset_detail why = {.code = ANONSET_OK};
+        set_up_list(&t, TAGS);
+        snprintf(line, sizeof line, USED("0"));
+        as_session_take(t.session, line, strlen(line));
+        for (int piece = 0; piece < 2; piece++) { /* its head, and tags */
+            cr_assert_eq(as_session_output(t.session, &text, &len, &why), ANONSET_OK);
+            as_session_sent(t.session, len);
+        }
+        write_list(&t, rows[i].keep, rows[i].n, 2);
+        cr_expect_eq(as_session_output(t.session, &text, &len, &why), ANONSET_NOT_FOUND, "row %zu",
+                     i);
+        tear_down(&t);
+    }
+}
+
+Test(serve, a_list_that_was_never_synced_is_not_told_as_an_empty_one)
+{
+    relay t;
+    set_up_list(&t, 0);
+    expect_answer(&t, USED("0"), "There is no list of used coin tags here");
+    tear_down(&t);
+}
+
+static anonset_code fail_used_open(void *handle, void **view, anonset_used_state *state,
+                                   anonset_detail *detail)
+{
+    if (calls_fail("used_open"))
+        return as_fail(detail, ANONSET_IO, 0, "made to fail: used_open");
+    return as_backend_memory.used_open(handle, view, state, detail);
+}
+
+static anonset_code fail_used_read(void *view, anonset_used *used, uint32_t *n, uint32_t from,
+                                   uint32_t room, anonset_detail *detail)
+{
+    if (calls_fail("used_read"))
+        return as_fail(detail, ANONSET_IO, 0, "made to fail: used_read");
+    return as_backend_memory.used_read(view, used, n, from, room, detail);
+}
+
+Test(serve, a_store_that_fails_is_no_list)
+{
+    static anonset_backend failing;
+    relay t;
+    failing = as_backend_memory;
+    failing.used_open = fail_used_open;
+    failing.used_read = fail_used_read;
+    backend = &failing;
+    set_up_list(&t, TAGS);
+    fail_calls(&t, USED("100"), "\"]]},\"id\":9}\n");
+    tear_down(&t);
 }

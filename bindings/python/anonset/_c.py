@@ -129,6 +129,9 @@ class anonset_rebuilt(Structure):
         ("lost", c_uint32),
         ("dropped", c_uint32),
         ("damaged", c_char * 4096),
+        ("used_kept", c_uint32),
+        ("used_dropped", c_uint32),
+        ("used_lost", c_bool),
     ]
 
 
@@ -155,6 +158,10 @@ class anonset_used(Structure):
 
 class anonset_used_state(Structure):
     _fields_ = [("count", c_uint32), ("digest", Hash)]
+
+
+class anonset_used_repaired(Structure):
+    _fields_ = [("kept", c_uint32), ("dropped", c_uint32)]
 
 
 class anonset_used_result(Structure):
@@ -322,6 +329,7 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         [_list, POINTER(anonset_used), POINTER(c_uint32), POINTER(c_uint8), _detail],
     ),
     "anonset_used_verify": (c_int, [_list, POINTER(c_bool), _detail]),
+    "anonset_used_repair": (c_int, [_store, POINTER(anonset_used_repaired), _detail]),
     "anonset_used_clear": (c_int, [_store, _detail]),
     "anonset_outcome_name": (c_char_p, [c_int]),
     "anonset_sync_options_init": (None, [POINTER(anonset_sync_options)]),
@@ -381,6 +389,10 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         [_client, POINTER(c_bool), _sync, c_uint64, c_uint32, _detail],
     ),
     "anonset_client_run": (c_int, [_client, _sync, _detail]),
+    "anonset_client_sync": (
+        c_int,
+        [_client, POINTER(anonset_result), _store, c_uint32, _detail],
+    ),
 }
 
 

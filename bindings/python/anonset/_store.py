@@ -225,6 +225,14 @@ class Store:
         """The list of used coin tags as it is stored now."""
         return UsedTags(self)
 
+    def repair_used_tags(self) -> int:
+        """Cuts the list of used coin tags where its damage begins; the next sync goes on there. Returns
+        how many tags went: 0 if it is sound. Error CORRUPT: as of `repair`."""
+        did = _c.anonset_used_repaired()
+        with self._handle as store:
+            _c.call(_c.lib.anonset_used_repair, store, byref(did))
+        return int(did.dropped)
+
     def clear_used_tags(self) -> None:
         with self._handle as store:
             _c.call(_c.lib.anonset_used_clear, store)
@@ -296,7 +304,7 @@ class UsedTags:
         return _convert.used(found)
 
     def verify(self) -> bool:
-        """Reads the whole list, and recomputes its digest."""
+        """Reads the whole list, and recomputes its digests. If False: `Store.repair_used_tags`."""
         sound = ctypes.c_bool()
         with self._lock, self._handle as used:
             _c.call(_c.lib.anonset_used_verify, used, byref(sound))

@@ -48,6 +48,24 @@ class Used(ServerCase):
             store.clear_used_tags()
             self.assertEqual(store.sync_used_tags(self.server.tcp).count, 3)
 
+    def test_repair(self) -> None:
+        path = self.folder / "store"
+        self.server.tell("used 9000")
+        with anonset.Store(path) as store:
+            store.sync_used_tags(self.server.tcp)
+            self.assertEqual(store.repair_used_tags(), 0)
+        last = self.listed()[-1].tx_hash
+        stored = path.read_bytes()
+        path.write_bytes(stored.replace(last, last[:-1] + bytes([last[-1] ^ 1])))
+        with anonset.Store(path) as store:
+            with store.used_tags() as tags:
+                self.assertFalse(tags.verify())
+            self.assertEqual(store.repair_used_tags(), 9000 - 8192)
+            self.assertEqual(store.sync_used_tags(self.server.tcp).fetched, 9000 - 8192)
+            with store.used_tags() as tags:
+                self.assertTrue(tags.verify())
+                self.assertEqual(list(tags), self.listed())
+
     def test_behind_a_group(self) -> None:
         self.server.tell("used 5")
         with anonset.Store(self.folder / "store") as store:

@@ -232,6 +232,15 @@ final class anonset_rebuilt extends Struct {
 
   @Array(4096)
   external Array<Char> damaged;
+
+  @Uint32()
+  external int used_kept;
+
+  @Uint32()
+  external int used_dropped;
+
+  @Bool()
+  external bool used_lost;
 }
 
 final class anonset_snapshot extends Opaque {}
@@ -258,6 +267,14 @@ final class anonset_used_state extends Struct {
 }
 
 final class anonset_used_list extends Opaque {}
+
+final class anonset_used_repaired extends Struct {
+  @Uint32()
+  external int kept;
+
+  @Uint32()
+  external int dropped;
+}
 
 final class anonset_sync extends Opaque {}
 
@@ -708,6 +725,12 @@ class Anonset {
       Pointer<Bool>, Pointer<anonset_detail>), int Function(Pointer<anonset_used_list>,
       Pointer<Bool>, Pointer<anonset_detail>)>('anonset_used_verify');
 
+  late final int Function(Pointer<anonset_store>, Pointer<anonset_used_repaired>,
+      Pointer<anonset_detail>) anonset_used_repair = _library.lookupFunction<UnsignedInt
+      Function(Pointer<anonset_store>, Pointer<anonset_used_repaired>, Pointer<anonset_detail>), int
+      Function(Pointer<anonset_store>, Pointer<anonset_used_repaired>,
+      Pointer<anonset_detail>)>('anonset_used_repair');
+
   late final int Function(Pointer<anonset_store>, Pointer<anonset_detail>) anonset_used_clear =
       _library.lookupFunction<UnsignedInt Function(Pointer<anonset_store>, Pointer<anonset_detail>),
       int Function(Pointer<anonset_store>, Pointer<anonset_detail>)>('anonset_used_clear');
@@ -825,4 +848,10 @@ class Anonset {
       anonset_client_run = _library.lookupFunction<UnsignedInt Function(Pointer<anonset_client>,
       Pointer<anonset_sync>, Pointer<anonset_detail>), int Function(Pointer<anonset_client>,
       Pointer<anonset_sync>, Pointer<anonset_detail>)>('anonset_client_run');
+
+  late final int Function(Pointer<anonset_client>, Pointer<anonset_result>, Pointer<anonset_store>,
+      int, Pointer<anonset_detail>) anonset_client_sync = _library.lookupFunction<UnsignedInt
+      Function(Pointer<anonset_client>, Pointer<anonset_result>, Pointer<anonset_store>, Uint32,
+      Pointer<anonset_detail>), int Function(Pointer<anonset_client>, Pointer<anonset_result>,
+      Pointer<anonset_store>, int, Pointer<anonset_detail>)>('anonset_client_sync');
 }
