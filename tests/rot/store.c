@@ -499,10 +499,11 @@ static bool is_used_sound(struct use *u, anonset_store *store, anonset_used_list
     return true;
 }
 
-/* What is damaged of the list of used tags is cleared away. True: the store must be made anew. */
+/* What is damaged of the list of used tags is cut off. True: the store must be made anew. */
 static bool repair_used(struct use *u, anonset_store *store)
 {
     anonset_used_list *list = NULL;
+    anonset_used_repaired did;
     stage(u, "used tags");
     bool sound = anonset_used_open(&list, store, NULL) == ANONSET_OK;
     sound = sound && is_used_sound(u, store, list);
@@ -510,8 +511,8 @@ static bool repair_used(struct use *u, anonset_store *store)
     if (sound)
         return false;
     u->fate->found = true;
-    stage(u, "clear used tags");
-    return anonset_used_clear(store, NULL) != ANONSET_OK;
+    stage(u, "repair used tags");
+    return anonset_used_repair(store, &did, NULL) != ANONSET_OK;
 }
 
 static void check_info(struct use *u, anonset_store *store)

@@ -31,6 +31,5 @@ Test(noclient, misuse_is_invalid)
     cr_expect_eq(anonset_client_new(NULL, "tcp://127.0.0.1:1", NULL, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_client_new(&client, NULL, NULL, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_client_run(NULL, NULL, NULL), ANONSET_INVALID);
-    cr_expect_eq(anonset_client_sync(NULL, NULL, NULL, 1, NULL), ANONSET_INVALID);
     cr_expect_eq(anonset_client_step(NULL, NULL, NULL, 1, 1, NULL), ANONSET_INVALID);
 }
