@@ -255,9 +255,10 @@ anonset_code as_sqlite_used_mark(void *opened, anonset_used_state *mark, uint32_
     if (code != ANONSET_OK)
         return code;
     *mark = (anonset_used_state){.count = 0};
-    if (found && sqlite3_column_bytes(row, 1) == ANONSET_HASH_BYTES) {
+    const void *digest = found ? sqlite3_column_blob(row, 1) : NULL;
+    if (digest != NULL && sqlite3_column_bytes(row, 1) == ANONSET_HASH_BYTES) {
         mark->count = (uint32_t)sqlite3_column_int64(row, 0) + 1;
-        memcpy(mark->digest, sqlite3_column_blob(row, 1), sizeof mark->digest);
+        memcpy(mark->digest, digest, sizeof mark->digest);
     } else if (found) {
         code = damaged(v->db, (uint32_t)sqlite3_column_int64(row, 0), detail);
     }

@@ -75,6 +75,8 @@ FORWARD(used_find,
         (void *view, anonset_used *used, uint32_t *position, const uint8_t *tag,
          anonset_detail *detail),
         (view, used, position, tag, detail))
+FORWARD(used_mark, (void *view, anonset_used_state *mark, uint32_t above, anonset_detail *detail),
+        (view, mark, above, detail))
 
 anonset_backend failing_backend(const anonset_backend *backend)
 {
@@ -103,6 +105,7 @@ anonset_backend failing_backend(const anonset_backend *backend)
         failing.used_open = fail_used_open;
         failing.used_read = fail_used_read;
         failing.used_find = fail_used_find;
+        failing.used_mark = fail_used_mark;
     }
     return failing;
 }

@@ -174,7 +174,7 @@ Test(used_rot, rows_of_sqlite)
 Test(used_rot, a_row_that_is_not_what_the_index_says)
 {
     uint8_t row[sizeof used[MIDDLE].tag + sizeof used[MIDDLE].tx_hash], *at;
-    size_t len;
+    size_t len, n = 0;
     make_list(&as_backend_sqlite);
     anonset_store_close(store);
     store = NULL;
@@ -182,9 +182,12 @@ Test(used_rot, a_row_that_is_not_what_the_index_says)
     memcpy(row, used[MIDDLE].tag, sizeof used[MIDDLE].tag);
     memcpy(row + sizeof used[MIDDLE].tag, used[MIDDLE].tx_hash, sizeof used[MIDDLE].tx_hash);
     char *bytes = ts_read_file(path, &len);
-    at = memmem(bytes, len, row, sizeof row);
-    cr_assert(at);
-    at[3] ^= 1;
+    /* All copies: pages are moved while the list grows, and what they leave is not wiped. */
+    for (at = memmem(bytes, len, row, sizeof row); at; n++) {
+        at[3] ^= 1;
+        at = memmem(bytes, len, row, sizeof row);
+    }
+    cr_assert_gt(n, 0);
     ts_write_file(path, bytes, len);
     free(bytes);
     expect("another tag", &as_backend_sqlite,
