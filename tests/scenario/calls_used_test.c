@@ -150,13 +150,14 @@ static void look_up(anonset_used_list *opened)
 static void read_all(anonset_used_list *opened)
 {
     static anonset_used page[400];
-    anonset_code code = ANONSET_OK;
-    uint32_t n = 0;
-    for (uint32_t at = 0; code == ANONSET_OK && (at == 0 || n > 0); at += n) {
+    anonset_code code;
+    uint32_t at = 0, n = 0;
+    do {
         anonset_detail why = {.code = ANONSET_OK};
         code = anonset_used_read(opened, page, &n, at, COUNT(page), &why);
         has_words(code, &why, "reading");
-    }
+        at += n;
+    } while (code == ANONSET_OK && n > 0);
 }
 
 static void look_at(anonset_store *store)
