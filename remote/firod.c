@@ -431,13 +431,10 @@ static as_fate take(as_link *link, as_piece *piece, bool in_pieces,
     if (self->frozen)
         as_inbuf_clear(&link->in);
     self->frozen = false;
-    as_fate fate = flush(link, outstanding, n, detail);
-    if (fate != AS_FATE_OK)
-        return fate;
     lane *l = lane_for(self, self->front);
     link->easy = l->easy;
     as_link_await(link);
-    fate = await(l, in_pieces, outstanding, n, detail);
+    as_fate fate = await(l, in_pieces, outstanding, n, detail);
     as_link_awaited_piece(link, fate, !l->active);
     if (fate == AS_FATE_OK) {
         self->frozen = true;

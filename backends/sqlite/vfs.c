@@ -230,13 +230,8 @@ static int file_shm_map(sqlite3_file *file, int page, int size, int extend, void
 static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 {
     gathering *g = of(file);
-    int rc = settle_all(g);
-    int locked = g->real->pMethods->xShmLock(g->real, offset, n, flags);
-    if (rc != SQLITE_OK && (flags & SQLITE_SHM_UNLOCK) == 0)
-        return rc;
-    if (rc != SQLITE_OK)
-        g->failed = rc; /* SQLite does not look at what an unlock returns */
-    return locked;
+    g->failed = settle_all(g); /* SQLite does not look at what an unlock returns */
+    return g->real->pMethods->xShmLock(g->real, offset, n, flags);
 }
 
 static void file_shm_barrier(sqlite3_file *file)
