@@ -368,6 +368,24 @@ Test(convert, the_source_is_told)
     cr_assert_eq(kind_of("e", &kind), ANONSET_NOT_FOUND);
 }
 
+/* A wallet that closed its cache leaves it without the log that its head wants; and what was a
+ * cache when it was looked at can be something else by now. */
+Test(convert, a_cache_is_read_without_its_log_and_nothing_else_is)
+{
+    convert_source source = {.path = ts_in(&dir, "c")};
+    void *to = make(&as_backend_memory, "to", 2);
+    ts_legacy l;
+    ts_legacy_create(&l, source.path, TS_LEGACY_V2);
+    ts_legacy_run(&l, "PRAGMA journal_mode = WAL");
+    ts_legacy_close(&l);
+    ok(convert_copy(&source, &as_backend_memory, to, &detail));
+    ts_legacy_open(&l, source.path, TS_LEGACY_V2);
+    ts_legacy_run(&l, "CREATE TABLE notes(text)");
+    ts_legacy_close(&l);
+    cr_assert_eq(convert_copy(&source, &as_backend_memory, to, &detail), ANONSET_FOREIGN);
+    as_backend_memory.close(to);
+}
+
 /* What a killed wallet half wrote would have to be undone in the source, which is only read. */
 Test(convert, a_half_written_cache_is_not_read_as_whole)
 {

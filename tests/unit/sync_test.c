@@ -1027,3 +1027,22 @@ Test(sync, may_be_cancelled_while_it_searches)
     cr_expect(r.result.state.has_pending, "what was downloaded is kept");
     rig_tear_down();
 }
+
+/* ---- Too many questions -------------------------------------------------------------------- */
+
+Test(sync, ends_where_no_more_can_be_asked)
+{
+    const anonset_request other = {.kind = ANONSET_REQUEST_META, .group = 9};
+    anonset_step step = ANONSET_STEP_SEND;
+    rig_set_up();
+    while (step != ANONSET_STEP_DONE) {
+        while (as_flight_add(&r.sync->flight, &other, (as_asked){.role = AS_ASK_NOTHING}))
+            ;
+        step = rig_turn();
+    }
+    cr_expect_eq(r.result.outcome, ANONSET_NETWORK_ERROR);
+    cr_expect(strstr(r.result.error.text, "unanswered"), "%s", r.result.error.text);
+    rig_end();
+    rig_expect_next_finishes();
+    rig_tear_down();
+}
