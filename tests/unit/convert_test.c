@@ -383,6 +383,9 @@ Test(convert, a_cache_is_read_without_its_log_and_nothing_else_is)
     ts_legacy_run(&l, "CREATE TABLE notes(text)");
     ts_legacy_close(&l);
     cr_assert_eq(convert_copy(&source, &as_backend_memory, to, &detail), ANONSET_FOREIGN);
+    source.path = ts_in(&dir, "ours");
+    as_backend_sqlite.close(make(&as_backend_sqlite, "ours", 1));
+    cr_assert_eq(convert_copy(&source, &as_backend_memory, to, &detail), ANONSET_FOREIGN);
     as_backend_memory.close(to);
 }
 
