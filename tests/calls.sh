@@ -5,7 +5,7 @@
 set -uo pipefail
 
 ways=0 bad=0
-for program in tests/scenario/calls_test tests/scenario/calls_net_test tests/scenario/calls_cli_test; do
+for program in tests/scenario/calls_{,used_,net_,cli_}test; do
     # A build without libcurl has only the first.
     [ -x "$program" ] || continue
     said=$("$program" --verbose 2>&1) || bad=$((bad + 1))

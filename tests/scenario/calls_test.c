@@ -5,6 +5,8 @@
  * Whatever failed, the store then opens, shows a whole set that some server told or none, and the
  * next sync finishes on it. The same with every call of a backend, and of the hash function.
  */
+#include "config.h"
+
 #include "backends/backends.h"
 #include "cli/convert_copy.h"
 #include "cli/convert_place.h"

@@ -4,6 +4,8 @@
  * following reorganizations, reading, looking up, verifying and clearing. Whatever failed was told
  * in words, the list is sound then, and the next sync brings it to what the server has.
  */
+#include "config.h"
+
 #include "backends/backends.h"
 #include "core/store.h"
 #include "tests/conformance/kit.h"
