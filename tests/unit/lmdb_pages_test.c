@@ -547,7 +547,7 @@ Test(lmdb_pages, one_entry_that_cannot_be)
         {1, {AS_KIND_CHECKPOINT, 0, 0, 0, 1}, 9, 5, "without a record"},
         {1, {0}, 0, 5, "not ours"},
         {0, {1}, WORD, WORD, NULL},
-        {0, {1}, WORD, 4, "list of free pages is empty"},
+        {0, {1}, WORD, WORD / 2, "list of free pages is empty"},
         {0, {1}, WORD + 1, WORD, "not ours"},
     };
     for (size_t i = 0; i < COUNT(entries); i++) {
