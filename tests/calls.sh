@@ -6,7 +6,7 @@ set -uo pipefail
 
 ways=0 bad=0
 for program in tests/scenario/calls_{,used_,net_,cli_}test; do
-    # A build without libcurl has only the first.
+    # A build without libcurl has only the first two.
     [ -x "$program" ] || continue
     said=$("$program" --verbose 2>&1) || bad=$((bad + 1))
     grep -aE 'ways failed|FAIL|Synthesis' <<<"$said"
