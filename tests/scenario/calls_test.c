@@ -597,20 +597,26 @@ Test(calls, crypto, .timeout = 1200)
 
 /* ---- Groups that share coins ---------------------------------------------------------------- */
 
+static const tw_chain *shared[2];
+
+/* Before calls fail: the world itself hashes. */
+static void prepare_groups(void)
+{
+    if (now.runs > 1)
+        return;
+    shared[0] = tw_grow_wide(&now.world, NULL, 5, 8);
+    shared[1] = tw_grow_wide(&now.world, shared[0], 3, 8);
+}
+
 /* The next group begins with all coins of the one before, and has more. */
 static anonset_outcome sync_next_group(anonset_store *store, uint32_t answers, anonset_detail *why)
 {
-    static const tw_chain *chains[2];
-    if (now.runs == 1) {
-        chains[0] = tw_grow_wide(&now.world, NULL, 5, 8);
-        chains[1] = tw_grow_wide(&now.world, chains[0], 3, 8);
-    }
     anonset_code code;
     anonset_outcome outcome;
     now.group = GROUP + 1;
-    (void)sync_with(store, chains[0], TP_ALL, &code, why);
+    (void)sync_with(store, shared[0], TP_ALL, &code, why);
     now.group = GROUP + 2;
-    outcome = sync_with(store, chains[1], answers, &code, why);
+    outcome = sync_with(store, shared[1], answers, &code, why);
     now.group = GROUP;
     return outcome;
 }
@@ -644,7 +650,10 @@ static void expect_both_groups(void)
 Test(calls, groups, .timeout = 1200)
 {
     const anonset_backend failing = failing_backend(&as_backend_memory);
-    const job this = {.backend = &failing, .work = work_on_groups, .restore = expect_both_groups};
+    const job this = {.backend = &failing,
+                      .prepare = prepare_groups,
+                      .work = work_on_groups,
+                      .restore = expect_both_groups};
     fail_all(&this, backend_faults, COUNT(backend_faults));
 }
 

@@ -8,15 +8,15 @@
 #define FRAMES_MOST 32
 #define SLOTS       65536u /* a power of two, and more than twice the ways of any test */
 
-static uint64_t failed[SLOTS]; /* a hash table of ways; 0: free */
-static unsigned ways, one_in = 1;
+static uint64_t met[SLOTS]; /* a hash table of ways; 0: free */
+static unsigned ways_met, ways_failed, one_in = 1;
 static bool armed, lasting, struck;
 static const char *name_struck = "";
 
 void calls_forget(void)
 {
-    memset(failed, 0, sizeof failed);
-    ways = 0;
+    memset(met, 0, sizeof met);
+    ways_met = ways_failed = 0;
 }
 
 void calls_sample(unsigned n)
@@ -49,7 +49,7 @@ const char *calls_name(void)
 
 unsigned calls_ways(void)
 {
-    return ways;
+    return ways_failed;
 }
 
 /* The way to the caller of the wrap, by the addresses it leads through. Never 0. */
@@ -63,19 +63,20 @@ static uint64_t way_here(const char *name)
     return hash | 1;
 }
 
-/* Notes the way; false: it has failed before, or is not in the sample. */
-static bool is_new(uint64_t way)
+/* Notes the way; whether it fails: not if it was met before, or is not in the sample. */
+static bool is_chosen(uint64_t way)
 {
     size_t slot = (size_t)(way >> 32) % SLOTS;
-    if ((way >> 1) % one_in != 0)
-        return false;
-    while (failed[slot] != 0 && failed[slot] != way)
+    while (met[slot] != 0 && met[slot] != way)
         slot = (slot + 1) % SLOTS;
-    if (failed[slot] == way)
+    if (met[slot] == way)
         return false;
-    if (++ways > SLOTS / 2)
+    if (ways_met + 1 > SLOTS / 2)
         abort();
-    failed[slot] = way;
+    met[slot] = way;
+    if (ways_met++ % one_in != 0)
+        return false;
+    ways_failed++;
     return true;
 }
 
@@ -85,7 +86,7 @@ bool calls_fail(const char *name)
         return false;
     if (struck)
         return true;
-    struck = is_new(way_here(name));
+    struck = is_chosen(way_here(name));
     if (struck)
         name_struck = name;
     return struck;

@@ -24,7 +24,7 @@
 
 /* No way has failed yet. */
 void calls_forget(void);
-/* Only one way in n fails, by its addresses: others in the next process. */
+/* Only one way in n fails, by the order in which they are met: the same in the next process. */
 void calls_sample(unsigned n);
 /* The next call whose way has not failed yet fails; with `for_good` all calls behind it as well. */
 void calls_arm(bool for_good);
