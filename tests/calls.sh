@@ -4,6 +4,8 @@
 # set every way fails with every code, once and for good.
 set -uo pipefail
 
+export ANONSET_ONE_WAY_IN=${ANONSET_ONE_WAY_IN:-1}
+
 ways=0 bad=0
 for program in tests/scenario/calls_{,used_,net_,cli_}test; do
     # A build without libcurl has only the first two.

@@ -4,7 +4,7 @@ set -eu
 fixtures=${srcdir:-.}/tests/fixtures
 seed=${FUZZ_SEED:-$(date +%s)}
 
-./tests/fuzz/answer_fuzz -s "$seed" -n 300 \
+./tests/fuzz/answer_fuzz -s "$seed" -n 100 \
     "${srcdir:-.}"/tests/fuzz/transaction.json \
     "$fixtures"/electrumx/*.response "$fixtures"/h_edges/*.json "$fixtures"/a_nogroup/*.json \
     "$fixtures"/b_1block/*.json "$fixtures"/d_3blocks/*.json "$fixtures"/i_mintmeta/*.json \

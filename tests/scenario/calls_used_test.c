@@ -260,9 +260,7 @@ static void fail_ways(const anonset_backend *chosen, uint32_t unit, const fault 
 {
     static const int os_errors[] = {EIO, ENOSPC, EACCES, EMFILE, ENOMEM};
     begin(chosen, unit);
-#ifdef ANONSET_SANITIZED
-    calls_sample(10); /* a run takes ten times as long */
-#endif
+    calls_sample();
     do {
         const fault *now = &faults[runs % n];
         (void)snprintf(path, sizeof path, "%s/store-%u", dir.path, runs);
@@ -274,7 +272,7 @@ static void fail_ways(const anonset_backend *chosen, uint32_t unit, const fault 
         expect_sound();
     } while (calls_struck());
     cr_log_info("%s: %u ways failed", chosen->name, calls_ways());
-    cr_expect_gt(calls_ways(), 2);
+    cr_expect_gt(calls_ways_met(), 2);
     ts_dir_remove(&dir);
 }
 

@@ -1,9 +1,17 @@
+#include "config.h"
+
 #include "tests/shims/calls.h"
 
 #include <execinfo.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef ANONSET_SANITIZED
+#define ONE_WAY_IN 10u
+#else
+#define ONE_WAY_IN 4u
+#endif
 
 #define FRAMES_MOST 32
 #define SLOTS       65536u /* a power of two, and more than twice the ways of any test */
@@ -19,9 +27,11 @@ void calls_forget(void)
     ways_met = ways_failed = 0;
 }
 
-void calls_sample(unsigned n)
+void calls_sample(void)
 {
-    one_in = n;
+    const char *text = getenv("ANONSET_ONE_WAY_IN");
+    unsigned long n = text ? strtoul(text, NULL, 10) : ONE_WAY_IN;
+    one_in = n > 0 ? (unsigned)n : 1;
 }
 
 void calls_arm(bool for_good)
@@ -50,6 +60,11 @@ const char *calls_name(void)
 unsigned calls_ways(void)
 {
     return ways_failed;
+}
+
+unsigned calls_ways_met(void)
+{
+    return ways_met;
 }
 
 /* The way to the caller of the wrap, by the addresses it leads through. Never 0. */

@@ -24,8 +24,12 @@
 
 /* No way has failed yet. */
 void calls_forget(void);
-/* Only one way in n fails, by the order in which they are met: the same in the next process. */
-void calls_sample(unsigned n);
+/*
+ * Only one way in n fails, by the order in which they are met: the same in the next process. n is
+ * ANONSET_ONE_WAY_IN if that is set, or of the slice for every check: 4, or 10 under the sanitizers,
+ * with which a run takes ten times as long.
+ */
+void calls_sample(void);
 /* The next call whose way has not failed yet fails; with `for_good` all calls behind it as well. */
 void calls_arm(bool for_good);
 void calls_disarm(void);
@@ -33,8 +37,9 @@ void calls_disarm(void);
 /* Whether a call failed since calls_arm, and which: "" if none did. */
 bool calls_struck(void);
 const char *calls_name(void);
-/* Ways that have failed since calls_forget. */
+/* Ways that have failed since calls_forget, and those that were met. */
 unsigned calls_ways(void);
+unsigned calls_ways_met(void);
 
 /* For those who wrap: whether this call of `name` fails. */
 bool calls_fail(const char *name);

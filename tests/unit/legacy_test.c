@@ -998,7 +998,7 @@ Test(legacy, an_upgrade_goes_through_a_log_or_fails)
 #ifdef ANONSET_SANITIZED
 #define KILLS 20
 #else
-#define KILLS 200
+#define KILLS 50
 #endif
 
 static double now(void)
