@@ -30,8 +30,11 @@ uint64_t ts_mix(uint64_t a, uint64_t b)
 
 void ts_fill(uint8_t *out, size_t len, uint64_t seed)
 {
-    for (size_t i = 0; i < len; i++)
-        out[i] = (uint8_t)(ts_mix(seed, i / 8) >> (i % 8 * 8));
+    uint64_t word = 0;
+    for (size_t i = 0; i < len; i++) {
+        word = i % 8 == 0 ? ts_mix(seed, i / 8) : word >> 8;
+        out[i] = (uint8_t)word;
+    }
 }
 
 static uint8_t *fill(uint8_t *at, size_t len, uint64_t seed)
