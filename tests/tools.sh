@@ -46,14 +46,14 @@ run()
 {
     local program=$1 log=$logs/${1//\//-}
     if [[ $tool == valgrind ]]; then
-        LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=50 ANONSET_KILLS=10 \
+        LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=50 ANONSET_KILLS=10 ANONSET_ONE_WAY_IN=50 \
             valgrind -q --trace-children=yes --child-silent-after-fork=no --error-exitcode=9 \
             --soname-synonyms=somalloc=nouserintercepts \
             --leak-check=full --show-leak-kinds=definite,possible \
             --errors-for-leak-kinds=definite,possible --suppressions="$source/tests/valgrind.supp" \
             --log-file="$log.report.%p" "$program" >"$log.log" 2>&1 </dev/null
     else
-        LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=10 \
+        LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=10 ANONSET_KILLS=10 ANONSET_ONE_WAY_IN=20 \
             TSAN_OPTIONS="halt_on_error=1:exitcode=66:log_path=$log.report:suppressions=$source/tests/tsan.supp" \
             "$program" >"$log.log" 2>&1 </dev/null
     fi

@@ -26,8 +26,8 @@
 void calls_forget(void);
 /*
  * Only one way in n fails, by the order in which they are met: the same in the next process. n is
- * ANONSET_ONE_WAY_IN if that is set, or of the slice for every check: 4, or 10 under the sanitizers,
- * with which a run takes ten times as long.
+ * ANONSET_ONE_WAY_IN if that is set, or of the slice for every check: 4, or 10 under the
+ * sanitizers, with which a run takes ten times as long.
  */
 void calls_sample(void);
 /* The next call whose way has not failed yet fails; with `for_good` all calls behind it as well. */
