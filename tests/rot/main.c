@@ -1,5 +1,6 @@
 /*
- * rot [--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET --bit N] [sqlite|lmdb]
+ * rot [--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET --bit N [--open]]
+ * [sqlite|lmdb]
  *
  * Rotten disks (tests/rot/rot.h), with a table of figures. Exit code 1 if any image was bad. make
  * prove and make prove-long run it.
@@ -20,18 +21,17 @@ int main(int argc, char **argv)
         .seed = (uint64_t)time(NULL), .images = 20000, .seconds = 1e9, .flip = TR_NO_FLIP};
     bool every_bit = false;
     const char *only = NULL;
-    const ts_option named[] = {{"images", .number = &limits.images},
-                               {"seconds", .seconds = &limits.seconds},
-                               {"seed", .seed = &limits.seed},
-                               {"every-bit", .on = &every_bit},
-                               {"flip", .number = &limits.flip},
-                               {"bit", .number = &limits.bit},
-                               {NULL}};
+    const ts_option named[] = {
+        {"images", .number = &limits.images}, {"seconds", .seconds = &limits.seconds},
+        {"seed", .seed = &limits.seed},       {"every-bit", .on = &every_bit},
+        {"flip", .number = &limits.flip},     {"bit", .number = &limits.bit},
+        {"open", .on = &limits.open},         {NULL}};
     unsigned long images = 0, silent = 0, signals = 0, dropped = 0, fetched = 0;
-    if (!ts_options(named, &only, ts_backend_words,
-                    "[--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET --bit N] "
-                    "[sqlite|lmdb]",
-                    argc, argv))
+    if (!ts_options(
+            named, &only, ts_backend_words,
+            "[--images N] [--seconds S] [--seed N] [--every-bit] [--flip OFFSET --bit N [--open]] "
+            "[sqlite|lmdb]",
+            argc, argv))
         return 2;
     if (every_bit)
         limits.images = 0;

@@ -43,6 +43,7 @@ struct run {
     tr_fate *fate; /* shared with the child */
     tw_rng rng;
     double until;
+    bool is_open; /* the store's newest commits are in its log */
     char folder[64];
     char path[80];
 };
@@ -101,10 +102,10 @@ static void tell(const struct run *r, const damage *d, const char *how)
     static const char *const kinds[] = {[FLIP] = "flip", [CUT] = "cut", [ZERO] = "zero"};
     const tr_figures *f = r->figures;
     if (f->silent + f->signals <= TOLD_MOST)
-        (void)printf("BAD %s seed %llu: %s file%s at %zu bit %u: %s (%s) %s\n", r->backend->name,
-                     (unsigned long long)r->limits->seed, kinds[d->kind],
-                     tr_store_files(r->store)[d->file].ending, d->at, d->bit, how, r->fate->stage,
-                     r->fate->why);
+        (void)printf("BAD %s seed %llu%s: %s file%s at %zu bit %u: %s (%s) %s\n", r->backend->name,
+                     (unsigned long long)r->limits->seed, r->is_open ? " --open" : "",
+                     kinds[d->kind], tr_store_files(r->store)[d->file].ending, d->at, d->bit, how,
+                     r->fate->stage, r->fate->why);
 }
 
 static void count(const struct run *r, const damage *d)
@@ -224,10 +225,11 @@ static void make_folder(struct run *r)
 static void run_one(struct run *r, bool open)
 {
     uint64_t seed = r->limits->seed + open;
+    r->is_open = open;
     r->rng.state = seed;
     r->store = tr_store_new(r->backend, r->folder, seed, open);
     if (r->limits->flip != TR_NO_FLIP) {
-        if (!open)
+        if (open == r->limits->open)
             try_damage(r, &(damage){FLIP, 0, r->limits->flip, (uint32_t)r->limits->bit % 8});
     } else if (r->limits->images == 0) {
         every_bit(r);

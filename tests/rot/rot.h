@@ -53,8 +53,9 @@ typedef struct tr_limits {
     uint64_t seed;
     unsigned long images; /* a backend; 0: every bit, once */
     double seconds;
-    unsigned long flip; /* only this byte of the closed store's file, and … */
-    unsigned long bit;  /* … this bit of it, 0 to 7 */
+    unsigned long flip; /* only this byte of the store's file, and … */
+    unsigned long bit;  /* … this bit of it, 0 to 7 … */
+    bool open;          /* … of the one that was open when its files were taken */
 } tr_limits;
 
 #define TR_NO_FLIP (~0ul)
