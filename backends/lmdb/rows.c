@@ -294,11 +294,20 @@ anonset_code as_rows_drop(as_write *write, uint32_t group, uint32_t from, uint32
     return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
 }
 
+static bool is_in_view(const as_ledger *ledger, const as_key *key)
+{
+    return as_ledger_row_in_view(ledger, ANONSET_VIEW_FINALIZED, key->at, key->sub) ||
+           as_ledger_row_in_view(ledger, ANONSET_VIEW_NEXT, key->at, key->sub);
+}
+
+/* Besides the damaged ones a row that no view has: its key rotted, and it would be in the way of
+ * what comes there. */
 static bool is_doomed(const as_doomed *doomed, const as_key *key)
 {
     bool pending = doomed->has_pending && key->sub == doomed->epoch;
-    return pending == doomed->damage->pending ||
-           (key->at >= doomed->alone_from && key->at < doomed->alone_to);
+    bool damaged = key->at < doomed->damage->to && pending == doomed->damage->pending;
+    bool alone = key->at >= doomed->alone_from && key->at < doomed->alone_to;
+    return damaged || alone || !is_in_view(doomed->next, key);
 }
 
 anonset_code as_rows_drop_range(as_write *write, const as_doomed *doomed, anonset_detail *detail)
@@ -307,11 +316,11 @@ anonset_code as_rows_drop_range(as_write *write, const as_doomed *doomed, anonse
     as_key key = {AS_KIND_PACK, group, doomed->damage->from, 0};
     MDB_val val;
     int rc = as_cursor_at_least(write->cursor, &key, &val);
-    while (rc == 0 && key.at < doomed->damage->to) {
+    while (rc == 0) {
         anonset_code code = is_doomed(doomed, &key) ? as_write_delete(write, detail) : ANONSET_OK;
         if (code != ANONSET_OK)
             return code;
         rc = as_cursor_move(write->cursor, MDB_NEXT, AS_KIND_PACK, group, &key, &val);
     }
-    return rc == 0 || rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
+    return rc == MDB_NOTFOUND ? ANONSET_OK : as_write_fail(write, rc, "read", detail);
 }

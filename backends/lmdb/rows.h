@@ -33,6 +33,7 @@ typedef struct as_doomed {
     uint32_t alone_from, alone_to;
     bool has_pending;
     uint32_t epoch; /* of the pending set */
+    const as_ledger *next;
 } as_doomed;
 
 anonset_code as_rows_drop_range(as_write *write, const as_doomed *doomed, anonset_detail *detail);

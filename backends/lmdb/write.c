@@ -102,7 +102,7 @@ anonset_code as_work_drop(as_write *write, const void *in, anonset_detail *detai
 {
     const anonset_damage *d = in;
     as_ledger now, next;
-    as_doomed doomed = {.damage = d};
+    as_doomed doomed = {.damage = d, .next = &next};
     anonset_code code = load(&now, write, d->group, detail);
     if (code == ANONSET_OK)
         code = as_ledger_drop(&next, &doomed.alone_from, &doomed.alone_to, &now, d, detail);

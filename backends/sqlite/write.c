@@ -165,6 +165,27 @@ anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *
 
 /* ---- drop and mend ------------------------------------------------------------------------ */
 
+static anonset_code delete_rows(as_db *db, as_sql which, sqlite3_int64 slot, uint32_t from,
+                                sqlite3_int64 last, sqlite3_int64 epoch, anonset_detail *detail)
+{
+    return as_db_run(db, which, which == AS_SQL_PACK_DELETE_RANGE ? 2 : 3,
+                     (sqlite3_int64[]){as_pack_id(slot, from, false), last, epoch}, detail);
+}
+
+/* Rows that no view has: their keys rotted, and they would be in the way of what comes there. */
+static anonset_code drop_strays(as_db *db, sqlite3_int64 slot, const as_ledger *next,
+                                sqlite3_int64 epoch, anonset_detail *detail)
+{
+    sqlite3_int64 last = as_pack_id(slot + 1, 0, false) - 1;
+    anonset_code code =
+        delete_rows(db, AS_SQL_PACK_DELETE_OTHERS, slot,
+                    as_ledger_view_size(next, ANONSET_VIEW_FINALIZED), last, epoch, detail);
+    if (code == ANONSET_OK)
+        code = delete_rows(db, AS_SQL_PACK_DELETE_PENDING, slot,
+                           as_ledger_view_size(next, ANONSET_VIEW_NEXT), last, epoch, detail);
+    return code;
+}
+
 anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *detail)
 {
     const anonset_damage *d = in;
@@ -176,16 +197,14 @@ anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *deta
         code = as_ledger_drop(&next, &from, &to, &now.ledger, d, detail);
     if (code != ANONSET_OK)
         return code;
-    sqlite3_int64 rows[] = {as_pack_id(now.slot, d->from, false),
-                            as_pack_id(now.slot, d->to - 1, true),
-                            now.ledger.state.has_pending ? (sqlite3_int64)now.ledger.epoch : -1};
-    code = as_db_run(db, d->pending ? AS_SQL_PACK_DELETE_PENDING : AS_SQL_PACK_DELETE_OTHERS, 3,
-                     rows, detail);
+    sqlite3_int64 epoch = now.ledger.state.has_pending ? (sqlite3_int64)now.ledger.epoch : -1;
+    code = delete_rows(db, d->pending ? AS_SQL_PACK_DELETE_PENDING : AS_SQL_PACK_DELETE_OTHERS,
+                       now.slot, d->from, as_pack_id(now.slot, d->to - 1, true), epoch, detail);
     if (code == ANONSET_OK && from < to)
-        code = as_db_run(db, AS_SQL_PACK_DELETE_RANGE, 2,
-                         (sqlite3_int64[]){as_pack_id(now.slot, from, false),
-                                           as_pack_id(now.slot, to - 1, true)},
-                         detail);
+        code = delete_rows(db, AS_SQL_PACK_DELETE_RANGE, now.slot, from,
+                           as_pack_id(now.slot, to - 1, true), epoch, detail);
+    if (code == ANONSET_OK)
+        code = drop_strays(db, now.slot, &next, epoch, detail);
     return code == ANONSET_OK ? put_ledger(db, d->group, now.slot, &next, detail) : code;
 }
 

@@ -3,6 +3,7 @@
 
 #include "backends/backends.h"
 #include "backends/lmdb/env.h"
+#include "backends/lmdb/keys.h"
 #include "backends/lmdb/meta.h"
 #include "backends/lock.h"
 #include "core/ledger.h"
@@ -1279,5 +1280,65 @@ Test(lmdb, a_store_without_its_record_is_not_made_sure)
     hear(child.says);
     end(&child, 0);
     GIVES(ANONSET_CORRUPT, try_append(handle, 40, 40, 10, 50));
+    lmdb->close(handle);
+}
+
+/* ---- Damage --------------------------------------------------------------------------------- */
+
+/* What a repair does with the coins [from, to) of the set that is `size` long. */
+static void drop(void *handle, bool pending, uint32_t from, uint32_t to, uint32_t size)
+{
+    anonset_damage d = {.group = 1, .pending = pending, .from = from, .to = to};
+    memcpy(d.digest, chain->digests[size], ANONSET_HASH_BYTES);
+    memcpy(d.before, chain->digests[from], ANONSET_HASH_BYTES);
+    memcpy(d.after, chain->digests[to], ANONSET_HASH_BYTES);
+    GIVES(ANONSET_OK, lmdb->drop(handle, &d, &detail));
+}
+
+/* The row at one position of group 1 is at another now. */
+static void move_row(uint32_t from, uint32_t to)
+{
+    as_key key = {.kind = AS_KIND_PACK, .group = 1, .at = from};
+    uint8_t bytes[AS_KEY_BYTES];
+    MDB_val name = as_key_encode(bytes, key), val;
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi table;
+    MDB_cursor *cursor;
+    cr_assert_eq(mdb_env_create(&env), 0);
+    cr_assert_eq(mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0644), 0);
+    cr_assert_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    cr_assert_eq(mdb_dbi_open(txn, NULL, 0, &table), 0);
+    cr_assert_eq(mdb_cursor_open(txn, table, &cursor), 0);
+    cr_assert_eq(mdb_cursor_get(cursor, &name, &val, MDB_SET_RANGE), 0);
+    cr_assert(as_key_decode(&key, &name) && key.at == from);
+    char *row = malloc(val.mv_size);
+    cr_assert(row);
+    memcpy(row, val.mv_data, val.mv_size);
+    val.mv_data = row;
+    cr_assert_eq(mdb_cursor_del(cursor, 0), 0);
+    mdb_cursor_close(cursor);
+    key.at = to;
+    name = as_key_encode(bytes, key);
+    cr_assert_eq(mdb_put(txn, table, &name, &val, 0), 0);
+    cr_assert_eq(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    free(row);
+}
+
+/* The position in its key rotted: such a row is in no view until the set has grown. */
+Test(lmdb, a_row_that_lost_its_place_goes_with_a_repair)
+{
+    void *handle = open_store();
+    grow_to(handle, 300, 300);
+    GIVES(ANONSET_OK, try_append(handle, 300, 300, 20, 600));
+    lmdb->close(handle);
+    move_row(300, 400);
+    handle = open_store();
+    drop(handle, true, 300, 320, 320);
+    for (uint32_t at = 300; at < 600; at += 20)
+        GIVES(ANONSET_OK, try_append(handle, 300, at, 20, 600));
+    GIVES(ANONSET_OK, try_complete(handle, 300, 600));
+    (void)check_coins(handle, ANONSET_VIEW_FINALIZED);
     lmdb->close(handle);
 }
