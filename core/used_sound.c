@@ -21,12 +21,14 @@ struct look {
 static anonset_code find_all(const struct look *look, const anonset_used *used, uint32_t from,
                              uint32_t n)
 {
+    const anonset_used_list *list = look->list;
     anonset_code code = ANONSET_OK;
+    if (list->backend->used_check)
+        return list->backend->used_check(list->view, used, from, n, look->detail);
     for (uint32_t i = 0; code == ANONSET_OK && i < n; i++) {
         anonset_used found;
         uint32_t at = 0;
-        code = look->list->backend->used_find(look->list->view, &found, &at, used[i].tag,
-                                              look->detail);
+        code = list->backend->used_find(list->view, &found, &at, used[i].tag, look->detail);
         if (code == ANONSET_NOT_FOUND || (code == ANONSET_OK && at > from + i))
             code = as_fail(look->detail, ANONSET_CORRUPT, 0,
                            "the used tag at position %u is not found: repair the store, then sync "

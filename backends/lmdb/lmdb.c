@@ -239,4 +239,5 @@ const anonset_backend as_backend_lmdb = {
     .used_read = as_used_read,
     .used_find = as_used_find,
     .used_mark = as_used_mark,
+    .used_check = as_used_check,
 };

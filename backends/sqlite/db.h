@@ -54,6 +54,11 @@ typedef enum as_sql {
     AS_SQL_USED_MARK,
     AS_SQL_USED_READ,
     AS_SQL_USED_FIND,
+    AS_SQL_USED_RUN_BELOW,
+    AS_SQL_USED_KEY_PUT,
+    AS_SQL_USED_KEY_HAS,
+    AS_SQL_USED_KEY_CUT,
+    AS_SQL_USED_KEY_CLEAR,
     AS_SQL_COUNT
 } as_sql;
 

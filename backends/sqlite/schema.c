@@ -38,7 +38,8 @@ const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
     "CREATE TABLE used_state(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
     "CREATE TABLE used(pos INTEGER PRIMARY KEY, tag BLOB NOT NULL, tx BLOB NOT NULL,"
     " digest BLOB)", /* behind this tag, of the list up to it: where an append ended */
-    "CREATE INDEX used_tag ON used(tag)",
+    "CREATE TABLE used_key(run INTEGER NOT NULL, entry INTEGER NOT NULL,"
+    " PRIMARY KEY(run, entry)) WITHOUT ROWID",
 };
 
 /* Packs of a range of keys that are pending, or that are not: (epoch = ?3) = ?4. */
@@ -86,18 +87,25 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_USED_STATE_PUT] = "INSERT OR REPLACE INTO used_state(id, record) VALUES(1, ?1)",
     [AS_SQL_USED_STATE_DELETE] = "DELETE FROM used_state",
     [AS_SQL_USED_INSERT] = "INSERT INTO used(pos, tag, tx) VALUES(?1, ?2, ?3)",
-    /* All at once, whatever rotted in them: rows are not looked at, nor found in the index. */
+    /* All at once, whatever rotted in them: rows are not looked at. */
     [AS_SQL_USED_DELETE_ALL] = "DELETE FROM used",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
     [AS_SQL_USED_MARK_PUT] = "UPDATE used SET digest = ?2 WHERE pos = ?1",
     [AS_SQL_USED_MARK] = "SELECT pos, digest FROM used WHERE pos >= ?1 AND digest IS NOT NULL"
                          " ORDER BY pos LIMIT 1",
     [AS_SQL_USED_READ] = "SELECT pos, tag, tx FROM used WHERE pos >= ?1 ORDER BY pos LIMIT ?2",
-    /* The tag is the row's own: with one query SQLite would take it from the index, which may have
-     * rotted and lead to another row, or to none. */
-    [AS_SQL_USED_FIND] = "SELECT found.pos, used.tag, used.tx"
-                         " FROM (SELECT pos FROM used WHERE tag = ?1 ORDER BY pos LIMIT 1) AS found"
-                         " LEFT JOIN used ON used.pos = found.pos",
+    /* The oldest run first, and in it the lowest place. */
+    [AS_SQL_USED_FIND] =
+        "WITH RECURSIVE runs(at) AS (SELECT min(run) FROM used_key UNION ALL"
+        " SELECT (SELECT min(run) FROM used_key WHERE run > at) FROM runs WHERE at IS NOT NULL)"
+        " SELECT at + (entry & 65535), tag, tx FROM runs"
+        " CROSS JOIN used_key ON run = at AND entry BETWEEN ?1 AND ?1 + 65535"
+        " LEFT JOIN used ON pos = at + (entry & 65535)",
+    [AS_SQL_USED_RUN_BELOW] = "SELECT max(run) FROM used_key WHERE run < ?1",
+    [AS_SQL_USED_KEY_PUT] = "INSERT INTO used_key(run, entry) VALUES(?1, ?2)",
+    [AS_SQL_USED_KEY_HAS] = "SELECT 1 FROM used_key WHERE run = ?1 AND entry = ?2",
+    [AS_SQL_USED_KEY_CUT] = "DELETE FROM used_key WHERE run >= ?1",
+    [AS_SQL_USED_KEY_CLEAR] = "DELETE FROM used_key",
 };
 
 anonset_code(as_schema_fail)(anonset_detail *detail, const char *path, int error)

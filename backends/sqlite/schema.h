@@ -5,7 +5,8 @@
  *     ledger      a row a group: its record (core/ledger.h) and its slot
  *     pack        rows of coins (core/pack.h), keyed by slot and position
  *     checkpoint  records (core/ledger.h), keyed by slot and age
- *     used        used coin tags by position, with an index to look a tag up in
+ *     used        used coin tags by position
+ *     used_key    where a tag is (used_index.h)
  *     used_state  one row, or none: the record of that list (core/ledger.h)
  *
  * Packs and checkpoints are keyed by one integer, for a second index would write one more page a
@@ -49,9 +50,9 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
 #define AS_PAGE_BYTES 4096
 
 #define AS_APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
-#define AS_FORMAT         5
+#define AS_FORMAT         6
 
-/* The text of each table, and last of the index, as it is kept in the file. */
+/* The text of each table, as it is kept in the file. */
 #define AS_SCHEMA_TABLES 7u
 extern const char *const as_schema_tables[AS_SCHEMA_TABLES];
 

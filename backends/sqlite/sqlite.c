@@ -342,4 +342,5 @@ const anonset_backend as_backend_sqlite = {
     .used_read = as_sqlite_used_read,
     .used_find = as_sqlite_used_find,
     .used_mark = as_sqlite_used_mark,
+    .used_check = as_sqlite_used_check,
 };

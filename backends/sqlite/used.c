@@ -1,10 +1,7 @@
-/*
- * The list of used coin tags: a row a tag, found by an index. The index is what a wallet asks, for
- * each coin of its own; it makes each batch of tags touch pages all over, which is why batches are
- * large (ANONSET_USED_BATCH).
- */
+/* The list of used coin tags: a row a tag, and an index of its own (used_index.h). */
 #include "backends/sqlite/schema.h"
 #include "backends/sqlite/store.h"
+#include "backends/sqlite/used_index.h"
 #include "core/alloc.h"
 #include "core/detail.h"
 
@@ -76,32 +73,15 @@ static anonset_code insert(as_db *db, uint32_t position, const anonset_used *use
                            : as_db_fail(db, rc, "write a used tag", detail);
 }
 
-static int by_tag(const void *a, const void *b)
-{
-    const anonset_used *const *x = a, *const *y = b;
-    return memcmp((*x)->tag, (*y)->tag, ANONSET_TAG_BYTES);
-}
-
-/* In the order of the index: so each of its pages is changed once, and the few pages of these rows
- * stay at hand. */
 static anonset_code insert_all(as_db *db, const anonset_used_append *a, anonset_detail *detail)
 {
     anonset_code code = ANONSET_OK;
-    if (a->n == 0)
-        return ANONSET_OK;
-    const anonset_used **order = as_alloc(a->n * sizeof *order);
-    if (order == NULL)
-        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", db->path);
-    for (uint32_t i = 0; i < a->n; i++)
-        order[i] = &a->used[i];
-    qsort(order, a->n, sizeof *order, by_tag);
     for (uint32_t i = 0; code == ANONSET_OK && i < a->n; i++)
-        code = insert(db, a->keep + (uint32_t)(order[i] - a->used), order[i], detail);
-    as_free(order);
+        code = insert(db, a->keep + i, &a->used[i], detail);
     return code;
 }
 
-/* All of it without a look at the index, which may not fit any more what is in the table. */
+/* All of it without a look at the rows, whatever rotted in them. */
 static anonset_code cut(as_db *db, uint32_t keep, anonset_detail *detail)
 {
     if (keep == 0)
@@ -128,6 +108,8 @@ anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *deta
         code = cut(db, a->keep, detail);
     if (code == ANONSET_OK)
         code = insert_all(db, a, detail);
+    if (code == ANONSET_OK && (a->n > 0 || a->keep < now.count))
+        code = as_used_index_update(db, a, detail);
     if (code == ANONSET_OK)
         code = put_mark(db, &next, detail);
     return code == ANONSET_OK ? store_state(db, &next, detail) : code;
@@ -136,6 +118,8 @@ anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *deta
 anonset_code as_sqlite_used_clear(as_db *db, anonset_detail *detail)
 {
     anonset_code code = cut(db, 0, detail);
+    if (code == ANONSET_OK)
+        code = as_used_index_clear(db, detail);
     return code == ANONSET_OK ? as_db_run(db, AS_SQL_USED_STATE_DELETE, 0, NULL, detail) : code;
 }
 
@@ -176,25 +160,6 @@ void as_sqlite_used_close(void *closed)
     as_free(v);
 }
 
-/* A row: position, tag, transaction. False: it is damaged. */
-static bool take_row(anonset_used *used, sqlite3_stmt *row)
-{
-    const void *tag = sqlite3_column_blob(row, 1), *tx = sqlite3_column_blob(row, 2);
-    if (sqlite3_column_bytes(row, 1) != ANONSET_TAG_BYTES ||
-        sqlite3_column_bytes(row, 2) != ANONSET_HASH_BYTES || tag == NULL || tx == NULL)
-        return false;
-    memcpy(used->tag, tag, ANONSET_TAG_BYTES);
-    memcpy(used->tx_hash, tx, ANONSET_HASH_BYTES);
-    return true;
-}
-
-static anonset_code damaged(const as_db *db, uint32_t position, anonset_detail *detail)
-{
-    return as_fail(detail, ANONSET_CORRUPT, 0,
-                   "%s: the used tag at position %u is damaged: repair the store, then sync again",
-                   db->path, (unsigned)position);
-}
-
 anonset_code as_sqlite_used_read(void *opened, anonset_used *used, uint32_t *n, uint32_t from,
                                  uint32_t room, anonset_detail *detail)
 {
@@ -206,9 +171,9 @@ anonset_code as_sqlite_used_read(void *opened, anonset_used *used, uint32_t *n, 
         as_db_prepare(v->db, &row, AS_SQL_USED_READ, 2, (sqlite3_int64[]){from, room}, detail);
     while (code == ANONSET_OK && done < room) {
         code = as_db_step(v->db, row, &found, detail);
-        if (code == ANONSET_OK &&
-            (!found || sqlite3_column_int64(row, 0) != from + done || !take_row(&used[done], row)))
-            code = damaged(v->db, from + done, detail);
+        if (code == ANONSET_OK && (!found || sqlite3_column_int64(row, 0) != from + done ||
+                                   !as_used_take_row(&used[done], row)))
+            code = as_used_damaged(v->db, from + done, detail);
         else
             done++;
     }
@@ -222,24 +187,14 @@ anonset_code as_sqlite_used_find(void *opened, anonset_used *used, uint32_t *pos
                                  const uint8_t *tag, anonset_detail *detail)
 {
     const used_view *v = opened;
-    sqlite3_stmt *row;
-    bool found = false;
-    anonset_code code = as_db_prepare(v->db, &row, AS_SQL_USED_FIND, 0, NULL, detail);
-    if (code != ANONSET_OK)
-        return code;
-    int rc = sqlite3_bind_blob(row, 1, tag, ANONSET_TAG_BYTES, SQLITE_TRANSIENT);
-    code = rc == SQLITE_OK ? as_db_step(v->db, row, &found, detail)
-                           : as_db_fail(v->db, rc, "look a tag up", detail);
-    if (code != ANONSET_OK)
-        return code;
-    if (!found)
-        return as_fail(detail, ANONSET_NOT_FOUND, 0, "the tag is not in the list");
-    *position = (uint32_t)sqlite3_column_int64(row, 0);
-    /* An index that rotted may lead to another row. */
-    if (!take_row(used, row) || memcmp(used->tag, tag, ANONSET_TAG_BYTES) != 0)
-        code = damaged(v->db, *position, detail);
-    sqlite3_reset(row);
-    return code;
+    return as_used_index_find(v->db, used, position, tag, detail);
+}
+
+anonset_code as_sqlite_used_check(void *opened, const anonset_used *used, uint32_t from, uint32_t n,
+                                  anonset_detail *detail)
+{
+    const used_view *v = opened;
+    return as_used_index_check(v->db, used, from, n, detail);
 }
 
 anonset_code as_sqlite_used_mark(void *opened, anonset_used_state *mark, uint32_t above,
@@ -260,7 +215,7 @@ anonset_code as_sqlite_used_mark(void *opened, anonset_used_state *mark, uint32_
         mark->count = (uint32_t)sqlite3_column_int64(row, 0) + 1;
         memcpy(mark->digest, digest, sizeof mark->digest);
     } else if (found) {
-        code = damaged(v->db, (uint32_t)sqlite3_column_int64(row, 0), detail);
+        code = as_used_damaged(v->db, (uint32_t)sqlite3_column_int64(row, 0), detail);
     }
     sqlite3_reset(row);
     return code;

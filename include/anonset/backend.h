@@ -260,6 +260,14 @@ typedef struct anonset_backend {
      */
     anonset_code (*used_mark)(void *view, anonset_used_state *mark, uint32_t above,
                               anonset_detail *detail);
+
+    /*
+     * may; if absent, a verify looks each tag up by used_find. Whether that would be led to each of
+     * these n tags, which used_read gave from `from` on, or to the same tag further below: CORRUPT
+     * if not. The cost of a tag does not grow with the list.
+     */
+    anonset_code (*used_check)(void *view, const anonset_used *used, uint32_t from, uint32_t n,
+                               anonset_detail *detail);
 } anonset_backend;
 
 #ifdef __cplusplus

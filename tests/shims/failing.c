@@ -77,6 +77,9 @@ FORWARD(used_find,
         (view, used, position, tag, detail))
 FORWARD(used_mark, (void *view, anonset_used_state *mark, uint32_t above, anonset_detail *detail),
         (view, mark, above, detail))
+FORWARD(used_check,
+        (void *view, const anonset_used *used, uint32_t from, uint32_t n, anonset_detail *detail),
+        (view, used, from, n, detail))
 
 anonset_backend failing_backend(const anonset_backend *backend)
 {
@@ -106,6 +109,7 @@ anonset_backend failing_backend(const anonset_backend *backend)
         failing.used_read = fail_used_read;
         failing.used_find = fail_used_find;
         failing.used_mark = fail_used_mark;
+        failing.used_check = backend->used_check ? fail_used_check : NULL;
     }
     return failing;
 }

@@ -1081,6 +1081,48 @@ Test(sqlite, groups_that_cannot_be_are_corrupt)
     ts_chain_free(chain);
 }
 
+/* What a repair does with chain's coins [from, to) of the set that is `size` long. */
+static void drop(void *handle, const ts_chain *chain, bool pending, uint32_t from, uint32_t to,
+                 uint32_t size)
+{
+    anonset_damage d = {.group = 1, .pending = pending, .from = from, .to = to};
+    memcpy(d.digest, chain->digests[size], ANONSET_HASH_BYTES);
+    memcpy(d.before, chain->digests[from], ANONSET_HASH_BYTES);
+    memcpy(d.after, chain->digests[to], ANONSET_HASH_BYTES);
+    ok(b->drop(handle, &d, &detail));
+}
+
+static void move_newest_row(unsigned by)
+{
+    char text[100];
+    (void)snprintf(text, sizeof text,
+                   "UPDATE pack SET id = id + 2 * %u WHERE id = (SELECT max(id) FROM pack)", by);
+    sql_once(text);
+}
+
+/* The position in its key rotted: such a row is in no view until the set has grown. */
+Test(sqlite, a_row_that_lost_its_place_goes_with_a_repair)
+{
+    ts_chain *chain = ts_chain_new(1, 60);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    finalize(handle, chain, 0, 5);
+    finalize(handle, chain, 5, 20);
+    move_newest_row(30);
+    drop(handle, chain, false, 5, 20, 20);
+    cr_assert_eq(ask("SELECT count(*) FROM pack"), 1);
+    ok(b->clear(handle, 1, &detail));
+    finalize(handle, chain, 0, 10);
+    ok(append(handle, chain, 60, 10, 10, 5));
+    move_newest_row(30);
+    drop(handle, chain, true, 10, 15, 15);
+    cr_assert_eq(ask("SELECT count(*) FROM pack"), 1);
+    ok(append(handle, chain, 60, 10, 10, 50));
+    ok(complete(handle, chain, 10, 60));
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, 60);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
 static anonset_code tags_code(void *handle)
 {
     anonset_state state;
@@ -1264,23 +1306,121 @@ static anonset_code find(void *view, uint8_t tag)
     return b->used_find(view, &found, &position, tags[tag].tag, &detail);
 }
 
-/* SQLite leaves an index alone that it takes for one of no rows. */
 Test(sqlite, an_index_of_used_tags_that_leads_astray_is_corrupt)
 {
     anonset_used_state state;
     void *view, *handle = open_with_used();
     b->close(handle);
-    sql_once("PRAGMA writable_schema=1;"
-             "UPDATE sqlite_schema SET sql = sql || ' WHERE 0' WHERE name = 'used_tag'");
     sql_once("UPDATE used SET tag = (SELECT tag FROM used WHERE pos = 3) WHERE pos = 5;"
              "DELETE FROM used WHERE pos = 7");
-    sql_once("PRAGMA writable_schema=1;"
-             "UPDATE sqlite_schema SET sql = replace(sql, ' WHERE 0', '') WHERE name = 'used_tag'");
     handle = open_store(0);
     ok(b->used_open(handle, &view, &state, &detail));
     ok(find(view, 3));
     cr_expect_eq(find(view, 5), ANONSET_CORRUPT, "the row has another tag");
     cr_expect_eq(find(view, 7), ANONSET_CORRUPT, "there is no such row");
+    b->used_close(view);
+    b->close(handle);
+}
+
+/* ---- The index of used tags ------------------------------------------------------------------ */
+
+#define MANY 90000u
+
+static anonset_used many[MANY];
+
+static void fill_used(uint32_t from, uint64_t id)
+{
+    for (uint32_t i = from; i < MANY; i++) {
+        ts_fill(many[i].tag, sizeof many[i].tag, ts_mix(id, i));
+        ts_fill(many[i].tx_hash, sizeof many[i].tx_hash, i);
+    }
+}
+
+/* Appends up to `upto`, `step` at a time, behind the first `keep`. */
+static void grow_used(void *handle, uint32_t keep, uint32_t upto, uint32_t step)
+{
+    for (uint32_t n; keep < upto; keep += n) {
+        anonset_used_append a = {.keep = keep, .used = many + keep};
+        void *view;
+        n = upto - keep < step ? upto - keep : step;
+        a.n = n;
+        ok(b->used_open(handle, &view, &a.before, &detail));
+        b->used_close(view);
+        ok(b->used_append(handle, &a, &detail));
+    }
+}
+
+static int64_t number(sqlite3 *db, const char *query)
+{
+    sqlite3_stmt *row;
+    cr_assert_eq(sqlite3_prepare_v2(db, query, -1, &row, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_step(row), SQLITE_ROW);
+    int64_t found = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    return found;
+}
+
+/* Each tag has one entry, in so many runs. */
+static void index_is(uint32_t count, int64_t runs_most)
+{
+    sqlite3 *db;
+    cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    cr_expect_eq(number(db, "SELECT count(*) FROM used_key"), count);
+    cr_expect_eq(number(db, "SELECT count(DISTINCT run + (entry & 65535)) FROM used_key"), count);
+    cr_expect_leq(number(db, "SELECT count(DISTINCT run) FROM used_key"), runs_most);
+    sqlite3_close(db);
+}
+
+static void finds_all(void *handle, uint32_t count)
+{
+    anonset_used_state state;
+    void *view;
+    ok(b->used_open(handle, &view, &state, &detail));
+    cr_assert_eq(state.count, count);
+    ok(b->used_check(view, many, 0, count, &detail));
+    for (uint32_t i = 0; i < count; i += 97) {
+        anonset_used found;
+        uint32_t position;
+        ok(b->used_find(view, &found, &position, many[i].tag, &detail));
+        cr_expect(position == i && memcmp(&found, &many[i], sizeof found) == 0);
+    }
+    b->used_close(view);
+}
+
+Test(sqlite, used_tags_are_indexed_in_few_runs)
+{
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    fill_used(0, 1);
+    grow_used(handle, 0, 600, 1);
+    index_is(600, 3 * 7);
+    grow_used(handle, 600, 70000, 8192);
+    index_is(70000, 5 * 7);
+    finds_all(handle, 70000);
+    fill_used(30000, 2); /* in the midst of a run */
+    grow_used(handle, 30000, 30005, 5);
+    index_is(30005, 5 * 7);
+    finds_all(handle, 30005);
+    grow_used(handle, 30005, MANY, MANY); /* more than a run holds, at once */
+    index_is(MANY, 5 * 7);
+    finds_all(handle, MANY);
+    b->close(handle);
+}
+
+Test(sqlite, an_entry_of_a_tag_that_begins_alike_is_passed_over)
+{
+    anonset_used twins[2] = {{.tag = {1, 2, 3, 4, 5, 6, 7}}, {.tag = {1, 2, 3, 4, 5, 6, 8}}};
+    anonset_used_append a = {.n = 2, .used = twins, .digest_after = {1}};
+    anonset_used_state state;
+    anonset_used found, absent = {.tag = {1, 2, 3, 4, 5, 6, 9}};
+    uint32_t position;
+    void *view, *handle = open_store(ANONSET_STORE_CREATE);
+    ok(b->used_append(handle, &a, &detail));
+    ok(b->used_open(handle, &view, &state, &detail));
+    for (uint32_t i = 0; i < 2; i++) {
+        ok(b->used_find(view, &found, &position, twins[i].tag, &detail));
+        cr_expect_eq(position, i);
+    }
+    cr_expect_eq(b->used_find(view, &found, &position, absent.tag, &detail), ANONSET_NOT_FOUND);
     b->used_close(view);
     b->close(handle);
 }
