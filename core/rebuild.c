@@ -79,12 +79,15 @@ static anonset_code copy_group(struct rebuild *r, uint32_t group)
 static anonset_code copy_groups(struct rebuild *r)
 {
     anonset_code code = ANONSET_OK;
-    uint32_t group = 0;
+    uint32_t group = 0, before = 0;
     while (code == ANONSET_OK) {
-        anonset_code next = r->old->backend->next_group(r->old->handle, &group, group, r->detail);
+        anonset_code next = r->old->backend->next_group(r->old->handle, &group, before, r->detail);
         if (next != ANONSET_OK)
             return next == ANONSET_NOT_FOUND || next == ANONSET_CORRUPT ? ANONSET_OK : next;
+        if (group <= before) /* what rotted may lead round in a circle */
+            return ANONSET_OK;
         code = copy_group(r, group);
+        before = group;
     }
     return code;
 }
@@ -153,7 +156,8 @@ static anonset_code open_old(struct rebuild *r)
 {
     anonset_store_options options = r->options;
     options.flags = ANONSET_STORE_READ_ONLY;
-    anonset_code code = anonset_store_open(&r->old, r->path, &options, r->detail);
+    anonset_code code =
+        as_store_open(&r->old, r->path, &options, ANONSET_BACKEND_SALVAGE, r->detail);
     return code == ANONSET_CORRUPT ? ANONSET_OK : code;
 }
 

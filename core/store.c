@@ -100,8 +100,9 @@ static anonset_code backend_options(anonset_backend_options *out,
     return ANONSET_OK;
 }
 
-anonset_code anonset_store_open(anonset_store **store, const char *path,
-                                const anonset_store_options *options, anonset_detail *detail)
+anonset_code as_store_open(anonset_store **store, const char *path,
+                           const anonset_store_options *options, unsigned more_flags,
+                           anonset_detail *detail)
 {
     anonset_store_options defaults;
     anonset_backend_options inner;
@@ -115,6 +116,7 @@ anonset_code anonset_store_open(anonset_store **store, const char *path,
     code = backend_options(&inner, options, detail);
     if (code != ANONSET_OK)
         return code;
+    inner.flags |= more_flags;
     made = as_alloc_zeroed(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "out of memory for a store");
@@ -135,6 +137,12 @@ anonset_code anonset_store_open(anonset_store **store, const char *path,
 out:
     as_free(made);
     return code;
+}
+
+anonset_code anonset_store_open(anonset_store **store, const char *path,
+                                const anonset_store_options *options, anonset_detail *detail)
+{
+    return as_store_open(store, path, options, 0, detail);
 }
 
 void anonset_store_close(anonset_store *store)

@@ -12,6 +12,11 @@ struct anonset_store {
     bool verify_reads;
 };
 
+/* As anonset_store_open, with more flags for the backend. */
+anonset_code as_store_open(anonset_store **store, const char *path,
+                           const anonset_store_options *options, unsigned more_flags,
+                           anonset_detail *detail);
+
 /* The backend built in; backends/backends.c. */
 const anonset_backend *as_backend_default(void);
 

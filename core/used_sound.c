@@ -13,7 +13,8 @@
 struct look {
     anonset_used_list *list;
     as_digest *digest;
-    bool finding;
+    bool finding;   /* each tag is looked up */
+    uint32_t found; /* tags that can be sound: to the others a look-up is not led */
     anonset_detail *detail;
 };
 
@@ -23,8 +24,6 @@ static anonset_code find_all(const struct look *look, const anonset_used *used, 
 {
     const anonset_used_list *list = look->list;
     anonset_code code = ANONSET_OK;
-    if (list->backend->used_check)
-        return list->backend->used_check(list->view, used, from, n, look->detail);
     for (uint32_t i = 0; code == ANONSET_OK && i < n; i++) {
         anonset_used found;
         uint32_t at = 0;
@@ -46,6 +45,12 @@ static anonset_code next_mark(anonset_used_state *mark, const struct look *look,
     *mark = list->state;
     if (list->backend->used_mark)
         code = list->backend->used_mark(list->view, mark, at, look->detail);
+    /* The list's own: it would stay in the list's midst, where the next append ends. */
+    if (code == ANONSET_OK && mark->count == list->state.count && mark->count > at &&
+        memcmp(mark->digest, list->state.digest, sizeof mark->digest) != 0)
+        code = as_fail(look->detail, ANONSET_CORRUPT, 0,
+                       "the digest beside the newest used tag is damaged: repair the store, then "
+                       "sync again");
     if (mark->count <= at || mark->count >= list->state.count)
         *mark = list->state;
     return code;
@@ -69,6 +74,11 @@ static anonset_code go_on(anonset_used_state *sound, const anonset_used_state *m
         if (code == ANONSET_OK && look->finding)
             code = find_all(look, page, reached.count, n);
     }
+    if (code == ANONSET_OK && mark->count > look->found)
+        return as_fail(look->detail, ANONSET_CORRUPT, 0,
+                       "used tags from position %u on are not found: repair the store, then sync "
+                       "again",
+                       (unsigned)look->found);
     if (code == ANONSET_OK && memcmp(reached.digest, mark->digest, sizeof mark->digest) != 0)
         return as_fail(look->detail, ANONSET_CORRUPT, 0,
                        "the used tags at positions %u to %u do not lead to their digest: repair "
@@ -82,9 +92,15 @@ static anonset_code go_on(anonset_used_state *sound, const anonset_used_state *m
 anonset_code as_used_sound(anonset_used_state *sound, anonset_used_list *list, bool finding,
                            anonset_detail *detail)
 {
-    struct look look = {.list = list, .finding = finding, .detail = detail};
+    const anonset_backend *backend = list->backend;
+    struct look look = {.list = list,
+                        .finding = finding && !backend->used_check,
+                        .found = list->state.count,
+                        .detail = detail};
     anonset_code code = as_digest_new(&look.digest, detail);
     *sound = (anonset_used_state){.count = 0};
+    if (code == ANONSET_OK && finding && backend->used_check)
+        code = backend->used_check(list->view, &look.found, detail);
     while (code == ANONSET_OK && sound->count < list->state.count) {
         anonset_used_state mark;
         code = next_mark(&mark, &look, sound->count);

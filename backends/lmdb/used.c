@@ -270,35 +270,23 @@ static bool halve(uint32_t *entry, const uint8_t *chunk, uint32_t n, const uint8
     return true;
 }
 
-/* Looks for a tag in chunk `c`, and finds the lowest entry that has it. */
-static anonset_code find_in(uint32_t *entry, bool *found, const used_view *view, uint32_t c,
-                            const uint8_t *tag, const uint8_t **chunk, anonset_detail *detail)
-{
-    uint32_t n = length_of(c, view->count);
-    anonset_code code =
-        load_chunk(chunk, view->txn, c, view->count, as_env_path(view->env), detail);
-    if (code != ANONSET_OK)
-        return code;
-    if (!halve(entry, *chunk, n, tag))
-        return as_fail(detail, ANONSET_CORRUPT, 0,
-                       "%s: the order of used tags is damaged: repair the store, then sync again",
-                       as_env_path(view->env));
-    *found = memcmp(*chunk + (size_t)*entry * ENTRY_BYTES, tag, ANONSET_TAG_BYTES) == 0;
-    return ANONSET_OK;
-}
-
 anonset_code as_used_find(void *reading, anonset_used *used, uint32_t *position, const uint8_t *tag,
                           anonset_detail *detail)
 {
     const used_view *view = reading;
     for (uint32_t c = 0; c < chunks_of(view->count); c++) {
         const uint8_t *chunk;
-        uint32_t entry;
-        bool found;
-        anonset_code code = find_in(&entry, &found, view, c, tag, &chunk, detail);
+        uint32_t entry, n = length_of(c, view->count);
+        anonset_code code =
+            load_chunk(&chunk, view->txn, c, view->count, as_env_path(view->env), detail);
         if (code != ANONSET_OK)
             return code;
-        if (!found)
+        if (!halve(&entry, chunk, n, tag))
+            return as_fail(detail, ANONSET_CORRUPT, 0,
+                           "%s: the order of used tags is damaged: repair the store, then sync "
+                           "again",
+                           as_env_path(view->env));
+        if (memcmp(chunk + (size_t)entry * ENTRY_BYTES, tag, ANONSET_TAG_BYTES) != 0)
             continue;
         get_entry(used, chunk, entry);
         *position = c * AS_USED_CHUNK + entry;
@@ -307,23 +295,34 @@ anonset_code as_used_find(void *reading, anonset_used *used, uint32_t *position,
     return as_fail(detail, ANONSET_NOT_FOUND, 0, "the tag is not in the list");
 }
 
-anonset_code as_used_check(void *reading, const anonset_used *used, uint32_t from, uint32_t n,
-                           anonset_detail *detail)
+/* Whether the order of a chunk of n has each entry: n of them, each behind the one before. */
+static bool is_in_order(const uint8_t *chunk, uint32_t n)
+{
+    const uint8_t *before = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t entry = at_rank(chunk, n, i);
+        const uint8_t *tag = chunk + (size_t)entry * ENTRY_BYTES;
+        if (entry == n || (before != NULL && by_tag(&before, &tag) >= 0))
+            return false;
+        before = tag;
+    }
+    return true;
+}
+
+anonset_code as_used_check(void *reading, uint32_t *sound, anonset_detail *detail)
 {
     const used_view *view = reading;
-    for (uint32_t i = 0; i < n; i++) {
+    *sound = view->count;
+    for (uint32_t c = 0; c < chunks_of(view->count); c++) {
         const uint8_t *chunk;
-        uint32_t entry, at = from + i;
-        bool found;
         anonset_code code =
-            find_in(&entry, &found, view, at / AS_USED_CHUNK, used[i].tag, &chunk, detail);
-        if (code != ANONSET_OK)
+            load_chunk(&chunk, view->txn, c, view->count, as_env_path(view->env), detail);
+        if (code != ANONSET_OK && code != ANONSET_CORRUPT)
             return code;
-        if (!found || entry > at % AS_USED_CHUNK)
-            return as_fail(detail, ANONSET_CORRUPT, 0,
-                           "%s: the used tag at position %u is not found: repair the store, then "
-                           "sync again",
-                           as_env_path(view->env), (unsigned)at);
+        if (code == ANONSET_CORRUPT || !is_in_order(chunk, length_of(c, view->count))) {
+            *sound = c * AS_USED_CHUNK;
+            return ANONSET_OK;
+        }
     }
     return ANONSET_OK;
 }

@@ -27,8 +27,7 @@ anonset_code as_used_read(void *view, anonset_used *used, uint32_t *n, uint32_t 
                           anonset_detail *detail);
 anonset_code as_used_find(void *view, anonset_used *used, uint32_t *position, const uint8_t *tag,
                           anonset_detail *detail);
-anonset_code as_used_check(void *view, const anonset_used *used, uint32_t from, uint32_t n,
-                           anonset_detail *detail);
+anonset_code as_used_check(void *view, uint32_t *sound, anonset_detail *detail);
 anonset_code as_used_mark(void *view, anonset_used_state *mark, uint32_t above,
                           anonset_detail *detail);
 

@@ -90,6 +90,7 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     /* All at once, whatever rotted in them: rows are not looked at. */
     [AS_SQL_USED_DELETE_ALL] = "DELETE FROM used",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
+    [AS_SQL_USED_COUNT] = "SELECT count(*) FROM used",
     [AS_SQL_USED_MARK_PUT] = "UPDATE used SET digest = ?2 WHERE pos = ?1",
     [AS_SQL_USED_MARK] = "SELECT pos, digest FROM used WHERE pos >= ?1 AND digest IS NOT NULL"
                          " ORDER BY pos LIMIT 1",
@@ -103,7 +104,7 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
         " LEFT JOIN used ON pos = at + (entry & 65535)",
     [AS_SQL_USED_RUN_BELOW] = "SELECT max(run) FROM used_key WHERE run < ?1",
     [AS_SQL_USED_KEY_PUT] = "INSERT INTO used_key(run, entry) VALUES(?1, ?2)",
-    [AS_SQL_USED_KEY_HAS] = "SELECT 1 FROM used_key WHERE run = ?1 AND entry = ?2",
+    [AS_SQL_USED_KEY_ALL] = "SELECT run, entry FROM used_key ORDER BY run, entry",
     [AS_SQL_USED_KEY_CUT] = "DELETE FROM used_key WHERE run >= ?1",
     [AS_SQL_USED_KEY_CLEAR] = "DELETE FROM used_key",
 };

@@ -120,7 +120,8 @@ static anonset_code look_inside(as_sqlite *s, anonset_detail *detail)
     anonset_code code = as_sqlite_reader_take(s, &db, detail);
     if (code != ANONSET_OK)
         return code;
-    code = as_schema_check(db, detail);
+    if ((s->options.flags & ANONSET_BACKEND_SALVAGE) == 0)
+        code = as_schema_check(db, detail);
     if (code == ANONSET_OK)
         code = as_sqlite_read_info(db, &info, detail);
     as_sqlite_reader_give(s, db);

@@ -97,6 +97,26 @@ static anonset_code put_mark(as_db *db, const anonset_used_state *mark, anonset_
                           sizeof mark->digest, "write a digest of used tags", detail);
 }
 
+/* Behind a repair: a row whose position rotted may not be where a cut looks for it, and be in the
+ * way of what comes. */
+static anonset_code count_rows(as_db *db, uint32_t count, anonset_detail *detail)
+{
+    sqlite3_stmt *row;
+    bool found;
+    anonset_code code = as_db_prepare(db, &row, AS_SQL_USED_COUNT, 0, NULL, detail);
+    if (code == ANONSET_OK)
+        code = as_db_step(db, row, &found, detail);
+    if (code != ANONSET_OK)
+        return code;
+    bool same = found && sqlite3_column_int64(row, 0) == count;
+    sqlite3_reset(row);
+    return same
+               ? ANONSET_OK
+               : as_fail(detail, ANONSET_CORRUPT, 0,
+                         "%s: used tags are out of their places: repair the store, then sync again",
+                         db->path);
+}
+
 anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *detail)
 {
     const anonset_used_append *a = in;
@@ -110,6 +130,8 @@ anonset_code as_sqlite_work_used(as_db *db, const void *in, anonset_detail *deta
         code = insert_all(db, a, detail);
     if (code == ANONSET_OK && (a->n > 0 || a->keep < now.count))
         code = as_used_index_update(db, a, detail);
+    if (code == ANONSET_OK && a->n == 0)
+        code = count_rows(db, a->keep, detail);
     if (code == ANONSET_OK)
         code = put_mark(db, &next, detail);
     return code == ANONSET_OK ? store_state(db, &next, detail) : code;
@@ -190,11 +212,12 @@ anonset_code as_sqlite_used_find(void *opened, anonset_used *used, uint32_t *pos
     return as_used_index_find(v->db, used, position, tag, detail);
 }
 
-anonset_code as_sqlite_used_check(void *opened, const anonset_used *used, uint32_t from, uint32_t n,
-                                  anonset_detail *detail)
+anonset_code as_sqlite_used_check(void *opened, uint32_t *sound, anonset_detail *detail)
 {
     const used_view *v = opened;
-    return as_used_index_check(v->db, used, from, n, detail);
+    anonset_used_state state;
+    anonset_code code = load(&state, v->db, detail);
+    return code == ANONSET_OK ? as_used_index_check(v->db, sound, state.count, detail) : code;
 }
 
 anonset_code as_sqlite_used_mark(void *opened, anonset_used_state *mark, uint32_t above,

@@ -154,9 +154,11 @@ anonset_code as_used_index_update(as_db *db, const anonset_used_append *a, anons
     uint32_t begin = a->keep, end = a->keep + a->n, n;
     bool found;
     anonset_code code = ANONSET_OK;
-    if (a->keep < a->before.count) /* of the run that this lies in some stays: it is made anew */
+    if (a->n == 0) /* a repair: whatever rotted is made anew */
+        begin = 0;
+    else if (a->keep < a->before.count) /* what stays of the run that this lies in, too */
         code = run_below(&found, &begin, db, a->keep, detail);
-    if (code == ANONSET_OK && begin < end)
+    if (code == ANONSET_OK && begin > 0 && begin < end)
         code = join(&begin, db, end, detail);
     if (code == ANONSET_OK)
         code = cut(db, begin, detail);
@@ -192,36 +194,69 @@ anonset_code as_used_index_find(as_db *db, anonset_used *used, uint32_t *positio
     return code;
 }
 
-static anonset_code check_one(as_db *db, const anonset_used *used, uint32_t position,
-                              anonset_detail *detail)
+/* ---- Checking ----------------------------------------------------------------------------- */
+
+typedef struct scan {
+    as_db *db;
+    sqlite3_stmt *row; /* of all entries, in order */
+    bool more;         /* it stands on one */
+    sqlite3_int64 *found, *must;
+} scan;
+
+static anonset_code next_entry(scan *s, anonset_detail *detail)
 {
-    uint32_t run;
-    bool found, there = false;
-    sqlite3_stmt *row;
-    anonset_code code = run_below(&found, &run, db, (sqlite3_int64)position + 1, detail);
-    if (code != ANONSET_OK)
-        return code;
-    if (found && position - run < RUN_MOST) {
-        const sqlite3_int64 entry[] = {run, entry_of(used->tag, position - run)};
-        code = as_db_prepare(db, &row, AS_SQL_USED_KEY_HAS, 2, entry, detail);
-        if (code == ANONSET_OK)
-            code = as_db_step(db, row, &there, detail);
-        if (code == ANONSET_OK)
-            sqlite3_reset(row);
+    return as_db_step(s->db, s->row, &s->more, detail);
+}
+
+/* Takes the entries of the run that begins at `run`. *n is 0 if there is no such run, or it is too
+ * long. */
+static anonset_code take_run(uint32_t *n, scan *s, uint32_t run, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_OK;
+    for (*n = 0; code == ANONSET_OK && s->more && sqlite3_column_int64(s->row, 0) == run; ++*n) {
+        if (*n == RUN_MOST) {
+            *n = 0;
+            return ANONSET_OK;
+        }
+        s->found[*n] = sqlite3_column_int64(s->row, 1);
+        code = next_entry(s, detail);
     }
-    if (code == ANONSET_OK && !there)
-        code = as_fail(detail, ANONSET_CORRUPT, 0,
-                       "%s: the used tag at position %u is not found: repair the store, then sync "
-                       "again",
-                       db->path, (unsigned)position);
     return code;
 }
 
-anonset_code as_used_index_check(as_db *db, const anonset_used *used, uint32_t from, uint32_t n,
-                                 anonset_detail *detail)
+/* Goes from run to run as long as each has the entries that its tags ask for, and no other. */
+static anonset_code check_runs(scan *s, uint32_t *sound, uint32_t count, anonset_detail *detail)
 {
-    anonset_code code = ANONSET_OK;
-    for (uint32_t i = 0; code == ANONSET_OK && i < n; i++)
-        code = check_one(db, &used[i], from + i, detail);
+    uint32_t n = 1;
+    anonset_code code = as_db_prepare(s->db, &s->row, AS_SQL_USED_KEY_ALL, 0, NULL, detail);
+    if (code == ANONSET_OK)
+        code = next_entry(s, detail);
+    while (code == ANONSET_OK && *sound < count) {
+        code = take_run(&n, s, *sound, detail);
+        if (code != ANONSET_OK || n == 0 || n > count - *sound)
+            break;
+        code = read_entries(s->must, s->db, *sound, n, detail);
+        if (code != ANONSET_OK)
+            break;
+        qsort(s->must, n, sizeof *s->must, by_number);
+        if (memcmp(s->must, s->found, n * sizeof *s->must) != 0)
+            break;
+        *sound += n;
+    }
+    if (code == ANONSET_OK && *sound == count && s->more) /* an entry of no tag: it is in the way */
+        *sound = 0;
+    sqlite3_reset(s->db->statements[AS_SQL_USED_KEY_ALL]);
+    return code == ANONSET_CORRUPT ? ANONSET_OK : code;
+}
+
+anonset_code as_used_index_check(as_db *db, uint32_t *sound, uint32_t count, anonset_detail *detail)
+{
+    scan s = {.db = db, .found = as_alloc(2 * (size_t)RUN_MOST * sizeof *s.found)};
+    if (s.found == NULL)
+        return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", db->path);
+    s.must = s.found + RUN_MOST;
+    *sound = 0;
+    anonset_code code = check_runs(&s, sound, count, detail);
+    as_free(s.found);
     return code;
 }

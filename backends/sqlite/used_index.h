@@ -26,8 +26,9 @@ anonset_code as_used_index_clear(as_db *db, anonset_detail *detail);
 anonset_code as_used_index_find(as_db *db, anonset_used *used, uint32_t *position,
                                 const uint8_t *tag, anonset_detail *detail);
 
-/* Whether each of n tags, those from `from` on, has its entry: CORRUPT if not. */
-anonset_code as_used_index_check(as_db *db, const anonset_used *used, uint32_t from, uint32_t n,
+/* Holds all entries against the `count` tags of the list. *sound: where the first run begins that
+ * is not as it must be. */
+anonset_code as_used_index_check(as_db *db, uint32_t *sound, uint32_t count,
                                  anonset_detail *detail);
 
 /* A row of the list: position, tag, transaction. False: it is damaged. */

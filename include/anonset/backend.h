@@ -35,9 +35,13 @@ extern "C" {
 
 #define ANONSET_SALT_BYTES 16
 
+/* Together with READ_ONLY: the store is damaged, and opened once more for what is sound in it. Only
+ * what cannot be read at all is refused here; the rest is told where it is asked for. */
+#define ANONSET_BACKEND_SALVAGE 0x100u
+
 typedef struct anonset_backend_options {
-    unsigned flags;                   /* ANONSET_STORE_CREATE, ANONSET_STORE_READ_ONLY */
-    unsigned busy_ms;                 /* never 0 */
+    unsigned flags;   /* ANONSET_STORE_CREATE, ANONSET_STORE_READ_ONLY, ANONSET_BACKEND_SALVAGE */
+    unsigned busy_ms; /* never 0 */
     uint8_t salt[ANONSET_SALT_BYTES]; /* random: recorded when the store is created, else unused */
     void (*log)(void *log_context, anonset_code code, const char *text); /* may be NULL */
     void *log_context;
@@ -262,12 +266,10 @@ typedef struct anonset_backend {
                               anonset_detail *detail);
 
     /*
-     * may; if absent, a verify looks each tag up by used_find. Whether that would be led to each of
-     * these n tags, which used_read gave from `from` on, or to the same tag further below: CORRUPT
-     * if not. The cost of a tag does not grow with the list.
+     * may; if absent, a verify looks each tag up by used_find. Looks at all that used_find goes by,
+     * and sets *sound to how many tags, from the first on, it would be led to.
      */
-    anonset_code (*used_check)(void *view, const anonset_used *used, uint32_t from, uint32_t n,
-                               anonset_detail *detail);
+    anonset_code (*used_check)(void *view, uint32_t *sound, anonset_detail *detail);
 } anonset_backend;
 
 #ifdef __cplusplus

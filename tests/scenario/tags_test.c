@@ -330,6 +330,15 @@ static void flip_a_bit(scene *s, const char *position, bool of_tag)
     free(bytes);
 }
 
+static void read_hex(uint8_t hash[32], const char *hex)
+{
+    for (size_t i = 0; i < 32; i++) {
+        unsigned byte;
+        cr_assert_eq(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        hash[i] = (uint8_t)byte;
+    }
+}
+
 static void run(scene *s, int code, const char *command, const char *option)
 {
     ts_result_free(&s->last);
@@ -402,11 +411,34 @@ SCENARIO(tags, a_tag_that_rots_costs_no_more, "--coins", "300")
     scene_used_is_whole(s);
 }
 
+/* Changes a bit of each copy of a hash in the store's file. */
+static void flip_hash(const scene *s, const uint8_t hash[32])
+{
+    size_t len, flipped = 0;
+    char *bytes = ts_read_file(s->db, &len);
+    for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), hash, 32));) {
+        at[5] ^= 16;
+        flipped++;
+    }
+    cr_assert_gt(flipped, 0);
+    ts_write_file(s->db, bytes, len);
+    free(bytes);
+}
+
+static void the_rest_is_fetched(scene *s)
+{
+    scene_sync(s, NULL);
+    scene_is_whole(s);
+    sync_is(s, "finalized", 0);
+    told(s, "fetched", 20000 - 8192);
+    scene_used_is_whole(s);
+}
+
 /* An older checkpoint rots as well, which no repair mends in place. */
 SCENARIO(tags, what_is_sound_goes_into_a_store_that_is_made_anew, "--coins", "300")
 {
     uint8_t block[33];
-    size_t len, n, flipped = 0;
+    size_t n;
     ts_tell(&s->server, "used 20000");
     scene_sync_is(s, "finalized", 0);
     cr_assert(as_base64_decode(block, &n, ts_json(s->last.out, "block_hash"), 44) && n == 32);
@@ -414,22 +446,28 @@ SCENARIO(tags, what_is_sound_goes_into_a_store_that_is_made_anew, "--coins", "30
     scene_sync_is(s, "finalized", 0);
     sync_is(s, "finalized", 0);
     flip_a_bit(s, "8200", true);
-    char *bytes = ts_read_file(s->db, &len);
-    for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), block, n));) {
-        at[5] ^= 16;
-        flipped++;
-    }
-    cr_assert_gt(flipped, 0);
-    ts_write_file(s->db, bytes, len);
-    free(bytes);
+    flip_hash(s, block);
     run(s, 0, "repair", NULL);
     said(s, "was made anew: 1 groups kept, 0 lost, 0 coins are missing\n"
             "used coin tags: 8,192 kept, 11,808 are missing\n"
             "run `anonset sync --tags`");
-    scene_is_whole(s);
+    the_rest_is_fetched(s);
+}
+
+/* A group's own record rots: it is lost, and nothing else. */
+SCENARIO(tags, a_groups_record_takes_no_tags_along, "--coins", "300")
+{
+    uint8_t digest[32];
+    ts_tell(&s->server, "used 20000");
     sync_is(s, "finalized", 0);
-    told(s, "fetched", 20000 - 8192);
-    scene_used_is_whole(s);
+    scene_sync_is(s, "finalized", 0);
+    read_hex(digest, ts_json(s->last.out, "digest"));
+    flip_a_bit(s, "8200", true);
+    flip_hash(s, digest);
+    run(s, 0, "repair", NULL);
+    said(s, "was made anew: 0 groups kept, 1 lost, 0 coins are missing\n"
+            "used coin tags: 8,192 kept, 11,808 are missing\n");
+    the_rest_is_fetched(s);
 }
 
 /* The count and digest of the list: without them nobody knows what the rows are. */
@@ -440,12 +478,7 @@ SCENARIO(tags, the_lists_record_rots, "--coins", "300")
     ts_tell(&s->server, "used 1000");
     scene_sync_is(s, "finalized", 0);
     sync_is(s, "finalized", 0);
-    const char *hex = ts_json(s->last.out, "digest");
-    for (size_t i = 0; i < sizeof digest; i++) {
-        unsigned byte;
-        cr_assert_eq(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        digest[i] = (uint8_t)byte;
-    }
+    read_hex(digest, ts_json(s->last.out, "digest"));
     /* The record is the count, the digest and a checksum; the same digest is beside the last tag.
      */
     static const uint8_t count[4] = {0xe8, 3, 0, 0};

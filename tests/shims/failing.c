@@ -77,9 +77,7 @@ FORWARD(used_find,
         (view, used, position, tag, detail))
 FORWARD(used_mark, (void *view, anonset_used_state *mark, uint32_t above, anonset_detail *detail),
         (view, mark, above, detail))
-FORWARD(used_check,
-        (void *view, const anonset_used *used, uint32_t from, uint32_t n, anonset_detail *detail),
-        (view, used, from, n, detail))
+FORWARD(used_check, (void *view, uint32_t *sound, anonset_detail *detail), (view, sound, detail))
 
 anonset_backend failing_backend(const anonset_backend *backend)
 {
