@@ -34,6 +34,7 @@ anonset_code as_used_digest_at(as_digest *digest, uint8_t chained[ANONSET_HASH_B
  * Sets *sound to how far the list is as it was stored: the newest state of it, of those that the
  * backend remembers, below which every tag can be read and leads to its digest. `finding`: and is
  * found by its tag. OK also where that is not all of it: then the detail says what is wrong behind.
+ * CORRUPT, with `finding` alone: what finds tags is damaged, and no cut mends it.
  */
 anonset_code as_used_sound(anonset_used_state *sound, anonset_used_list *list, bool finding,
                            anonset_detail *detail);

@@ -101,14 +101,19 @@ anonset_code as_used_sound(anonset_used_state *sound, anonset_used_list *list, b
     *sound = (anonset_used_state){.count = 0};
     if (code == ANONSET_OK && finding && backend->used_check)
         code = backend->used_check(list->view, &look.found, detail);
+    if (code != ANONSET_OK)
+        goto out;
     while (code == ANONSET_OK && sound->count < list->state.count) {
         anonset_used_state mark;
         code = next_mark(&mark, &look, sound->count);
         if (code == ANONSET_OK)
             code = go_on(sound, &mark, &look);
     }
+    if (code == ANONSET_CORRUPT)
+        code = ANONSET_OK;
+out:
     as_digest_free(look.digest);
-    return code == ANONSET_CORRUPT ? ANONSET_OK : code;
+    return code;
 }
 
 anonset_code anonset_used_verify(anonset_used_list *list, bool *sound, anonset_detail *detail)
@@ -117,9 +122,9 @@ anonset_code anonset_used_verify(anonset_used_list *list, bool *sound, anonset_d
     if (!list || !sound)
         return as_fail(detail, ANONSET_INVALID, 0, "anonset_used_verify: NULL argument");
     anonset_code code = as_used_sound(&found, list, true, detail);
-    if (code == ANONSET_OK)
-        *sound = found.count == list->state.count;
-    return code;
+    if (code == ANONSET_OK || code == ANONSET_CORRUPT)
+        *sound = code == ANONSET_OK && found.count == list->state.count;
+    return code == ANONSET_CORRUPT ? ANONSET_OK : code;
 }
 
 /* ---- Repairing ---------------------------------------------------------------------------- */

@@ -314,12 +314,12 @@ anonset_code as_used_check(void *reading, uint32_t *sound, anonset_detail *detai
     const used_view *view = reading;
     *sound = view->count;
     for (uint32_t c = 0; c < chunks_of(view->count); c++) {
-        const uint8_t *chunk;
+        const uint8_t *chunk = NULL;
         anonset_code code =
             load_chunk(&chunk, view->txn, c, view->count, as_env_path(view->env), detail);
         if (code != ANONSET_OK && code != ANONSET_CORRUPT)
             return code;
-        if (code == ANONSET_CORRUPT || !is_in_order(chunk, length_of(c, view->count))) {
+        if (chunk == NULL || !is_in_order(chunk, length_of(c, view->count))) {
             *sound = c * AS_USED_CHUNK;
             return ANONSET_OK;
         }

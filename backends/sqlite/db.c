@@ -239,6 +239,23 @@ anonset_code as_db_run_blob(as_db *db, as_sql which, int n, const sqlite3_int64 
                            : as_db_fail(db, rc, doing, detail);
 }
 
+anonset_code as_db_check_pages(as_db *db, as_sql which, anonset_detail *detail)
+{
+    sqlite3_stmt *row;
+    bool found;
+    anonset_code code = as_db_prepare(db, &row, which, 0, NULL, detail);
+    if (code == ANONSET_OK)
+        code = as_db_step(db, row, &found, detail);
+    if (code != ANONSET_OK)
+        return code;
+    const unsigned char *text = found ? sqlite3_column_text(row, 0) : NULL;
+    if (text == NULL || strcmp((const char *)text, "ok") != 0)
+        code = as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file is damaged: %.120s", db->path,
+                       text ? (const char *)text : "it cannot be checked");
+    sqlite3_reset(row);
+    return code;
+}
+
 anonset_code as_db_need_wal(as_db *db, anonset_detail *detail)
 {
     sqlite3_stmt *row = NULL;

@@ -51,6 +51,8 @@ typedef enum as_sql {
     AS_SQL_USED_DELETE_ALL,
     AS_SQL_USED_DELETE_FROM,
     AS_SQL_USED_COUNT,
+    AS_SQL_USED_CHECK,
+    AS_SQL_USED_KEY_CHECK,
     AS_SQL_USED_MARK_PUT,
     AS_SQL_USED_MARK,
     AS_SQL_USED_READ,
@@ -84,6 +86,9 @@ void as_db_close(as_db *db);
 /* Sets what a connection needs before it reads or writes: durability, memory, no checkpoint of
  * SQLite's own. */
 anonset_code as_db_configure(as_db *db, anonset_detail *detail);
+
+/* Runs a check of SQLite's own, which answers "ok", or CORRUPT tells what it found first. */
+anonset_code as_db_check_pages(as_db *db, as_sql which, anonset_detail *detail);
 
 /* Switches the file to a write-ahead log if somebody switched it off; the caller holds the writer
  * lock. UNSUPPORTED: the file system cannot have one. */

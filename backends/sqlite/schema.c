@@ -90,6 +90,8 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     /* All at once, whatever rotted in them: rows are not looked at. */
     [AS_SQL_USED_DELETE_ALL] = "DELETE FROM used",
     [AS_SQL_USED_DELETE_FROM] = "DELETE FROM used WHERE pos >= ?1",
+    [AS_SQL_USED_CHECK] = "PRAGMA quick_check('used')",
+    [AS_SQL_USED_KEY_CHECK] = "PRAGMA quick_check('used_key')",
     [AS_SQL_USED_COUNT] = "SELECT count(*) FROM used",
     [AS_SQL_USED_MARK_PUT] = "UPDATE used SET digest = ?2 WHERE pos = ?1",
     [AS_SQL_USED_MARK] = "SELECT pos, digest FROM used WHERE pos >= ?1 AND digest IS NOT NULL"

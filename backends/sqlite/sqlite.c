@@ -133,8 +133,6 @@ static anonset_code sqlite_check(void *handle, anonset_detail *detail)
 {
     as_sqlite *s = handle;
     as_db *db;
-    sqlite3_stmt *row;
-    bool found;
     anonset_code code = as_sqlite_usable(s, detail);
     if (code == ANONSET_OK)
         code = as_sqlite_reader_take(s, &db, detail);
@@ -142,16 +140,7 @@ static anonset_code sqlite_check(void *handle, anonset_detail *detail)
         return code;
     code = as_schema_check(db, detail);
     if (code == ANONSET_OK)
-        code = as_db_prepare(db, &row, AS_SQL_CHECK, 0, NULL, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
-    if (code == ANONSET_OK) {
-        const unsigned char *text = found ? sqlite3_column_text(row, 0) : NULL;
-        if (text == NULL || strcmp((const char *)text, "ok") != 0)
-            code = as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file is damaged: %.120s", s->path,
-                           text ? (const char *)text : "it cannot be checked");
-        sqlite3_reset(row);
-    }
+        code = as_db_check_pages(db, AS_SQL_CHECK, detail);
     as_sqlite_reader_give(s, db);
     return code;
 }

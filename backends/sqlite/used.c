@@ -217,6 +217,11 @@ anonset_code as_sqlite_used_check(void *opened, uint32_t *sound, anonset_detail 
     const used_view *v = opened;
     anonset_used_state state;
     anonset_code code = load(&state, v->db, detail);
+    /* Pages in disorder may be read from one end to the other, and lead a search astray. */
+    if (code == ANONSET_OK)
+        code = as_db_check_pages(v->db, AS_SQL_USED_CHECK, detail);
+    if (code == ANONSET_OK)
+        code = as_db_check_pages(v->db, AS_SQL_USED_KEY_CHECK, detail);
     return code == ANONSET_OK ? as_used_index_check(v->db, sound, state.count, detail) : code;
 }
 

@@ -267,7 +267,8 @@ typedef struct anonset_backend {
 
     /*
      * may; if absent, a verify looks each tag up by used_find. Looks at all that used_find goes by,
-     * and sets *sound to how many tags, from the first on, it would be led to.
+     * and sets *sound to how many tags, from the first on, it would be led to. CORRUPT: what is
+     * damaged is not for a used_append to mend.
      */
     anonset_code (*used_check)(void *view, uint32_t *sound, anonset_detail *detail);
 } anonset_backend;
