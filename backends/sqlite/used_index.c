@@ -208,17 +208,26 @@ static anonset_code next_entry(scan *s, anonset_detail *detail)
     return as_db_step(s->db, s->row, &s->more, detail);
 }
 
-/* Takes the entries of the run that begins at `run`. *n is 0 if there is no such run, or it is too
- * long. */
+/* Another type rotted into sorts elsewhere, whatever number SQLite makes of it. */
+static bool is_number(sqlite3_stmt *row, int column, sqlite3_int64 *number)
+{
+    *number = sqlite3_column_int64(row, column);
+    return sqlite3_column_type(row, column) == SQLITE_INTEGER;
+}
+
+/* Takes the entries of the run that begins at `run`. *n is 0 if there is no such run, or one that
+ * cannot be. */
 static anonset_code take_run(uint32_t *n, scan *s, uint32_t run, anonset_detail *detail)
 {
     anonset_code code = ANONSET_OK;
-    for (*n = 0; code == ANONSET_OK && s->more && sqlite3_column_int64(s->row, 0) == run; ++*n) {
-        if (*n == RUN_MOST) {
+    sqlite3_int64 at, entry;
+    *n = 0;
+    while (code == ANONSET_OK && s->more && is_number(s->row, 0, &at) && at == run) {
+        if (*n == RUN_MOST || !is_number(s->row, 1, &entry)) {
             *n = 0;
             return ANONSET_OK;
         }
-        s->found[*n] = sqlite3_column_int64(s->row, 1);
+        s->found[(*n)++] = entry;
         code = next_entry(s, detail);
     }
     return code;

@@ -170,6 +170,9 @@ Test(used_rot, rows_of_sqlite)
          {.found = ANONSET_CORRUPT}},
         {"UPDATE used_key SET run = 70000", {.found = ANONSET_CORRUPT}},
         {"UPDATE used_key SET run = -1", {.found = ANONSET_CORRUPT, .replaced = ANONSET_CORRUPT}},
+        {"UPDATE used_key SET run = x'' WHERE entry & 65535 = 500", {.found = ANONSET_OK}},
+        {"UPDATE used_key SET entry = x'' WHERE entry & 65535 = 500", {.found = ANONSET_NOT_FOUND}},
+        {"INSERT INTO used_key VALUES(1000, 5)", {.found = ANONSET_OK}},
         {"DELETE FROM used_key", {.found = ANONSET_NOT_FOUND}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
