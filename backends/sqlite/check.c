@@ -20,6 +20,18 @@ static anonset_code damaged(const as_db *db, const char *what, anonset_detail *d
                    db->path, what);
 }
 
+#define WRITE_VERSION_AT 18 /* in the file's head; source: sqlite.org/fileformat2.html */
+
+/* With a version above the newest SQLite only reads, as if for want of permission. */
+static anonset_code check_head(as_db *db, anonset_detail *detail)
+{
+    uint8_t head[AS_HEAD_BYTES];
+    anonset_code code = as_schema_head(head, db, detail);
+    if (code == ANONSET_OK && head[WRITE_VERSION_AT] > 2)
+        code = damaged(db, "its head tells a version that cannot be", detail);
+    return code;
+}
+
 /* Text that changed by a letter may still be a table, though another. */
 static anonset_code check_tables(as_db *db, anonset_detail *detail)
 {
@@ -124,7 +136,9 @@ anonset_code as_schema_check(as_db *db, anonset_detail *detail)
     anonset_code code = as_db_run(db, AS_SQL_BEGIN_READ, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
-    code = check_tables(db, detail);
+    code = check_head(db, detail);
+    if (code == ANONSET_OK)
+        code = check_tables(db, detail);
     if (code == ANONSET_OK)
         code = check_records(&s, db, detail);
     if (code == ANONSET_OK)

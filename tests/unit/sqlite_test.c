@@ -1057,6 +1057,18 @@ Test(sqlite, the_check_finds_tables_and_records_that_cannot_be)
     ts_chain_free(chain);
 }
 
+/* SQLite would read it and refuse to write, which is no question of permission. */
+Test(sqlite, a_version_that_cannot_be_is_corrupt)
+{
+    b->close(open_store(ANONSET_STORE_CREATE));
+    size_t len = load("", before, sizeof before);
+    before[18] ^= 64;
+    save("", before, len);
+    void *handle;
+    cr_expect_eq(try_open(&handle, 0), ANONSET_CORRUPT);
+    cr_expect(strstr(detail.text, "repair"), "%s", detail.text);
+}
+
 Test(sqlite, groups_that_cannot_be_are_corrupt)
 {
     ts_chain *chain = ts_chain_new(1, 10);
