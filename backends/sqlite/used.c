@@ -6,7 +6,6 @@
 #include "core/detail.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct used_view {
@@ -187,18 +186,11 @@ anonset_code as_sqlite_used_read(void *opened, anonset_used *used, uint32_t *n, 
 {
     const used_view *v = opened;
     sqlite3_stmt *row;
-    bool found = true;
     uint32_t done = 0;
     anonset_code code =
         as_db_prepare(v->db, &row, AS_SQL_USED_READ, 2, (sqlite3_int64[]){from, room}, detail);
-    while (code == ANONSET_OK && done < room) {
-        code = as_db_step(v->db, row, &found, detail);
-        if (code == ANONSET_OK && (!found || sqlite3_column_int64(row, 0) != from + done ||
-                                   !as_used_take_row(&used[done], row)))
-            code = as_used_damaged(v->db, from + done, detail);
-        else
-            done++;
-    }
+    for (; code == ANONSET_OK && done < room; done++)
+        code = as_used_next_row(&used[done], v->db, row, from + done, detail);
     if (code == ANONSET_OK)
         *n = done;
     sqlite3_reset(v->db->statements[AS_SQL_USED_READ]);

@@ -27,7 +27,8 @@ static bool begin_alike(const uint8_t *a, const uint8_t *b)
     return entry_of(a, 0) == entry_of(b, 0);
 }
 
-bool as_used_take_row(anonset_used *used, sqlite3_stmt *row)
+/* A row: position, tag, transaction. False: it is damaged. */
+static bool take_row(anonset_used *used, sqlite3_stmt *row)
 {
     const void *tag = sqlite3_column_blob(row, 1), *tx = sqlite3_column_blob(row, 2);
     if (sqlite3_column_bytes(row, 1) != ANONSET_TAG_BYTES ||
@@ -43,6 +44,17 @@ anonset_code as_used_damaged(const as_db *db, uint32_t position, anonset_detail 
     return as_fail(detail, ANONSET_CORRUPT, 0,
                    "%s: the used tag at position %u is damaged: repair the store, then sync again",
                    db->path, (unsigned)position);
+}
+
+anonset_code as_used_next_row(anonset_used *used, as_db *db, sqlite3_stmt *rows, uint32_t position,
+                              anonset_detail *detail)
+{
+    bool found;
+    anonset_code code = as_db_step(db, rows, &found, detail);
+    if (code == ANONSET_OK &&
+        (!found || sqlite3_column_int64(rows, 0) != position || !take_row(used, rows)))
+        code = as_used_damaged(db, position, detail);
+    return code;
 }
 
 /* ---- Runs --------------------------------------------------------------------------------- */
@@ -64,30 +76,29 @@ static anonset_code run_below(bool *found, uint32_t *run, as_db *db, sqlite3_int
     return begin < 0 ? as_used_damaged(db, 0, detail) : ANONSET_OK;
 }
 
-static anonset_code read_entries(sqlite3_int64 *entries, as_db *db, uint32_t run, uint32_t n,
-                                 anonset_detail *detail)
-{
-    sqlite3_stmt *row;
-    anonset_used used;
-    bool found;
-    anonset_code code =
-        as_db_prepare(db, &row, AS_SQL_USED_READ, 2, (sqlite3_int64[]){run, n}, detail);
-    for (uint32_t i = 0; code == ANONSET_OK && i < n; i++) {
-        code = as_db_step(db, row, &found, detail);
-        if (code == ANONSET_OK &&
-            (!found || sqlite3_column_int64(row, 0) != run + i || !as_used_take_row(&used, row)))
-            code = as_used_damaged(db, run + i, detail);
-        if (code == ANONSET_OK)
-            entries[i] = entry_of(used.tag, i);
-    }
-    sqlite3_reset(db->statements[AS_SQL_USED_READ]);
-    return code;
-}
-
 static int by_number(const void *a, const void *b)
 {
     const sqlite3_int64 *x = a, *y = b;
     return (*x > *y) - (*x < *y);
+}
+
+/* The entries of the run of n tags from `run` on, in order. */
+static anonset_code make_entries(sqlite3_int64 *entries, as_db *db, uint32_t run, uint32_t n,
+                                 anonset_detail *detail)
+{
+    sqlite3_stmt *rows;
+    anonset_used used;
+    anonset_code code =
+        as_db_prepare(db, &rows, AS_SQL_USED_READ, 2, (sqlite3_int64[]){run, n}, detail);
+    for (uint32_t i = 0; code == ANONSET_OK && i < n; i++) {
+        code = as_used_next_row(&used, db, rows, run + i, detail);
+        if (code == ANONSET_OK)
+            entries[i] = entry_of(used.tag, i);
+    }
+    sqlite3_reset(db->statements[AS_SQL_USED_READ]);
+    if (code == ANONSET_OK)
+        qsort(entries, n, sizeof *entries, by_number);
+    return code;
 }
 
 /* Makes the run of n tags from `run` on. */
@@ -96,9 +107,7 @@ static anonset_code make_run(as_db *db, uint32_t run, uint32_t n, anonset_detail
     sqlite3_int64 *entries = as_alloc(n * sizeof *entries);
     if (entries == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", db->path);
-    anonset_code code = read_entries(entries, db, run, n, detail);
-    if (code == ANONSET_OK)
-        qsort(entries, n, sizeof *entries, by_number);
+    anonset_code code = make_entries(entries, db, run, n, detail);
     for (uint32_t i = 0; code == ANONSET_OK && i < n; i++)
         code = as_db_run(db, AS_SQL_USED_KEY_PUT, 2, (sqlite3_int64[]){run, entries[i]}, detail);
     as_free(entries);
@@ -183,7 +192,7 @@ anonset_code as_used_index_find(as_db *db, anonset_used *used, uint32_t *positio
         if (code != ANONSET_OK || !found)
             break;
         *position = (uint32_t)sqlite3_column_int64(row, 0);
-        if (!as_used_take_row(used, row) || !begin_alike(used->tag, tag))
+        if (!take_row(used, row) || !begin_alike(used->tag, tag))
             code = as_used_damaged(db, *position, detail);
         else
             here = memcmp(used->tag, tag, ANONSET_TAG_BYTES) == 0;
@@ -244,11 +253,8 @@ static anonset_code check_runs(scan *s, uint32_t *sound, uint32_t count, anonset
         code = take_run(&n, s, *sound, detail);
         if (code != ANONSET_OK || n == 0 || n > count - *sound)
             break;
-        code = read_entries(s->must, s->db, *sound, n, detail);
-        if (code != ANONSET_OK)
-            break;
-        qsort(s->must, n, sizeof *s->must, by_number);
-        if (memcmp(s->must, s->found, n * sizeof *s->must) != 0)
+        code = make_entries(s->must, s->db, *sound, n, detail);
+        if (code != ANONSET_OK || memcmp(s->must, s->found, n * sizeof *s->must) != 0)
             break;
         *sound += n;
     }

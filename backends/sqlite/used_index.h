@@ -31,8 +31,9 @@ anonset_code as_used_index_find(as_db *db, anonset_used *used, uint32_t *positio
 anonset_code as_used_index_check(as_db *db, uint32_t *sound, uint32_t count,
                                  anonset_detail *detail);
 
-/* A row of the list: position, tag, transaction. False: it is damaged. */
-bool as_used_take_row(anonset_used *used, sqlite3_stmt *row);
+/* Steps to the row of the list at `position`: of AS_SQL_USED_READ, one after another. CORRUPT. */
+anonset_code as_used_next_row(anonset_used *used, as_db *db, sqlite3_stmt *rows, uint32_t position,
+                              anonset_detail *detail);
 anonset_code as_used_damaged(const as_db *db, uint32_t position, anonset_detail *detail);
 
 #endif

@@ -165,11 +165,12 @@ anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *
 
 /* ---- drop and mend ------------------------------------------------------------------------ */
 
+/* Of the pending set, or of the others. */
 static anonset_code delete_rows(as_db *db, as_sql which, sqlite3_int64 slot, uint32_t from,
                                 sqlite3_int64 last, sqlite3_int64 epoch, anonset_detail *detail)
 {
-    return as_db_run(db, which, which == AS_SQL_PACK_DELETE_RANGE ? 2 : 3,
-                     (sqlite3_int64[]){as_pack_id(slot, from, false), last, epoch}, detail);
+    return as_db_run(db, which, 3, (sqlite3_int64[]){as_pack_id(slot, from, false), last, epoch},
+                     detail);
 }
 
 /* Rows that no view has: their keys rotted, and they would be in the way of what comes there. */
@@ -201,8 +202,10 @@ anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *deta
     code = delete_rows(db, d->pending ? AS_SQL_PACK_DELETE_PENDING : AS_SQL_PACK_DELETE_OTHERS,
                        now.slot, d->from, as_pack_id(now.slot, d->to - 1, true), epoch, detail);
     if (code == ANONSET_OK && from < to)
-        code = delete_rows(db, AS_SQL_PACK_DELETE_RANGE, now.slot, from,
-                           as_pack_id(now.slot, to - 1, true), epoch, detail);
+        code = as_db_run(db, AS_SQL_PACK_DELETE_RANGE, 2,
+                         (sqlite3_int64[]){as_pack_id(now.slot, from, false),
+                                           as_pack_id(now.slot, to - 1, true)},
+                         detail);
     if (code == ANONSET_OK)
         code = drop_strays(db, now.slot, &next, epoch, detail);
     return code == ANONSET_OK ? put_ledger(db, d->group, now.slot, &next, detail) : code;
