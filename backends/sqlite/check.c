@@ -115,9 +115,7 @@ static anonset_code check_slots(slots *s, as_db *db, anonset_detail *detail)
     for (size_t i = 0;;) {
         sqlite3_stmt *row;
         bool found = false;
-        anonset_code code = as_db_prepare(db, &row, AS_SQL_PACK_AFTER, 1, &from, detail);
-        if (code == ANONSET_OK)
-            code = as_db_step(db, row, &found, detail);
+        anonset_code code = as_db_first(db, &row, &found, AS_SQL_PACK_AFTER, 1, &from, detail);
         if (code != ANONSET_OK || !found)
             return code;
         sqlite3_int64 slot = sqlite3_column_int64(row, 0) >> 33;

@@ -213,6 +213,13 @@ anonset_code as_db_step(as_db *db, sqlite3_stmt *statement, bool *row, anonset_d
     return code;
 }
 
+anonset_code as_db_first(as_db *db, sqlite3_stmt **statement, bool *row, as_sql which, int n,
+                         const sqlite3_int64 *parameters, anonset_detail *detail)
+{
+    anonset_code code = as_db_prepare(db, statement, which, n, parameters, detail);
+    return code == ANONSET_OK ? as_db_step(db, *statement, row, detail) : code;
+}
+
 anonset_code as_db_finish(as_db *db, sqlite3_stmt *statement, anonset_detail *detail)
 {
     bool row; /* none of these gives any */
@@ -243,9 +250,7 @@ anonset_code as_db_check_pages(as_db *db, as_sql which, anonset_detail *detail)
 {
     sqlite3_stmt *row;
     bool found;
-    anonset_code code = as_db_prepare(db, &row, which, 0, NULL, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+    anonset_code code = as_db_first(db, &row, &found, which, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     const unsigned char *text = found ? sqlite3_column_text(row, 0) : NULL;
@@ -260,9 +265,7 @@ anonset_code as_db_need_wal(as_db *db, anonset_detail *detail)
 {
     sqlite3_stmt *row = NULL;
     bool found;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_JOURNAL_MODE, 0, NULL, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+    anonset_code code = as_db_first(db, &row, &found, AS_SQL_JOURNAL_MODE, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     const unsigned char *mode = found ? sqlite3_column_text(row, 0) : NULL;

@@ -103,6 +103,9 @@ anonset_code as_db_prepare(as_db *db, sqlite3_stmt **statement, as_sql which, in
 /* *row: there is one; its columns live until the statement is prepared or reset. Without one, or on
  * failure, the statement is reset. */
 anonset_code as_db_step(as_db *db, sqlite3_stmt *statement, bool *row, anonset_detail *detail);
+/* The two in one: the first row of a query. */
+anonset_code as_db_first(as_db *db, sqlite3_stmt **statement, bool *row, as_sql which, int n,
+                         const sqlite3_int64 *parameters, anonset_detail *detail);
 /* Prepares and runs a statement without results. */
 anonset_code as_db_run(as_db *db, as_sql which, int n, const sqlite3_int64 *parameters,
                        anonset_detail *detail);

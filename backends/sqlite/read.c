@@ -29,9 +29,7 @@ anonset_code as_sqlite_read_info(as_db *db, anonset_store_info *info, anonset_de
 {
     sqlite3_stmt *row;
     bool found;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_INFO, 0, NULL, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+    anonset_code code = as_db_first(db, &row, &found, AS_SQL_INFO, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     const void *record = found ? sqlite3_column_blob(row, 0) : NULL;

@@ -47,10 +47,8 @@ static anonset_code find(stored *out, as_db *db, sqlite3_int64 low, sqlite3_int6
 {
     sqlite3_stmt *row;
     *out = (stored){0};
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_PACK_FIND, 4,
-                                      (sqlite3_int64[]){low, high, epoch, pending}, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &out->found, detail);
+    anonset_code code = as_db_first(db, &row, &out->found, AS_SQL_PACK_FIND, 4,
+                                    (sqlite3_int64[]){low, high, epoch, pending}, detail);
     if (code != ANONSET_OK || !out->found)
         return code;
     out->id = sqlite3_column_int64(row, 0);
@@ -102,9 +100,7 @@ static anonset_code batch_take(batch *b, uint8_t *at, as_db *db, const stored *f
     sqlite3_stmt *row;
     as_pack pack;
     bool found;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_PACK_BODY, 1, &from->id, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+    anonset_code code = as_db_first(db, &row, &found, AS_SQL_PACK_BODY, 1, &from->id, detail);
     if (code != ANONSET_OK)
         return code;
     const void *body = found ? sqlite3_column_blob(row, 0) : NULL;

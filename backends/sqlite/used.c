@@ -19,9 +19,7 @@ static anonset_code check_empty(as_db *db, anonset_detail *detail)
     sqlite3_stmt *row;
     bool found;
     anonset_code code =
-        as_db_prepare(db, &row, AS_SQL_USED_READ, 2, (sqlite3_int64[]){INT64_MIN, 1}, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+        as_db_first(db, &row, &found, AS_SQL_USED_READ, 2, (sqlite3_int64[]){INT64_MIN, 1}, detail);
     if (code != ANONSET_OK || !found)
         return code;
     sqlite3_reset(row);
@@ -35,9 +33,7 @@ static anonset_code load(anonset_used_state *state, as_db *db, anonset_detail *d
 {
     sqlite3_stmt *row;
     bool found;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_USED_STATE, 0, NULL, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+    anonset_code code = as_db_first(db, &row, &found, AS_SQL_USED_STATE, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     const void *record = found ? sqlite3_column_blob(row, 0) : NULL;
@@ -102,9 +98,7 @@ static anonset_code count_rows(as_db *db, uint32_t count, anonset_detail *detail
 {
     sqlite3_stmt *row;
     bool found;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_USED_COUNT, 0, NULL, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+    anonset_code code = as_db_first(db, &row, &found, AS_SQL_USED_COUNT, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     bool same = found && sqlite3_column_int64(row, 0) == count;
@@ -224,9 +218,7 @@ anonset_code as_sqlite_used_mark(void *opened, anonset_used_state *mark, uint32_
     sqlite3_stmt *row;
     bool found = false;
     anonset_code code =
-        as_db_prepare(v->db, &row, AS_SQL_USED_MARK, 1, (sqlite3_int64[]){above}, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(v->db, row, &found, detail);
+        as_db_first(v->db, &row, &found, AS_SQL_USED_MARK, 1, (sqlite3_int64[]){above}, detail);
     if (code != ANONSET_OK)
         return code;
     *mark = (anonset_used_state){.count = 0};

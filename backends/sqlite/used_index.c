@@ -64,9 +64,7 @@ static anonset_code run_below(bool *found, uint32_t *run, as_db *db, sqlite3_int
                               anonset_detail *detail)
 {
     sqlite3_stmt *row;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_USED_RUN_BELOW, 1, &below, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, found, detail);
+    anonset_code code = as_db_first(db, &row, found, AS_SQL_USED_RUN_BELOW, 1, &below, detail);
     if (code != ANONSET_OK)
         return code;
     sqlite3_int64 begin = *found ? sqlite3_column_int64(row, 0) : 0;

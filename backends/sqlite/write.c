@@ -12,9 +12,7 @@ static anonset_code new_slot(sqlite3_int64 *slot, as_db *db, anonset_detail *det
 {
     sqlite3_stmt *row;
     bool found;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_LEDGER_NEW_SLOT, 0, NULL, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+    anonset_code code = as_db_first(db, &row, &found, AS_SQL_LEDGER_NEW_SLOT, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     sqlite3_int64 free_slot = found ? sqlite3_column_int64(row, 0) : 0;
@@ -69,10 +67,8 @@ static anonset_code newest_checkpoint(sqlite3_int64 *id, anonset_checkpoint *che
     bool found;
     sqlite3_int64 first = as_checkpoint_first(group->slot);
     anonset_code code =
-        as_db_prepare(db, &row, AS_SQL_CHECKPOINT_READ, 2,
-                      (sqlite3_int64[]){first, as_checkpoint_last(group->slot)}, detail);
-    if (code == ANONSET_OK)
-        code = as_db_step(db, row, &found, detail);
+        as_db_first(db, &row, &found, AS_SQL_CHECKPOINT_READ, 2,
+                    (sqlite3_int64[]){first, as_checkpoint_last(group->slot)}, detail);
     if (code != ANONSET_OK)
         return code;
     *id = first - 1;
