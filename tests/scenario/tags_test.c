@@ -308,26 +308,32 @@ SCENARIO(tags, a_killed_sync_goes_on, "--coins", "10")
 
 /* ---- Damage -------------------------------------------------------------------------------- */
 
-/* Changes a bit of each copy in the store's file of what `tags --txid` tells at a position: of the
- * transaction, or of the tag. */
+/* Changes a bit of byte `at` in each copy of these n bytes in the store's file. */
+static void flip_copies(const scene *s, const uint8_t *what, size_t n, size_t at)
+{
+    size_t len, flipped = 0;
+    char *bytes = ts_read_file(s->db, &len);
+    for (char *copy = bytes; (copy = memmem(copy, len - (size_t)(copy - bytes), what, n));) {
+        copy[at] ^= 4;
+        flipped++;
+    }
+    cr_assert_gt(flipped, 0);
+    ts_write_file(s->db, bytes, len);
+    free(bytes);
+}
+
+/* Of what `tags --txid` tells at a position: of the transaction, or of the tag. */
 static void flip_a_bit(scene *s, const char *position, bool of_tag)
 {
     ts_result shown;
     uint8_t pair[66];
-    size_t len, tag_len, tx_len, flipped = 0;
+    size_t tag_len, tx_len;
     ts_anonset(&shown, s->backend, "tags", "--db", s->db, "--txid", "--from", position, NULL);
     cr_assert(as_base64_decode(pair, &tag_len, shown.out + 2, 48) && tag_len == 34);
     cr_assert(as_base64_decode(pair + 34, &tx_len, shown.out + 53, 44) && tx_len == 32);
     ts_result_free(&shown);
-    char *bytes = ts_read_file(s->db, &len);
-    for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), pair, sizeof pair));) {
-        at[of_tag ? 3 : 40] ^= 4;
-        flipped++;
-    }
     /* SQLite keeps a length of each column in front of the two, and nothing in between. */
-    cr_assert_gt(flipped, 0);
-    ts_write_file(s->db, bytes, len);
-    free(bytes);
+    flip_copies(s, pair, sizeof pair, of_tag ? 3 : 40);
 }
 
 static void read_hex(uint8_t hash[32], const char *hex)
@@ -411,20 +417,6 @@ SCENARIO(tags, a_tag_that_rots_costs_no_more, "--coins", "300")
     scene_used_is_whole(s);
 }
 
-/* Changes a bit of each copy of a hash in the store's file. */
-static void flip_hash(const scene *s, const uint8_t hash[32])
-{
-    size_t len, flipped = 0;
-    char *bytes = ts_read_file(s->db, &len);
-    for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), hash, 32));) {
-        at[5] ^= 16;
-        flipped++;
-    }
-    cr_assert_gt(flipped, 0);
-    ts_write_file(s->db, bytes, len);
-    free(bytes);
-}
-
 static void the_rest_is_fetched(scene *s)
 {
     scene_sync(s, NULL);
@@ -446,7 +438,7 @@ SCENARIO(tags, what_is_sound_goes_into_a_store_that_is_made_anew, "--coins", "30
     scene_sync_is(s, "finalized", 0);
     sync_is(s, "finalized", 0);
     flip_a_bit(s, "8200", true);
-    flip_hash(s, block);
+    flip_copies(s, block, n, 5);
     run(s, 0, "repair", NULL);
     said(s, "was made anew: 1 groups kept, 0 lost, 0 coins are missing\n"
             "used coin tags: 8,192 kept, 11,808 are missing\n"
@@ -463,7 +455,7 @@ SCENARIO(tags, a_groups_record_takes_no_tags_along, "--coins", "300")
     scene_sync_is(s, "finalized", 0);
     read_hex(digest, ts_json(s->last.out, "digest"));
     flip_a_bit(s, "8200", true);
-    flip_hash(s, digest);
+    flip_copies(s, digest, sizeof digest, 5);
     run(s, 0, "repair", NULL);
     said(s, "was made anew: 0 groups kept, 1 lost, 0 coins are missing\n"
             "used coin tags: 8,192 kept, 11,808 are missing\n");

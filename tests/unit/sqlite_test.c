@@ -1362,25 +1362,12 @@ static void grow_used(void *handle, uint32_t keep, uint32_t upto, uint32_t step)
     }
 }
 
-static int64_t number(sqlite3 *db, const char *query)
-{
-    sqlite3_stmt *row;
-    cr_assert_eq(sqlite3_prepare_v2(db, query, -1, &row, NULL), SQLITE_OK);
-    cr_assert_eq(sqlite3_step(row), SQLITE_ROW);
-    int64_t found = sqlite3_column_int64(row, 0);
-    sqlite3_finalize(row);
-    return found;
-}
-
 /* Each tag has one entry, in so many runs. */
 static void index_is(uint32_t count, int64_t runs_most)
 {
-    sqlite3 *db;
-    cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    cr_expect_eq(number(db, "SELECT count(*) FROM used_key"), count);
-    cr_expect_eq(number(db, "SELECT count(DISTINCT run + (entry & 65535)) FROM used_key"), count);
-    cr_expect_leq(number(db, "SELECT count(DISTINCT run) FROM used_key"), runs_most);
-    sqlite3_close(db);
+    cr_expect_eq(ask("SELECT count(*) FROM used_key"), count);
+    cr_expect_eq(ask("SELECT count(DISTINCT run + (entry & 65535)) FROM used_key"), count);
+    cr_expect_leq(ask("SELECT count(DISTINCT run) FROM used_key"), runs_most);
 }
 
 static void finds_all(void *handle, uint32_t count)
