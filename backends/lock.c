@@ -2,6 +2,7 @@
 
 #include "backends/lock.h"
 
+#include "backends/wait.h"
 #include "core/alloc.h"
 #include "core/detail.h"
 
@@ -56,20 +57,6 @@ static anonset_code lock_file_fail(anonset_detail *detail, const char *path, int
     }
 }
 
-/* Waiting must not follow steps of the wall clock. */
-static int freed_init(pthread_cond_t *freed)
-{
-    pthread_condattr_t attributes;
-    int rc = pthread_condattr_init(&attributes);
-    if (rc != 0)
-        return rc;
-    rc = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (rc == 0)
-        rc = pthread_cond_init(freed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return rc;
-}
-
 anonset_code as_lock_open(as_lock **lock, const char *path, anonset_detail *detail)
 {
     size_t len = strlen(path);
@@ -82,7 +69,7 @@ anonset_code as_lock_open(as_lock **lock, const char *path, anonset_detail *deta
         as_fail(detail, code, ENOMEM, "out of memory opening %s", path);
         goto free_made;
     }
-    if (freed_init(&made->freed) != 0) {
+    if (as_wait_init(&made->freed) != 0) {
         as_fail(detail, code, ENOMEM, "out of memory opening %s", path);
         goto destroy_mutex;
     }
@@ -115,19 +102,6 @@ void as_lock_close(as_lock *lock)
     pthread_mutex_destroy(&lock->mutex);
     as_free(lock->path);
     as_free(lock);
-}
-
-static struct timespec deadline_in(unsigned ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(ms / 1000);
-    at.tv_nsec += (long)(ms % 1000) * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_nsec -= 1000000000L;
-        at.tv_sec++;
-    }
-    return at;
 }
 
 static bool is_past(const struct timespec *deadline)
@@ -200,7 +174,7 @@ static int reopen(as_lock *lock)
 
 anonset_code as_lock_take(as_lock *lock, unsigned ms, anonset_detail *detail)
 {
-    struct timespec deadline = deadline_in(ms);
+    struct timespec deadline = as_wait_until(ms);
     int error = EWOULDBLOCK;
     if (!take_among_threads(lock, &deadline))
         goto busy;

@@ -4,13 +4,13 @@
 
 #include "backends/lmdb/file.h"
 #include "backends/path.h"
+#include "backends/wait.h"
 #include "core/alloc.h"
 #include "core/detail.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 size_t as_env_first_map;
@@ -43,20 +43,6 @@ static void env_free(as_env *env)
     as_free(env);
 }
 
-/* Waiting must not follow steps of the wall clock. */
-static int idle_init(pthread_cond_t *idle)
-{
-    pthread_condattr_t attributes;
-    int rc = pthread_condattr_init(&attributes);
-    if (rc != 0)
-        return rc;
-    rc = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (rc == 0)
-        rc = pthread_cond_init(idle, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return rc;
-}
-
 static as_env *env_new(const char *path)
 {
     as_env *env = as_alloc_zeroed(sizeof *env);
@@ -65,7 +51,7 @@ static as_env *env_new(const char *path)
     env->path = as_strdup(path);
     if (env->path == NULL || pthread_mutex_init(&env->mutex, NULL) != 0)
         goto free_env;
-    if (idle_init(&env->idle) != 0)
+    if (as_wait_init(&env->idle) != 0)
         goto destroy_mutex;
     env->refs = 1;
     return env;

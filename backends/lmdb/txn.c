@@ -5,6 +5,7 @@
 #include "backends/lmdb/file.h"
 #include "backends/lmdb/tree.h"
 #include "backends/path.h"
+#include "backends/wait.h"
 #include "core/alloc.h"
 #include "core/detail.h"
 
@@ -17,24 +18,11 @@
 #define CHECK_TRIES 16 /* a state that is written over while it is looked at: the next one */
 #define FREE_TABLE  0u /* where LMDB keeps the list of free pages, in every environment */
 
-static struct timespec deadline_in(unsigned ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(ms / 1000);
-    at.tv_nsec += (long)(ms % 1000) * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_nsec -= 1000000000L;
-        at.tv_sec++;
-    }
-    return at;
-}
-
 /* Gives the map another size, 0 for the one that another process chose. LMDB moves the map, so
  * every transaction of this process must have ended: they are waited for. Under env->mutex. */
 static anonset_code remap(as_env *env, size_t map, unsigned busy_ms, anonset_detail *detail)
 {
-    struct timespec until = deadline_in(busy_ms);
+    struct timespec until = as_wait_until(busy_ms);
     int rc = 0;
     while (env->txns > 0 && rc == 0)
         rc = pthread_cond_timedwait(&env->idle, &env->mutex, &until);
