@@ -517,6 +517,11 @@ static anonset_code read_metas(tree *t, as_meta_page metas[2])
     return ANONSET_OK;
 }
 
+static anonset_code too_fast(const char *path, anonset_detail *detail)
+{
+    return as_fail(detail, ANONSET_BUSY, 0, "%s: commits come too fast for a look at it", path);
+}
+
 /* Reads the meta page of the state that the transaction sees. */
 static anonset_code read_meta(tree *t, as_meta_page *meta, MDB_txn *txn)
 {
@@ -526,9 +531,7 @@ static anonset_code read_meta(tree *t, as_meta_page *meta, MDB_txn *txn)
     if (code != ANONSET_OK)
         return code;
     *meta = metas[metas[1].txn == id];
-    return meta->txn == id ? ANONSET_OK
-                           : as_fail(t->detail, ANONSET_BUSY, 0,
-                                     "%s: commits come too fast for a look at it", t->path);
+    return meta->txn == id ? ANONSET_OK : too_fast(t->path, t->detail);
 }
 
 anonset_code as_tree_check(MDB_txn *txn, int fd, bool values, const char *path,
@@ -556,6 +559,13 @@ anonset_code as_tree_get(as_wanted *wanted, MDB_txn *txn, int fd, const char *pa
     return code;
 }
 
+/* A page that a commit takes anew while it is read may be as sound as the one before, and lead
+ * elsewhere. */
+static bool is_found(anonset_code code, const as_wanted *wanted)
+{
+    return code == ANONSET_OK && wanted->len > 0;
+}
+
 anonset_code as_tree_probe(as_wanted *wanted, int fd, const char *path, anonset_detail *detail)
 {
     anonset_code code = ANONSET_CORRUPT;
@@ -570,8 +580,8 @@ anonset_code as_tree_probe(as_wanted *wanted, int fd, const char *path, anonset_
         const as_meta_page *newest = &metas[metas[1].txn > metas[0].txn];
         code = find(&t, wanted, newest);
         /* A state that did not change meanwhile is as it was read. */
-        again = code != ANONSET_OK && newest->txn != before;
+        again = !is_found(code, wanted) && newest->txn != before;
         before = newest->txn;
     }
-    return code;
+    return again ? too_fast(path, detail) : code;
 }

@@ -30,7 +30,7 @@ anonset_code as_tree_get(as_wanted *wanted, MDB_txn *txn, int fd, const char *pa
                          anonset_detail *detail);
 
 /* The same in the newest state of a file that may be foreign, and without a look at what is free.
- */
+ * BUSY: others commit all the time. */
 anonset_code as_tree_probe(as_wanted *wanted, int fd, const char *path, anonset_detail *detail);
 
 /* Of the head of an overflow page in the map, right before a value of more than a page's share: it

@@ -601,6 +601,44 @@ Test(lmdb_pages, values_are_found)
     }
 }
 
+/* Another program commits while the file is looked at: from the second look on it is `then`, and
+ * with each look of `commits` one state further. */
+static const uint8_t *then;
+static unsigned looks, commits;
+
+static void commit_something(int fd)
+{
+    size_t state = meta.txn + looks;
+    cr_assert_eq(pwrite(fd, then, len, 0), (ssize_t)len);
+    if (looks <= commits)
+        cr_assert_eq(pwrite(fd, &state, WORD, (off_t)(newest + M(txn))), (ssize_t)WORD);
+}
+
+ssize_t pread(int fd, void *out, size_t n, off_t at)
+{
+    if (then && at == 0 && ++looks > 1)
+        commit_something(fd);
+    return lseek(fd, at, SEEK_SET) == at ? read(fd, out, n) : -1;
+}
+
+/* A page on the way was taken anew: it is sound, and leads elsewhere. */
+Test(lmdb_pages, a_value_is_found_behind_commits_that_take_its_pages_anew)
+{
+    const row elsewhere = {"", ROOT, {IN_NODE(COPY_NODE, 0, N_LEN, 4, 1)}, NULL};
+    as_wanted wanted = want(AS_KIND_INFO, 0, 0, 0);
+    make_edits(&elsewhere);
+    then = good;
+    GIVES(ANONSET_OK, get(&wanted, true));
+    cr_expect_eq(wanted.len, 1);
+    then = bytes;
+    looks = 0;
+    GIVES(ANONSET_OK, get(&wanted, true));
+    cr_expect_eq(wanted.len, 0); /* nobody commits: it is not there */
+    looks = 0;
+    commits = 1000;
+    GIVES(ANONSET_BUSY, get(&wanted, true));
+}
+
 Test(lmdb_pages, nothing_is_found_in_an_empty_table)
 {
     only_entry(0, (const uint8_t[WORD]){1}, WORD, WORD);
