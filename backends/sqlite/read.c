@@ -207,7 +207,9 @@ static anonset_code make_room(snapshot *s, uint32_t n, anonset_detail *detail)
 
 static anonset_code decode(snapshot *s, as_pack *pack, sqlite3_stmt *row, anonset_detail *detail)
 {
-    const void *body = sqlite3_column_blob(row, 2);
+    /* Of a text, which one bit makes of it, SQL's length() counts characters: writes go by that. */
+    bool is_blob = sqlite3_column_type(row, 2) == SQLITE_BLOB;
+    const void *body = is_blob ? sqlite3_column_blob(row, 2) : NULL;
     anonset_code code =
         as_pack_open(pack, body, body == NULL ? 0 : (size_t)sqlite3_column_bytes(row, 2), detail);
     if (code == ANONSET_OK && pack->n != sqlite3_column_int64(row, 1))

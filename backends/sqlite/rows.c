@@ -107,7 +107,9 @@ static anonset_code batch_take(batch *b, uint8_t *at, as_db *db, const stored *f
     if (body != NULL && (size_t)sqlite3_column_bytes(row, 0) == from->bytes)
         memcpy(at, body, from->bytes);
     else
-        code = as_fail(detail, ANONSET_CORRUPT, 0, "%s: a row changed while it was read", db->path);
+        code = as_fail(detail, ANONSET_CORRUPT, 0,
+                       "%s: the row of coins at %u is damaged: repair the store, then sync again",
+                       db->path, from->start);
     sqlite3_reset(row);
     if (code == ANONSET_OK)
         code = as_pack_open(&pack, at, from->bytes, detail);

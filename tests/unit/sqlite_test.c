@@ -870,6 +870,7 @@ Test(sqlite, damaged_rows_are_corrupt)
                                           "UPDATE pack SET body = x'00'",
                                           "UPDATE pack SET body = ''",
                                           "UPDATE pack SET body = zeroblob(20000000)",
+                                          "UPDATE pack SET body = CAST(body AS TEXT)",
                                           "UPDATE pack SET id = id + 2"};
     ts_chain *chain = ts_chain_new(1, 10);
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
