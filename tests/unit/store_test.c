@@ -702,6 +702,37 @@ Test(rebuild, is_refused_where_it_cannot_be)
     cr_expect_eq(anonset_store_rebuild(endless, &options, &rebuilt, NULL), ANONSET_INVALID);
 }
 
+static anonset_code going_round(void *handle, uint32_t *group, uint32_t after,
+                                anonset_detail *detail)
+{
+    (void)handle, (void)detail;
+    *group = after == 0 ? 2 : 1;
+    return ANONSET_OK;
+}
+
+static anonset_code in_nobodys_place(const char *path, const char *by, const char *kept,
+                                     unsigned busy_ms, anonset_detail *detail)
+{
+    (void)path, (void)by, (void)kept, (void)busy_ms, (void)detail;
+    return ANONSET_OK;
+}
+
+Test(rebuild, groups_that_lead_round_in_a_circle_end_it)
+{
+    anonset_backend table = as_backend_memory;
+    anonset_store_options options;
+    anonset_rebuilt rebuilt;
+    anonset_store *store;
+    table.next_group = going_round;
+    table.replace = in_nobodys_place;
+    anonset_store_options_init(&options);
+    options.backend = &table;
+    cr_assert_eq(anonset_store_open(&store, "store", &options, NULL), ANONSET_OK);
+    cr_expect_eq(anonset_store_rebuild("store", &options, &rebuilt, NULL), ANONSET_OK);
+    cr_expect(rebuilt.kept == 0 && rebuilt.lost == 1);
+    anonset_store_close(store);
+}
+
 /* ---- Reads that are verified -------------------------------------------------------------------
  */
 

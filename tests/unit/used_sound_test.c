@@ -22,6 +22,7 @@ static struct {
     uint32_t rotten;    /* the pair at this position reads as another */
     uint32_t lost;      /* the tag at this position is not found */
     uint32_t later;     /* it is found, but behind its place */
+    bool newest_mark;   /* the list's own digest, remembered beside its last tag, is another */
     anonset_code marks; /* what asking for a remembered digest says */
     anonset_code reads; /* what reading says, from the second call on */
     anonset_code opens;
@@ -57,7 +58,10 @@ static anonset_code failing_mark(void *view, anonset_used_state *mark, uint32_t 
 {
     if (fault.marks != ANONSET_OK && above > 0)
         return fault.marks;
-    return as_backend_memory.used_mark(view, mark, above, detail);
+    anonset_code code = as_backend_memory.used_mark(view, mark, above, detail);
+    if (fault.newest_mark && mark->count == COUNT)
+        mark->digest[7] ^= 1;
+    return code;
 }
 
 static anonset_code failing_open(void *handle, void **view, anonset_used_state *state,
@@ -187,6 +191,23 @@ Test(used_sound, a_repair_cuts_back_to_the_last_sound_batch)
         append_to(COUNT);
         cr_expect(is_sound(NULL), "row %zu", i);
     }
+    anonset_store_close(store);
+}
+
+/* The next append would leave it in the list's midst, where it is what the tags must lead to. */
+Test(used_sound, a_digest_that_rotted_beside_the_newest_tag)
+{
+    anonset_used_repaired did;
+    anonset_detail why = {.code = ANONSET_OK};
+    open_store("newest");
+    fault.newest_mark = true;
+    cr_expect_not(is_sound(&why));
+    cr_expect(strstr(why.text, "beside the newest used tag"), "%s", why.text);
+    cr_assert_eq(anonset_used_repair(store, &did, NULL), ANONSET_OK);
+    cr_expect_eq(did.kept, 16384);
+    no_fault();
+    append_to(COUNT);
+    cr_expect(is_sound(NULL));
     anonset_store_close(store);
 }
 
