@@ -339,8 +339,9 @@ Test(sqlite, a_store_that_only_its_log_makes_ours)
     save("", before, len);
     save("-wal", journal, log_len);
     no_memory_for = "PRAGMA journal_mode";
-    (void)b->open(&handle, path, &options, &detail);
+    ok(b->open(&handle, path, &options, &detail));
     no_memory_for = NULL;
+    b->close(handle);
     cr_expect_eq(heard, ANONSET_NO_MEMORY);
     as_lock_close(lock);
 }
