@@ -2,8 +2,8 @@
 # tools.sh valgrind|tsan [PROGRAM…]
 #
 # Runs test programs, in the build's folder, under valgrind's memcheck, or a build of them with the
-# thread sanitizer, made below the folder; without names all of them. tests/shims/runner.c stands in for
-# Criterion. Any report is bad, of the programs and of all that they start; the reports are kept in
+# thread sanitizer, made below the folder; without names all of them, of such a build for either.
+# tests/shims/runner.c stands in for Criterion. Any report is bad, of the programs and of all that they start; the reports are kept in
 # tools-logs/. The last line is that of a harness of prove.sh.
 set -uo pipefail
 
@@ -15,15 +15,23 @@ tool=${1:-}
 }
 shift
 
-# The thread sanitizer needs a build of its own.
-if [[ $tool == tsan ]]; then
-    mkdir -p tsan-build && cd tsan-build || exit 1
-    [[ -f Makefile ]] || "$source/configure" --enable-sanitizers=thread CFLAGS='-g -O1' >configure.log 2>&1 || exit 1
-    # Without names all of it: tests start programs too.
+# Programs that link the shared library before it is installed are libtool's shell scripts, which valgrind
+# would look at too, and at all that they call.
+link_statically()
+{
+    rm -f anonset examples/own_transport && make LDFLAGS=-static anonset examples/own_transport
+}
+
+# The thread sanitizer needs a build of its own; so does valgrind for tests that start programs.
+if [[ $tool == tsan || $# -eq 0 ]]; then
+    options=(--enable-static) last=link_statically
+    [[ $tool == valgrind ]] || options=(--enable-sanitizers=thread CFLAGS='-g -O1') last=true
+    mkdir -p "$tool-build" && cd "$tool-build" || exit 1
+    [[ -f Makefile ]] || "$source/configure" "${options[@]}" >configure.log 2>&1 || exit 1
     if [[ $# -gt 0 ]]; then
         make -j2 tests/shims/runner.la "$@" >build.log 2>&1
     else
-        { make -j2 && make -j2 check TESTS=; } >build.log 2>&1
+        { make -j2 && make -j2 check TESTS= && $last; } >build.log 2>&1
     fi || {
         tail -n 50 build.log
         exit 1
