@@ -58,15 +58,12 @@ anonset_code as_sqlite_snapshot_open(void *handle, void **out, anonset_state *st
                                      anonset_view view, anonset_detail *detail)
 {
     as_sqlite *store = handle;
-    anonset_code code = as_sqlite_usable(store, detail);
-    if (code != ANONSET_OK)
-        return code;
     snapshot *s = as_alloc_zeroed(sizeof *s);
     if (s == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", store->path);
     s->store = store;
     s->view = view;
-    code = as_sqlite_reader_take(store, &s->db, detail);
+    anonset_code code = as_sqlite_reader_take(store, &s->db, detail);
     if (code != ANONSET_OK) {
         as_free(s);
         return code;

@@ -102,9 +102,7 @@ static anonset_code sqlite_info(void *handle, anonset_store_info *info, anonset_
 {
     as_sqlite *s = handle;
     as_db *db;
-    anonset_code code = as_sqlite_usable(s, detail);
-    if (code == ANONSET_OK)
-        code = as_sqlite_reader_take(s, &db, detail);
+    anonset_code code = as_sqlite_reader_take(s, &db, detail);
     if (code != ANONSET_OK)
         return code;
     code = as_sqlite_read_info(db, info, detail);
@@ -133,9 +131,7 @@ static anonset_code sqlite_check(void *handle, anonset_detail *detail)
 {
     as_sqlite *s = handle;
     as_db *db;
-    anonset_code code = as_sqlite_usable(s, detail);
-    if (code == ANONSET_OK)
-        code = as_sqlite_reader_take(s, &db, detail);
+    anonset_code code = as_sqlite_reader_take(s, &db, detail);
     if (code != ANONSET_OK)
         return code;
     code = as_schema_check(db, detail);
@@ -175,9 +171,7 @@ static anonset_code sqlite_next_group(void *handle, uint32_t *group, uint32_t af
     as_sqlite *s = handle;
     as_db *db;
     uint32_t found = 0;
-    anonset_code code = as_sqlite_usable(s, detail);
-    if (code == ANONSET_OK)
-        code = as_sqlite_reader_take(s, &db, detail);
+    anonset_code code = as_sqlite_reader_take(s, &db, detail);
     if (code != ANONSET_OK)
         return code;
     code = as_sqlite_group_next(&found, db, after, detail);
@@ -195,9 +189,7 @@ static anonset_code sqlite_load_state(void *handle, anonset_state *state, uint32
     as_sqlite *s = handle;
     as_sqlite_group found;
     as_db *db;
-    anonset_code code = as_sqlite_usable(s, detail);
-    if (code == ANONSET_OK)
-        code = as_sqlite_reader_take(s, &db, detail);
+    anonset_code code = as_sqlite_reader_take(s, &db, detail);
     if (code != ANONSET_OK)
         return code;
     code = as_sqlite_group_load(&found, db, group, detail);

@@ -57,6 +57,9 @@ static anonset_code connect(const as_sqlite *store, as_db **db, anonset_detail *
 
 anonset_code as_sqlite_reader_take(as_sqlite *store, as_db **db, anonset_detail *detail)
 {
+    anonset_code code = as_sqlite_usable(store, detail);
+    if (code != ANONSET_OK)
+        return code;
     as_db *idle = take_idle(store);
     if (idle == NULL)
         return connect(store, db, detail);

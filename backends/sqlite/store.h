@@ -43,7 +43,8 @@ anonset_code as_sqlite_group_next(uint32_t *group, as_db *db, uint32_t after,
 /* UNKNOWN if the handle is to refuse all use. */
 anonset_code as_sqlite_usable(const as_sqlite *store, anonset_detail *detail);
 
-/* A connection for reading, of the idle ones or a new one; it is given back when done. */
+/* A connection for reading, of the idle ones or a new one; it is given back when done. UNKNOWN as
+ * above, and what opening can say. */
 anonset_code as_sqlite_reader_take(as_sqlite *store, as_db **db, anonset_detail *detail);
 void as_sqlite_reader_give(as_sqlite *store, as_db *db);
 

@@ -144,14 +144,11 @@ anonset_code as_sqlite_used_open(void *handle, void **out, anonset_used_state *s
                                  anonset_detail *detail)
 {
     as_sqlite *store = handle;
-    anonset_code code = as_sqlite_usable(store, detail);
-    if (code != ANONSET_OK)
-        return code;
     used_view *v = as_alloc_zeroed(sizeof *v);
     if (v == NULL)
         return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory", store->path);
     v->store = store;
-    code = as_sqlite_reader_take(store, &v->db, detail);
+    anonset_code code = as_sqlite_reader_take(store, &v->db, detail);
     if (code != ANONSET_OK) {
         as_free(v);
         return code;
