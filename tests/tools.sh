@@ -42,10 +42,14 @@ logs=$build/tools-logs
 rm -rf "$logs"
 mkdir -p "$logs"
 
+# The shim that stands before calls on files is called before the thread sanitizer is ready; what it is
+# in has one thread.
 all_programs()
 {
+    local left_out='\.sh$'
+    [[ $tool == valgrind ]] || left_out+='|^tests/crash/'
     # shellcheck disable=SC2016 # make's variable
-    printf 'print:\n\t@echo $(TESTS)\n' | make -s -f Makefile -f - print | tr ' ' '\n' | grep -v '\.sh$'
+    printf 'print:\n\t@echo $(TESTS)\n' | make -s -f Makefile -f - print | tr ' ' '\n' | grep -vE "$left_out"
 }
 
 # A program that Criterion does not run has no line of Criterion's: it counts as one test. Where a program
@@ -74,18 +78,25 @@ for program in "${named[@]}"; do
     [[ $program != *.sh ]] || continue
     at=$SECONDS
     verdict=ok
-    run "$program" || verdict=FAILED
+    run "$program"
+    case $? in
+    0) ;;
+    77) verdict=skipped ;;
+    *) verdict=FAILED ;;
+    esac
     log=$logs/${program//\//-}
     find "$logs" -name "${log##*/}.report*" -empty -delete
     [[ -z $(find "$logs" -name "${log##*/}.report*") ]] || verdict=REPORTED
-    [[ $verdict == ok ]] || {
+    [[ $verdict == ok || $verdict == skipped ]] || {
         bad=$((bad + 1))
         tail -n 15 "$log.log"
         find "$logs" -name "${log##*/}.report*" -exec head -n 40 {} +
     }
     counted=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$log.log" | tail -n 1)
-    tests=$((tests + ${counted:-1}))
-    programs=$((programs + 1))
+    [[ $verdict == skipped ]] || {
+        tests=$((tests + ${counted:-1}))
+        programs=$((programs + 1))
+    }
     printf '%-44s %6s tests %5d s  %s\n' "$program" "${counted:-1}" $((SECONDS - at)) "$verdict"
 done
 printf 'figures: %d programs, %d tests under %s; bad %d\n' "$programs" "$tests" "$tool" "$bad"

@@ -259,7 +259,7 @@ static void cut_everywhere(unsigned over, const char *backend)
     open_store(backend, &dir);
     peer_start(&peer, over == OVER_FIROD ? "http" : "tcp", hostile_serve);
     for (size_t at = 1; outcome != ANONSET_FINALIZED; at += CUT_STRIDE, cuts++) {
-        stage.cut_after = at;
+        atomic_store(&stage.cut_after, at);
         outcome = sync_once(peer.url);
         check_cut(outcome, at);
     }

@@ -67,7 +67,7 @@ typedef struct hostile_stage {
     const tw_chain *held, *chain, *elsewhere; /* finalized, the server's, and one of others */
     const hostile_row *row;                   /* NULL: honest */
     atomic_uint struck;                       /* how often */
-    size_t cut_after;                         /* bytes of a connection; 0: never */
+    atomic_size_t cut_after;                  /* bytes of a connection that begins; 0: never */
 } hostile_stage;
 
 extern hostile_stage stage;

@@ -20,6 +20,7 @@ hostile_stage stage;
 static _Thread_local struct {
     char *text;
     size_t len, sent;
+    size_t cut_after; /* as it was when this connection began; 0: never */
 } out;
 
 /* ---- Honest words -----------------------------------------------------------------------------
@@ -357,7 +358,7 @@ static void read_request(asked *question, const char *text)
 /* Sends what is left of the connection. */
 static int send_bytes(int fd, const char *bytes, size_t len)
 {
-    size_t left = stage.cut_after > 0 ? stage.cut_after - out.sent : len;
+    size_t left = out.cut_after > 0 ? out.cut_after - out.sent : len;
     int failed = peer_write(fd, bytes, len < left ? len : left);
     out.sent += len < left ? len : left;
     return failed || len > left ? -1 : 0;
@@ -463,6 +464,7 @@ static void serve(int fd)
     static const asked nothing;
     static const tw_reply silence;
     out.len = out.sent = 0;
+    out.cut_after = atomic_load(&stage.cut_after);
     if (strikes(ON_CONNECT) && strike(fd, &nothing, &silence) != 0)
         return;
     while ((stage.over == OVER_ELECTRUMX
