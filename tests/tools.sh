@@ -3,8 +3,8 @@
 #
 # Runs test programs, in the build's folder, under valgrind's memcheck, or a build of them with the
 # thread sanitizer, made below the folder; without names all of them, of such a build for either.
-# tests/shims/runner.c stands in for Criterion. Any report is bad, of the programs and of all that they start; the reports are kept in
-# tools-logs/. The last line is that of a harness of prove.sh.
+# tests/shims/runner.c stands in for Criterion. Any report is bad, of the programs and of all that they
+# start; the reports are kept in tools-logs/. The last line is that of a harness of prove.sh.
 set -uo pipefail
 
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -87,16 +87,17 @@ for program in "${named[@]}"; do
     log=$logs/${program//\//-}
     find "$logs" -name "${log##*/}.report*" -empty -delete
     [[ -z $(find "$logs" -name "${log##*/}.report*") ]] || verdict=REPORTED
-    [[ $verdict == ok || $verdict == skipped ]] || {
+    counted=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$log.log" | tail -n 1)
+    case $verdict in
+    skipped) counted=0 ;;
+    FAILED | REPORTED)
         bad=$((bad + 1))
         tail -n 15 "$log.log"
         find "$logs" -name "${log##*/}.report*" -exec head -n 40 {} +
-    }
-    counted=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$log.log" | tail -n 1)
-    [[ $verdict == skipped ]] || {
-        tests=$((tests + ${counted:-1}))
-        programs=$((programs + 1))
-    }
+        ;;
+    esac
+    tests=$((tests + ${counted:-1}))
+    [[ $verdict == skipped ]] || programs=$((programs + 1))
     printf '%-44s %6s tests %5d s  %s\n' "$program" "${counted:-1}" $((SECONDS - at)) "$verdict"
 done
 printf 'figures: %d programs, %d tests under %s; bad %d\n' "$programs" "$tests" "$tool" "$bad"
