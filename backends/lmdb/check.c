@@ -85,21 +85,28 @@ static bool are_a_pair(const as_meta_page *first, const as_meta_page *second)
     return high == 0 || (first->txn % 2 == 0 && second->txn % 2 == 1);
 }
 
+/* Commits may come between the two reads. Two that stay as they were have been so together. */
 static anonset_code read_pair(as_meta_page *first, as_meta_page *second, int fd, const char *path,
                               anonset_detail *detail)
 {
-    anonset_code code = ANONSET_OK;
-    for (int i = 0; i < PAIR_TRIES; i++) { /* commits may come in between */
-        code = check_first(first, fd, path, detail);
+    size_t before[2] = {SIZE_MAX, SIZE_MAX};
+    for (int i = 0; i < PAIR_TRIES; i++) {
+        anonset_code code = check_first(first, fd, path, detail);
         if (code != ANONSET_OK)
             return code;
+        memset(second, 0, sizeof *second);
         ssize_t got = as_meta_read(fd, second, sizeof *second, (off_t)first->tables[0].pad);
         if (got < 0)
             return as_lmdb_fail(detail, errno, "read", path);
         if ((size_t)got == sizeof *second && as_meta_is_one(second) && are_a_pair(first, second))
             return ANONSET_OK;
+        if (first->txn == before[0] && second->txn == before[1])
+            return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a meta page is damaged or cut off",
+                           path);
+        before[0] = first->txn;
+        before[1] = second->txn;
     }
-    return as_fail(detail, ANONSET_CORRUPT, 0, "%s: a meta page is damaged or cut off", path);
+    return as_lmdb_too_fast(detail, path);
 }
 
 static anonset_code check_pages(int fd, const char *path, anonset_detail *detail)

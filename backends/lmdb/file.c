@@ -82,6 +82,11 @@ anonset_code(as_lmdb_fail)(anonset_detail *detail, int rc, const char *what, con
     }
 }
 
+anonset_code as_lmdb_too_fast(anonset_detail *detail, const char *path)
+{
+    return as_fail(detail, ANONSET_BUSY, 0, "%s: commits come too fast for a look at it", path);
+}
+
 bool as_file_disk_full(const char *path)
 {
     struct statvfs room;

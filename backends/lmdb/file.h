@@ -31,7 +31,7 @@ anonset_code as_file_name(char **name, const char *path, const char *suffix,
  * Looks at the file's two meta pages without LMDB: it must be an LMDB file of this machine's kind
  * and hold every page that the newest transaction counts, else LMDB would be killed by a signal
  * when it touches one that is missing. NOT_FOUND: there is none, or it is empty. FOREIGN, CORRUPT,
- * PERMISSION, IO. Writes nothing.
+ * PERMISSION, IO; BUSY as below. Writes nothing.
  */
 anonset_code as_file_check(const char *path, anonset_detail *detail);
 
@@ -68,6 +68,9 @@ anonset_code as_file_disk_bytes(uint64_t *bytes, const char *path, anonset_detai
 
 /* Whether the file system of `path` has no room left for us. */
 bool as_file_disk_full(const char *path);
+
+/* BUSY: what was read without LMDB was written over by one commit after the other. */
+anonset_code as_lmdb_too_fast(anonset_detail *detail, const char *path);
 
 /* Turns LMDB's or the system's code into ours; `what` was attempted on `path`. Never OK. */
 anonset_code as_lmdb_fail(anonset_detail *detail, int rc, const char *what, const char *path);

@@ -517,11 +517,6 @@ static anonset_code read_metas(tree *t, as_meta_page metas[2])
     return ANONSET_OK;
 }
 
-static anonset_code too_fast(const char *path, anonset_detail *detail)
-{
-    return as_fail(detail, ANONSET_BUSY, 0, "%s: commits come too fast for a look at it", path);
-}
-
 /* Reads the meta page of the state that the transaction sees. */
 static anonset_code read_meta(tree *t, as_meta_page *meta, MDB_txn *txn)
 {
@@ -531,7 +526,7 @@ static anonset_code read_meta(tree *t, as_meta_page *meta, MDB_txn *txn)
     if (code != ANONSET_OK)
         return code;
     *meta = metas[metas[1].txn == id];
-    return meta->txn == id ? ANONSET_OK : too_fast(t->path, t->detail);
+    return meta->txn == id ? ANONSET_OK : as_lmdb_too_fast(t->detail, t->path);
 }
 
 anonset_code as_tree_check(MDB_txn *txn, int fd, bool values, const char *path,
@@ -583,5 +578,5 @@ anonset_code as_tree_probe(as_wanted *wanted, int fd, const char *path, anonset_
         again = !is_found(code, wanted) && newest->txn != before;
         before = newest->txn;
     }
-    return again ? too_fast(path, detail) : code;
+    return again ? as_lmdb_too_fast(detail, path) : code;
 }
