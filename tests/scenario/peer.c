@@ -23,11 +23,9 @@ static void must(bool holds, const char *what)
     abort();
 }
 
-/* Of `serving`. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
-
-struct connection {
+struct ts_connection {
+    ts_connection *before;
+    pthread_t thread;
     ts_peer *peer;
     int fd;
     unsigned nth;
@@ -35,28 +33,19 @@ struct connection {
 
 static void *serve_one(void *context)
 {
-    struct connection *c = context;
+    ts_connection *c = context;
     c->peer->serve(c->peer, c->fd, c->nth);
     (void)close(c->fd);
-    pthread_mutex_lock(&lock);
-    c->peer->serving--;
-    pthread_cond_signal(&ended);
-    pthread_mutex_unlock(&lock);
-    free(c);
     return NULL;
 }
 
 static void serve_aside(ts_peer *peer, int fd, unsigned nth)
 {
-    pthread_t thread;
-    struct connection *c = malloc(sizeof *c);
+    ts_connection *c = malloc(sizeof *c);
     must(c != NULL, "memory");
-    *c = (struct connection){peer, fd, nth};
-    pthread_mutex_lock(&lock);
-    peer->serving++;
-    pthread_mutex_unlock(&lock);
-    must(pthread_create(&thread, NULL, serve_one, c) == 0, "a thread");
-    must(pthread_detach(thread) == 0, "a thread of its own");
+    *c = (ts_connection){.before = peer->last, .peer = peer, .fd = fd, .nth = nth};
+    peer->last = c;
+    must(pthread_create(&c->thread, NULL, serve_one, c) == 0, "a thread");
 }
 
 static void *listen_on(void *context)
@@ -85,6 +74,7 @@ void peer_start(ts_peer *peer, const char *scheme, peer_serve *serve)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     peer->serve = serve;
+    peer->last = NULL;
     peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     must(peer->listener >= 0, "socket");
     must(bind(peer->listener, (struct sockaddr *)&address, sizeof address) == 0, "bind");
@@ -100,10 +90,12 @@ void peer_stop(ts_peer *peer)
     atomic_store(&peer->stopping, true);
     (void)shutdown(peer->listener, SHUT_RDWR); /* wakes accept */
     must(pthread_join(peer->thread, NULL) == 0, "the thread's end");
-    pthread_mutex_lock(&lock);
-    while (peer->serving > 0)
-        pthread_cond_wait(&ended, &lock);
-    pthread_mutex_unlock(&lock);
+    while (peer->last != NULL) {
+        ts_connection *c = peer->last;
+        must(pthread_join(c->thread, NULL) == 0, "the end of a connection's thread");
+        peer->last = c->before;
+        free(c);
+    }
     (void)close(peer->listener);
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 typedef struct ts_peer ts_peer;
+typedef struct ts_connection ts_connection;
 
 /* Serves connection number `nth` (from 0) on `fd`, which is closed behind it. */
 typedef void peer_serve(ts_peer *peer, int fd, unsigned nth);
@@ -23,9 +24,9 @@ struct ts_peer {
     uint16_t port;
     int listener;
     pthread_t thread;
+    ts_connection *last; /* served on a thread of its own; of the thread that accepts */
     atomic_uint connections;
     atomic_bool stopping;
-    atomic_uint serving;   /* threads of connections */
     atomic_uint counts[4]; /* for the script */
     const char *status;    /* for the script */
 };
