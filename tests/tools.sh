@@ -71,34 +71,48 @@ run()
     fi
 }
 
-programs=0 tests=0 bad=0
-[[ $# -gt 0 ]] || mapfile -t named < <(all_programs)
-[[ $# -gt 0 ]] && named=("$@")
-for program in "${named[@]}"; do
-    [[ $program != *.sh ]] || continue
-    at=$SECONDS
-    verdict=ok
+# One program, its verdict, and what tells why; its figures go into a file.
+one()
+{
+    local program=$1 log=$logs/${1//\//-} at=$SECONDS verdict=ok counted
     run "$program"
     case $? in
     0) ;;
     77) verdict=skipped ;;
     *) verdict=FAILED ;;
     esac
-    log=$logs/${program//\//-}
     find "$logs" -name "${log##*/}.report*" -empty -delete
     [[ -z $(find "$logs" -name "${log##*/}.report*") ]] || verdict=REPORTED
     counted=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$log.log" | tail -n 1)
+    [[ $verdict != skipped ]] || counted=0
     case $verdict in
-    skipped) counted=0 ;;
     FAILED | REPORTED)
-        bad=$((bad + 1))
         tail -n 15 "$log.log"
         find "$logs" -name "${log##*/}.report*" -exec head -n 40 {} +
         ;;
     esac
-    tests=$((tests + ${counted:-1}))
-    [[ $verdict == skipped ]] || programs=$((programs + 1))
+    echo "$verdict ${counted:-1}" >"$log.verdict"
     printf '%-44s %6s tests %5d s  %s\n' "$program" "${counted:-1}" $((SECONDS - at)) "$verdict"
+}
+
+# Valgrind runs one thread of a process at a time; what the thread sanitizer watches needs the cores.
+lanes=1
+[[ $tool == tsan ]] || lanes=$(nproc)
+[[ $# -gt 0 ]] || mapfile -t named < <(all_programs)
+[[ $# -gt 0 ]] && named=("$@")
+running=0
+for program in "${named[@]}"; do
+    [[ $program != *.sh ]] || continue
+    [[ $running -lt $lanes ]] || wait -n
+    [[ $running -ge $lanes ]] || running=$((running + 1))
+    one "$program" &
 done
+wait
+
+read -r programs tests bad < <(cat "$logs"/*.verdict /dev/null | awk '
+    $1 != "skipped" {programs++}
+    $1 == "FAILED" || $1 == "REPORTED" {bad++}
+    {tests += $2}
+    END {print programs + 0, tests + 0, bad + 0}')
 printf 'figures: %d programs, %d tests under %s; bad %d\n' "$programs" "$tests" "$tool" "$bad"
 [[ $bad -eq 0 && $programs -gt 0 ]]
