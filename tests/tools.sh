@@ -59,7 +59,7 @@ run()
     local program=$1 log=$logs/${1//\//-}
     if [[ $tool == valgrind ]]; then
         LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=50 ANONSET_KILLS=10 ANONSET_ONE_WAY_IN=50 \
-            valgrind -q --trace-children=yes --child-silent-after-fork=no --error-exitcode=9 \
+            ANONSET_VALGRIND=1 valgrind -q --trace-children=yes --child-silent-after-fork=no --error-exitcode=9 \
             --soname-synonyms=somalloc=nouserintercepts \
             --leak-check=full --show-leak-kinds=definite,possible \
             --errors-for-leak-kinds=definite,possible --suppressions="$source/tests/valgrind.supp" \

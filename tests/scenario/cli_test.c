@@ -324,8 +324,11 @@ SCENARIO(cli, output_that_cannot_be_written, "--coins", "400")
     shell(s, "\"$ANONSET\" status --db \"$DB\" >/dev/full");
     ends(s, 1);
     complains(s, "the output could not be written");
-    shell(s, "\"$ANONSET\" status --db \"$DB\" >&-");
-    ends(s, 1);
+    /* Valgrind opens its log in the place of a stream that is closed, and leaves it open there. */
+    if (getenv("ANONSET_VALGRIND") == NULL) {
+        shell(s, "\"$ANONSET\" status --db \"$DB\" >&-");
+        ends(s, 1);
+    }
     /* A reader that goes away ends it, and no signal does. */
     shell(s, "{ \"$ANONSET\" export --db \"$DB\" --group 1; echo $? >&2; } | head -n 1");
     complains(s, "1\n");
