@@ -73,8 +73,7 @@ SCENARIO(kill, random_instants, "--coins", "20000")
         start_sync(s, &sync);
         /* Half of them after some sectors, half at any moment from the start on. */
         if (tw_chance(&rng, .5))
-            ts_tell(&s->server, "wait sectors %llu 2000",
-                    (unsigned long long)(at + tw_between(&rng, 1, 4)));
+            ts_wait(&s->server, "sectors", at + tw_between(&rng, 1, 4));
         (void)ts_ended(&sync, tw_between(&rng, 0, 12));
         ts_kill(&sync);
         if (!exists(s))
