@@ -237,7 +237,8 @@ static anonset_code check_joint(anonset_sync *sync, bool *joined, void *snapshot
     if (!state->has_finalized || state->base >= state->finalized.size)
         return ANONSET_OK;
     code = as_prove_digest_at(sync, digest, snapshot, sync->base, sync->held);
-    *joined = memcmp(digest, sync->digest_held, ANONSET_HASH_BYTES) == 0;
+    if (code == ANONSET_OK)
+        *joined = memcmp(digest, sync->digest_held, ANONSET_HASH_BYTES) == 0;
     return code;
 }
 

@@ -34,6 +34,13 @@
 #define SECONDS_MOST 20.0 /* two tries of one second each, under sanitizers on a busy machine */
 #define MORE_KIB     3072 /* than an honest sync takes: the largest answer worth it, and its coins */
 
+/* Valgrind takes its own memory, and so long that few cases may run at once: rows of a second's
+ * silence are of the clock. */
+static bool under_valgrind(void)
+{
+    return getenv("ANONSET_VALGRIND") != NULL;
+}
+
 /* ---- One case ---------------------------------------------------------------------------------
  */
 
@@ -170,7 +177,7 @@ static void judge(const hostile_row *row, const ts_result *result)
 static void check_memory(const ts_result *result, long honest)
 {
 #ifndef ANONSET_SANITIZED /* which keep what was freed */
-    if (result->peak_kib > honest + MORE_KIB)
+    if (!under_valgrind() && result->peak_kib > honest + MORE_KIB)
         ts_die("it took %ld KiB, %ld more than an honest sync", result->peak_kib,
                result->peak_kib - honest);
 #endif
@@ -341,7 +348,7 @@ static bool is_wanted(const hostile_row *row, int argc, char **argv)
 static void begin(struct running *slots, unsigned *busy, const hostile_row *row, unsigned over)
 {
     unsigned at = 0;
-    if (*busy == AT_ONCE)
+    if (*busy == (under_valgrind() ? 2 : AT_ONCE))
         finish_one(slots);
     else
         ++*busy;
