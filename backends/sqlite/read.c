@@ -207,7 +207,7 @@ static anonset_code decode(snapshot *s, as_pack *pack, sqlite3_stmt *row, anonse
     /* Of a text, which one bit makes of it, SQL's length() counts characters: writes go by that. */
     bool is_blob = sqlite3_column_type(row, 2) == SQLITE_BLOB;
     const void *body = sqlite3_column_blob(row, 2);
-    size_t len = is_blob ? (size_t)sqlite3_column_bytes(row, 2) : 0;
+    size_t len = is_blob && body != NULL ? (size_t)sqlite3_column_bytes(row, 2) : 0;
     anonset_code code = as_pack_open(pack, body, len, detail);
     if (code == ANONSET_OK && pack->n != sqlite3_column_int64(row, 1))
         code = as_fail(detail, ANONSET_CORRUPT, 0, "%s: a row and its pack count other coins",
