@@ -25,11 +25,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifdef ANONSET_SANITIZED
-#define CUT_STRIDE 7 /* bytes */
-#else
-#define CUT_STRIDE 1
-#endif
 #define AT_ONCE      12u
 #define SECONDS_MOST 20.0 /* two tries of one second each, under sanitizers on a busy machine */
 #define MORE_KIB     3072 /* than an honest sync takes: the largest answer worth it, and its coins */
@@ -39,6 +34,16 @@
 static bool under_valgrind(void)
 {
     return getenv("ANONSET_VALGRIND") != NULL;
+}
+
+/* Bytes from one cut to the next. */
+static size_t cut_stride(void)
+{
+#ifdef ANONSET_SANITIZED
+    return 7;
+#else
+    return under_valgrind() ? 101 : 1;
+#endif
 }
 
 /* ---- One case ---------------------------------------------------------------------------------
@@ -254,7 +259,7 @@ static void check_cut(anonset_outcome outcome, size_t bytes)
         ts_die("the pending set cannot be dropped");
 }
 
-/* The connection ends behind every byte (sanitized: every seventh) that a sync is sent, in turn. */
+/* The connection ends behind each byte that a sync is sent, or one in some, in turn. */
 static void cut_everywhere(unsigned over, const char *backend)
 {
     anonset_outcome outcome = ANONSET_OUTCOME_COUNT;
@@ -265,7 +270,7 @@ static void cut_everywhere(unsigned over, const char *backend)
     prepare(backend, &dir, over);
     open_store(backend, &dir);
     peer_start(&peer, over == OVER_FIROD ? "http" : "tcp", hostile_serve);
-    for (size_t at = 1; outcome != ANONSET_FINALIZED; at += CUT_STRIDE, cuts++) {
+    for (size_t at = 1; outcome != ANONSET_FINALIZED; at += cut_stride(), cuts++) {
         atomic_store(&stage.cut_after, at);
         outcome = sync_once(peer.url);
         check_cut(outcome, at);
@@ -348,7 +353,7 @@ static bool is_wanted(const hostile_row *row, int argc, char **argv)
 static void begin(struct running *slots, unsigned *busy, const hostile_row *row, unsigned over)
 {
     unsigned at = 0;
-    if (*busy == (under_valgrind() ? 2 : AT_ONCE))
+    if (*busy == (under_valgrind() ? 4 : AT_ONCE))
         finish_one(slots);
     else
         ++*busy;
