@@ -343,7 +343,7 @@ Test(step, a_socket_that_takes_nothing_for_too_long_is_left, .timeout = 60)
 {
     begin("tcp", serve_padded, 1);
     anonset_client_free(client);
-    client = make(server.url, 50);
+    client = make(server.url, 500);
     unready = UINT32_MAX;
     (void)steps_to_end(0, 10, UINT64_MAX);
     cr_expect(sync_.aborted);
