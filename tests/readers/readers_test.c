@@ -3,6 +3,7 @@
 
 #include "backends/backends.h"
 #include "tests/readers/readers.h"
+#include "tests/support/valgrind.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static void slice(const anonset_backend *backend)
 {
     const char *seed = getenv("ANONSET_SEED");
     tr_limits limits = {
-        .seed = seed ? strtoull(seed, NULL, 10) : 1, .snapshots = SNAPSHOTS, .seconds = 10};
+        .seed = seed ? strtoull(seed, NULL, 10) : 1, .snapshots = SNAPSHOTS, .seconds = ts_box(10)};
     tr_figures figures;
     tr_run(&figures, backend, &limits);
     tr_print(backend->name, &figures);

@@ -5,6 +5,7 @@
  */
 #include "backends/backends.h"
 #include "tests/rot/rot.h"
+#include "tests/support/valgrind.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ static void slice(const anonset_backend *backend)
     const char *seed = getenv("ANONSET_SEED");
     tr_limits some = {.seed = seed ? strtoull(seed, NULL, 10) : 1,
                       .images = 900,
-                      .seconds = 9,
+                      .seconds = ts_box(9),
                       .flip = TR_NO_FLIP};
     tr_figures f;
     cr_assert(tr_run(&f, backend, &some));

@@ -3,6 +3,7 @@
  * with, and what it says when an option, a store or its own output is wrong.
  */
 #include "tests/scenario/scene.h"
+#include "tests/support/valgrind.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -325,7 +326,7 @@ SCENARIO(cli, output_that_cannot_be_written, "--coins", "400")
     ends(s, 1);
     complains(s, "the output could not be written");
     /* Valgrind opens its log in the place of a stream that is closed, and leaves it open there. */
-    if (getenv("ANONSET_VALGRIND") == NULL) {
+    if (!ts_valgrind()) {
         shell(s, "\"$ANONSET\" status --db \"$DB\" >&-");
         ends(s, 1);
     }

@@ -18,6 +18,7 @@
 #include "tests/scenario/peer.h"
 #include "tests/support/play.h"
 #include "tests/support/support.h"
+#include "tests/support/valgrind.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,16 +26,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define AT_ONCE      12u
-#define SECONDS_MOST 20.0 /* two tries of one second each, under sanitizers on a busy machine */
-#define MORE_KIB     3072 /* than an honest sync takes: the largest answer worth it, and its coins */
-
-/* Valgrind takes memory and time of its own, which are not judged: few cases may run at once, and
+/* Valgrind takes memory and time of its own, which are not judged: fewer cases may run at once, and
  * silence is longer. */
-static bool under_valgrind(void)
-{
-    return getenv("ANONSET_VALGRIND") != NULL;
-}
+#define AT_ONCE          12u
+#define VALGRIND_AT_ONCE 4u
+#define SECONDS_MOST     20.0 /* two tries of one second each, under sanitizers on a busy machine */
+#define MORE_KIB         3072 /* than an honest sync takes: the largest answer worth it, and its coins */
 
 /* Bytes from one cut to the next. */
 static size_t cut_stride(void)
@@ -42,7 +39,7 @@ static size_t cut_stride(void)
 #ifdef ANONSET_SANITIZED
     return 7;
 #else
-    return under_valgrind() ? 101 : 1;
+    return ts_valgrind() ? 101 : 1;
 #endif
 }
 
@@ -111,7 +108,7 @@ static void run_program(ts_result *result, const char *backend, const ts_dir *di
                           ts_in(dir, "store"),
                           "--server",
                           url,
-                          under_valgrind() ? "--timeout=5" : "--timeout=1",
+                          ts_valgrind() ? "--timeout=5" : "--timeout=1",
                           "--retries=1",
                           "--sector-size=4",
                           is_alone(option) ? option : "--group=1",
@@ -175,14 +172,14 @@ static void judge(const hostile_row *row, const ts_result *result)
     if (told != (row->words != NULL) || (told && !strstr(error, row->words)))
         ts_die("the error does not say \"%s\": %s", row->words ? row->words : "nothing",
                error ? error : "none");
-    if (!under_valgrind() && result->seconds > SECONDS_MOST)
+    if (!ts_valgrind() && result->seconds > SECONDS_MOST)
         ts_die("it took %.1f s", result->seconds);
 }
 
 static void check_memory(const ts_result *result, long honest)
 {
 #ifndef ANONSET_SANITIZED /* which keep what was freed */
-    if (!under_valgrind() && result->peak_kib > honest + MORE_KIB)
+    if (!ts_valgrind() && result->peak_kib > honest + MORE_KIB)
         ts_die("it took %ld KiB, %ld more than an honest sync", result->peak_kib,
                result->peak_kib - honest);
 #endif
@@ -353,7 +350,7 @@ static bool is_wanted(const hostile_row *row, int argc, char **argv)
 static void begin(struct running *slots, unsigned *busy, const hostile_row *row, unsigned over)
 {
     unsigned at = 0;
-    if (*busy == (under_valgrind() ? 4 : AT_ONCE))
+    if (*busy == (ts_valgrind() ? VALGRIND_AT_ONCE : AT_ONCE))
         finish_one(slots);
     else
         ++*busy;
