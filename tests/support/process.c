@@ -1,4 +1,5 @@
 #include "tests/support/support.h"
+#include "tests/support/valgrind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,7 +124,7 @@ static void close_all(ts_process *process)
 void ts_finish(ts_process *process, ts_result *result, unsigned timeout_ms)
 {
     size_t err_len;
-    bool ended = ts_ended(process, timeout_ms);
+    bool ended = ts_ended(process, (unsigned)ts_box(timeout_ms));
     if (!ended)
         kill(process->pid, SIGKILL);
     struct rusage used;

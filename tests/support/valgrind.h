@@ -10,10 +10,10 @@ static inline bool ts_valgrind(void)
     return getenv("ANONSET_VALGRIND") != NULL;
 }
 
-/* The time box of a harness, in which it must come to something. */
-static inline double ts_box(double seconds)
+/* A time in which a harness must come to something, or a program to its end. */
+static inline double ts_box(double time)
 {
-    return ts_valgrind() ? 20 * seconds : seconds;
+    return ts_valgrind() ? 20 * time : time;
 }
 
 #endif
