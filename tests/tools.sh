@@ -103,8 +103,11 @@ lanes=1
 running=0
 for program in "${named[@]}"; do
     [[ $program != *.sh ]] || continue
-    [[ $running -lt $lanes ]] || wait -n
-    [[ $running -ge $lanes ]] || running=$((running + 1))
+    if [[ $running -lt $lanes ]]; then
+        running=$((running + 1))
+    else
+        wait -n
+    fi
     one "$program" &
 done
 wait
