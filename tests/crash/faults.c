@@ -3,6 +3,7 @@
 #include "tests/crash/course.h"
 #include "tests/crash/must.h"
 #include "tests/support/support.h"
+#include "tests/support/valgrind.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -84,7 +85,7 @@ static _Noreturn void run_with(const runner *r, const disk_fault *faults, size_t
 {
     char why[TC_WHY] = "";
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)alarm(SECONDS);
+    (void)alarm((unsigned)ts_box(SECONDS));
     tc_course *c = course_new(r, r->model);
     disk_watch(r->dir.path);
     disk_fail(faults, n);

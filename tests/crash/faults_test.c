@@ -5,6 +5,7 @@
  */
 #include "backends/backends.h"
 #include "tests/crash/faults.h"
+#include "tests/support/valgrind.h"
 
 #include <anonset/backend.h>
 #include <criterion/criterion.h>
@@ -22,7 +23,7 @@ static void slice(const anonset_backend *backend, bool is_legacy, unsigned strid
                       .backend = backend,
                       .is_legacy = is_legacy,
                       .seed = seed(),
-                      .stride = stride};
+                      .stride = ts_valgrind() ? 4 * stride : stride};
     tc_points points = {.bad = 0};
     tc_sweep_run(&points, &sweep);
     cr_log_info("%lu points of %lu calls", points.points, points.calls);

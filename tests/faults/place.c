@@ -12,6 +12,7 @@
 
 #include "backends/backends.h"
 #include "tests/support/play.h"
+#include "tests/support/valgrind.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -408,7 +409,7 @@ static void run(sums *all, const anonset_backend *backend, const char *name,
     (void)fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
-        (void)alarm(120);
+        (void)alarm((unsigned)ts_box(120));
         if (place)
             play_place(&c, place);
         else

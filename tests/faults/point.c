@@ -1,4 +1,5 @@
 #include "tests/faults/point.h"
+#include "tests/support/valgrind.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -47,7 +48,7 @@ static void play(const tf_course *course, tf_report *report, bool traced)
         return;
     }
     if (pid == 0) {
-        (void)alarm(SECONDS_MOST);
+        (void)alarm((unsigned)ts_box(SECONDS_MOST));
         if (traced)
             nomem_trace(STDERR_FILENO);
         course->play(course, report);

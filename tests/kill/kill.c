@@ -6,6 +6,7 @@
 #include "core/plan.h"
 #include "tests/support/coins.h"
 #include "tests/support/legacy.h"
+#include "tests/support/valgrind.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -86,7 +87,7 @@ static pid_t start(const tk_work *work, void (*body)(const tk_work *))
         ts_die("no process: %s", strerror(errno));
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)alarm(WORK_SECONDS);
+        (void)alarm((unsigned)ts_box(WORK_SECONDS));
         body(work);
         exit(0);
     }

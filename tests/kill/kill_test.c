@@ -3,6 +3,7 @@
 
 #include "backends/backends.h"
 #include "tests/kill/kill.h"
+#include "tests/support/valgrind.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -13,17 +14,19 @@
 #else
 #define KILLS 100
 #endif
+#define VALGRIND_KILLS 10
 
 static void slice(const anonset_backend *backend)
 {
     const char *seed = getenv("ANONSET_SEED");
-    tk_limits limits = {
-        .seed = seed ? strtoull(seed, NULL, 10) : 1, .kills = KILLS, .seconds = 100};
+    tk_limits limits = {.seed = seed ? strtoull(seed, NULL, 10) : 1,
+                        .kills = ts_valgrind() ? VALGRIND_KILLS : KILLS,
+                        .seconds = ts_box(100)};
     tk_figures figures;
     tk_run(&figures, backend, &limits);
     tk_print(backend->name, &figures);
     cr_assert_eq(figures.bad, 0);
-    cr_expect_geq(tk_sum(&figures), KILLS);
+    cr_expect_geq(tk_sum(&figures), limits.kills);
     cr_expect_gt(figures.between, 0, "no kill left pending coins");
 }
 

@@ -4,6 +4,7 @@
 #include "tests/readers/readers.h"
 #include "tests/readers/round.h"
 #include "tests/support/support.h"
+#include "tests/support/valgrind.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -132,7 +133,7 @@ static void start(tr_round *round, process *p, uint64_t seed)
     if (p->pid > 0)
         return;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)alarm(ROUND_SECONDS);
+    (void)alarm((unsigned)ts_box(ROUND_SECONDS));
     if (p->writes)
         write_in_process(round, seed);
     else

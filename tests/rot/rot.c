@@ -4,6 +4,7 @@
 #include "core/store.h"
 #include "tests/crash/must.h"
 #include "tests/support/support.h"
+#include "tests/support/valgrind.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -145,7 +146,7 @@ static void try_damage(struct run *r, const damage *d)
     tc_must(pid >= 0, "a process can be made");
     if (pid == 0) {
         (void)setrlimit(RLIMIT_CORE, &no_core);
-        (void)alarm(SECONDS_MOST);
+        (void)alarm((unsigned)ts_box(SECONDS_MOST));
         tr_store_use(r->store, r->path, r->fate);
         _exit(0);
     }

@@ -395,7 +395,6 @@ Test(convert, a_half_written_cache_is_not_read_as_whole)
     const char *path = ts_in(&dir, "half");
     convert_source source = {.path = path};
     ts_chain *chain = ts_chain_new(1, 900);
-    void *to = make(&as_backend_lmdb, "to", 1);
     pid_t child = fork();
     if (child == 0) {
         ts_legacy l;
@@ -408,6 +407,7 @@ Test(convert, a_half_written_cache_is_not_read_as_whole)
         raise(SIGKILL);
     }
     cr_assert_eq(waitpid(child, NULL, 0), child);
+    void *to = make(&as_backend_lmdb, "to", 1);
     size_t before_len, after_len;
     char *before = ts_read_file(path, &before_len);
     ok(convert_open(&source, &detail));
