@@ -640,6 +640,7 @@ Test(legacy, what_a_killed_wallet_left_is_read)
             ts_legacy_run(&l, "PRAGMA cache_size = 1; BEGIN");
             for (uint32_t at = 303; at < 900; at++)
                 ts_legacy_coin(&l, 2, 1, &chain->coins[at], 0);
+            ts_chain_free(chain);
             raise(SIGKILL);
         }
         cr_assert_eq(waitpid(child, NULL, 0), child);
@@ -808,6 +809,7 @@ Test(legacy, many_open_it_at_once)
                 anonset_store *store;
                 anonset_state state;
                 anonset_code code;
+                ts_chain_free(chain);
                 busy_ms = 20000;
                 do
                     code = try_open(&store, i % 2 ? ANONSET_STORE_READ_ONLY : 0);
