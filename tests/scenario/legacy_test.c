@@ -4,6 +4,7 @@
 #include "tests/scenario/scene.h"
 #include "tests/support/coins.h"
 #include "tests/support/legacy.h"
+#include "tests/support/valgrind.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #ifdef ANONSET_SANITIZED
 #define KILLS 10
 #else
-#define KILLS 60
+#define KILLS (ts_valgrind() ? 6u : 60u)
 #endif
 
 TestSuite(legacy, .timeout = 300);
@@ -453,7 +454,7 @@ static void kills(const char *backend)
                   ts_json_is(result.out, "0.digest", digest));
         ts_result_free(&result);
     }
-    cr_log_info("%s: %d kills, of them %u before the end", backend, KILLS, before);
+    cr_log_info("%s: %u kills, of them %u before the end", backend, (unsigned)KILLS, before);
     cr_assert_gt(before, 0);
     cr_assert_leq(entries(&dir, "converting"), 1);
     free(digest);
