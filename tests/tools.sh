@@ -41,6 +41,7 @@ build=$PWD
 logs=$build/tools-logs
 rm -rf "$logs"
 mkdir -p "$logs"
+chmod 1777 "$logs" # some tests go on as another user, whose reports lie there as well
 
 # The shim that stands before calls on files is called before the thread sanitizer is ready; what it is
 # in has one thread.
@@ -59,7 +60,7 @@ run()
     local program=$1 log=$logs/${1//\//-}
     if [[ $tool == valgrind ]]; then
         LD_PRELOAD=$build/tests/shims/.libs/runner.so ANONSET_PATIENCE=50 ANONSET_KILLS=10 ANONSET_ONE_WAY_IN=50 \
-            ANONSET_VALGRIND=1 valgrind -q --trace-children=yes --child-silent-after-fork=no --error-exitcode=9 \
+            ANONSET_VALGRIND=1 valgrind -q --vgdb=no --trace-children=yes --child-silent-after-fork=no --error-exitcode=9 \
             --soname-synonyms=somalloc=nouserintercepts \
             --leak-check=full --show-leak-kinds=definite,possible \
             --errors-for-leak-kinds=definite,possible --suppressions="$source/tests/valgrind.supp" \

@@ -32,7 +32,7 @@ static bool mount_disk(const char *folder, const char *size, unsigned long flags
 
 bool tf_own_disk(const char *folder, const char *size)
 {
-    return may_mount() && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    return may_mount() && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount_disk(folder, size, 0);
 }
 
