@@ -157,7 +157,7 @@ static void kill_some(tr_round *round, process *processes, size_t n)
 {
     tw_rng rng = {.state = round->seed + 1};
     for (uint64_t i = 0; !atomic_load(&round->board->over); i++) {
-        struct timespec pause = {.tv_nsec = tw_between(&rng, 200, 10000) * 1000L};
+        struct timespec pause = {.tv_nsec = (long)ts_box(tw_between(&rng, 200, 10000) * 1000.0)};
         process *p = &processes[tw_between(&rng, 0, (uint32_t)n - 1)];
         (void)nanosleep(&pause, NULL);
         (void)kill(p->pid, SIGKILL);
