@@ -325,6 +325,18 @@ static anonset_code search(struct search *s, struct state state, as_chain_verdic
     return code;
 }
 
+/* Blocks with a choice on the first way, which would not even get to its end. */
+static bool has_too_many_guesses(const as_cuts *cuts)
+{
+    uint32_t guesses = 0;
+    bool open = false;
+    for (uint32_t i = 0; i < cuts->n; i++) {
+        guesses += open && cuts->cut[i].kind != AS_CUT_OPEN;
+        open = cuts->cut[i].kind == AS_CUT_OPEN;
+    }
+    return guesses + open > GUESSES_MOST;
+}
+
 anonset_code as_chain_search(as_chain_verdict *verdict, const as_cuts *cuts,
                              const as_chain_source *source, const as_chain_start *start,
                              const uint8_t *set_hash, uint64_t *budget, anonset_detail *detail)
@@ -333,7 +345,7 @@ anonset_code as_chain_search(as_chain_verdict *verdict, const as_cuts *cuts,
     struct search *s;
     anonset_code code;
     *verdict = cuts->no_layout ? AS_CHAIN_NONE : AS_CHAIN_BUDGET;
-    if (cuts->no_layout || cuts->too_many)
+    if (cuts->no_layout || cuts->too_many || has_too_many_guesses(cuts))
         return ANONSET_OK;
     s = as_alloc(sizeof *s);
     if (!s)

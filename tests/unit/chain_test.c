@@ -350,6 +350,7 @@ static as_chain_verdict search_numbers(uint32_t (*number)(uint32_t), uint32_t n,
     *too_many = cuts.too_many;
     cr_assert_eq(as_chain_search(&verdict, &cuts, &from, &start, no_hash, &budget, NULL),
                  ANONSET_OK);
+    cr_expect(verdict != AS_CHAIN_BUDGET || budget == PLENTY, "spent in vain");
     as_cuts_free(&cuts);
     return verdict;
 }
