@@ -154,6 +154,16 @@ static size_t sharers(const server *s)
     return n > 0 ? n : 1;
 }
 
+/* The least that goes out at once on a limited line, as of a line that sends packets: where
+ * connections share one, each would else take a part of what is left, down to single bytes. */
+static double least_of(const server *s, const conn *c)
+{
+    double left = (double)(c->first->data.len - c->first->sent);
+    double least = limit_of(s, c) * BURST / 2;
+    least = least < left ? least : left;
+    return least > 1 ? least : 1;
+}
+
 /* How many bytes may go out now. */
 static size_t allowed(server *s, conn *c)
 {
@@ -234,15 +244,17 @@ double conn_due(const server *s, const conn *c)
     if (c->first->ready > now())
         return c->first->ready;
     const allowance *a = allowance_of(s, c);
-    if (rate > 0 && a->bytes < 1)
-        return a->at + (1 - a->bytes) / rate + BURST / 2;
+    double least = least_of(s, c);
+    if (rate > 0 && a->bytes < least)
+        return a->at + (least - a->bytes) / rate;
     return FAR_AWAY;
 }
 
 /* Sending has to wait for the clock, not for the socket. */
 static bool is_shaped(const server *s, const conn *c)
 {
-    return c->first->ready > now() || (limit_of(s, c) > 0 && allowance_of(s, c)->bytes < 1);
+    return c->first->ready > now() ||
+           (limit_of(s, c) > 0 && allowance_of(s, c)->bytes < least_of(s, c));
 }
 
 short conn_events(const server *s, const conn *c)
