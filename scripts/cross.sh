@@ -85,10 +85,16 @@ build_there()
     local programs static=()
     [ "$arch" != musl ] || static=(LDFLAGS=-all-static)
     mkdir -p "$build" && cd "$build"
-    [ -f Makefile ] || configure_there
+    # A kept folder is configured anew here: below, configure would take the options of linking for its own.
+    if [ -f Makefile ]; then
+        make Makefile
+    else
+        configure_there
+    fi
     programs="$(unit_tests | tr '\n' ' ') tests/conformance/conformance tests/anonset-sqlite tests/anonset-lmdb"
+    make -j"$jobs" "${static[@]}" # first: the make that this calls would make the same files beside it
     # shellcheck disable=SC2086 # words on purpose
-    make -j"$jobs" "${static[@]}" all $programs
+    make -j"$jobs" "${static[@]}" $programs
 }
 
 test_there()
