@@ -85,7 +85,7 @@ static _Noreturn void run_with(const runner *r, const disk_fault *faults, size_t
 {
     char why[TC_WHY] = "";
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)alarm((unsigned)ts_box(SECONDS));
+    ts_alarm(SECONDS);
     tc_course *c = course_new(r, r->model);
     disk_watch(r->dir.path);
     disk_fail(faults, n);

@@ -409,7 +409,7 @@ static void run(sums *all, const anonset_backend *backend, const char *name,
     (void)fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
-        (void)alarm((unsigned)ts_box(120));
+        ts_alarm(120);
         if (place)
             play_place(&c, place);
         else

@@ -48,7 +48,7 @@ static void play(const tf_course *course, tf_report *report, bool traced)
         return;
     }
     if (pid == 0) {
-        (void)alarm((unsigned)ts_box(SECONDS_MOST));
+        ts_alarm(SECONDS_MOST);
         if (traced)
             nomem_trace(STDERR_FILENO);
         course->play(course, report);

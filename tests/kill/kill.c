@@ -87,7 +87,7 @@ static pid_t start(const tk_work *work, void (*body)(const tk_work *))
         ts_die("no process: %s", strerror(errno));
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)alarm((unsigned)ts_box(WORK_SECONDS));
+        ts_alarm(WORK_SECONDS);
         body(work);
         exit(0);
     }

@@ -133,7 +133,7 @@ static void start(tr_round *round, process *p, uint64_t seed)
     if (p->pid > 0)
         return;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)alarm((unsigned)ts_box(ROUND_SECONDS));
+    ts_alarm(ROUND_SECONDS);
     if (p->writes)
         write_in_process(round, seed);
     else

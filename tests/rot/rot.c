@@ -146,7 +146,7 @@ static void try_damage(struct run *r, const damage *d)
     tc_must(pid >= 0, "a process can be made");
     if (pid == 0) {
         (void)setrlimit(RLIMIT_CORE, &no_core);
-        (void)alarm((unsigned)ts_box(SECONDS_MOST));
+        ts_alarm(SECONDS_MOST);
         tr_store_use(r->store, r->path, r->fate);
         _exit(0);
     }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static inline bool ts_valgrind(void)
 {
@@ -14,6 +15,12 @@ static inline bool ts_valgrind(void)
 static inline double ts_box(double time)
 {
     return ts_valgrind() ? 20 * time : time;
+}
+
+/* Ends a process that takes longer: it hangs. */
+static inline void ts_alarm(unsigned seconds)
+{
+    (void)alarm((unsigned)ts_box(seconds));
 }
 
 #endif
