@@ -250,6 +250,15 @@ static void hand_out(anonset_used_text *r, anonset_answer *answer)
     r->n = 0; /* they stay where they are until the next call */
 }
 
+/* Not all that is taken for an answer is JSON: a busy firod's words may end within a string. */
+static void forget_answer(anonset_used_text *r)
+{
+    r->escaped = r->in_string = r->listed = false;
+    r->name = NO_NAME;
+    r->around_len = 0;
+    r->blanks = r->others = 0;
+}
+
 /* The answer is at its end: what kind of one was it? */
 static anonset_code finish(anonset_used_text *r, anonset_answer *answer,
                            const anonset_request *outstanding, size_t n, anonset_dialect dialect,
@@ -263,9 +272,7 @@ static anonset_code finish(anonset_used_text *r, anonset_answer *answer,
         return code;
     if (answer->kind != ANONSET_ANSWER_USED && r->listed)
         return bad(detail, "it has a list of used tags, and answers something else");
-    r->around_len = 0;
-    r->blanks = r->others = 0;
-    r->listed = false;
+    forget_answer(r);
     hand_out(r, answer);
     return ANONSET_OK;
 }

@@ -259,6 +259,31 @@ Test(used_text, one_reader_reads_answer_after_answer)
     anonset_used_text_free(reader);
 }
 
+Test(used_text, a_busy_node_s_words_leave_nothing_to_the_next_answer)
+{
+    static const char *const ends[] = {"", " \"", " \"\\", " \"tagsandtxids\"",
+                                       " \"tagsandtxids\":"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        anonset_used_text *reader;
+        anonset_answer answer;
+        size_t taken;
+        char busy[80];
+        snprintf(busy, sizeof busy, "Work queue depth exceeded%s", ends[i]);
+        cr_assert_eq(anonset_used_text_new(&reader, NULL), ANONSET_OK);
+        cr_assert_eq(anonset_used_text_read(reader, &answer, &taken, busy, strlen(busy), true,
+                                            outstanding + 1, 1, ANONSET_FIROD, NULL),
+                     ANONSET_OK);
+        cr_assert_eq(answer.kind, ANONSET_ANSWER_BUSY);
+        cr_assert_eq(anonset_used_text_read(reader, &answer, &taken, right[0].text,
+                                            strlen(right[0].text), true, outstanding + 1, 1,
+                                            ANONSET_FIROD, NULL),
+                     ANONSET_OK, "%s", ends[i]);
+        cr_expect_eq(answer.kind, ANONSET_ANSWER_USED);
+        cr_expect_eq(answer.n, 2);
+        anonset_used_text_free(reader);
+    }
+}
+
 Test(used_text, misuse)
 {
     anonset_used_text *reader;
