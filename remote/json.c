@@ -7,6 +7,11 @@ typedef struct cursor {
     char *end;
 } cursor;
 
+static as_span rest_of(const cursor *c)
+{
+    return (as_span){c->at, (size_t)(c->end - c->at)};
+}
+
 static void skip_space(cursor *c)
 {
     while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t'))
@@ -230,10 +235,10 @@ static char next_char(cursor *c)
     return unit > 0 && unit < 0x7f ? (char)unit : '?';
 }
 
-/* Whether the checked string [from, to), quotes included, reads `name`. */
-static bool string_is(char *from, char *to, const char *name)
+/* Whether a checked string, quotes included, reads `name`. */
+static bool string_is(as_span string, const char *name)
 {
-    cursor c = {from + 1, to - 1};
+    cursor c = {string.at + 1, string.at + string.len - 1};
     while (c.at < c.end && *name) {
         if (next_char(&c) != *name++)
             return false;
@@ -241,24 +246,33 @@ static bool string_is(char *from, char *to, const char *name)
     return c.at == c.end && !*name;
 }
 
-/* One `"name": value`; keeps the value if it is a wanted one. */
-static bool take_member(cursor *c, const char *const *names, as_span *values, size_t n)
+/* One `"name":` of a member; sets *name to the string, quotes included. */
+static bool take_name(cursor *c, as_span *name)
 {
     skip_space(c);
-    char *name = c->at;
+    name->at = c->at;
     if (!skip_string(c))
         return false;
-    char *name_end = c->at;
+    name->len = (size_t)(c->at - name->at);
     skip_space(c);
     if (!take(c, ':'))
         return false;
     skip_space(c);
+    return true;
+}
+
+/* One `"name": value`; keeps the value if it is a wanted one. */
+static bool take_member(cursor *c, const char *const *names, as_span *values, size_t n)
+{
+    as_span name;
+    if (!take_name(c, &name))
+        return false;
     as_span value = {c->at, 0};
     if (!skip_value(c))
         return false;
     value.len = (size_t)(c->at - value.at);
     for (size_t i = 0; i < n; i++) {
-        if (!string_is(name, name_end, names[i]))
+        if (!string_is(name, names[i]))
             continue;
         if (values[i].at)
             return false;
@@ -287,6 +301,23 @@ bool as_json_members(as_span text, const char *const *names, as_span *values, si
     }
     skip_space(&c);
     return c.at == c.end;
+}
+
+bool as_json_find(as_span *rest, const char *name)
+{
+    cursor c = {rest->at, rest->at + rest->len};
+    as_span member;
+    skip_space(&c);
+    while ((take(&c, '{') || take(&c, ',')) && take_name(&c, &member)) {
+        if (string_is(member, name)) {
+            *rest = rest_of(&c);
+            return true;
+        }
+        if (!skip_value(&c))
+            return false;
+        skip_space(&c);
+    }
+    return false;
 }
 
 bool as_json_is(as_span value, const char *literal)
@@ -331,21 +362,24 @@ bool as_json_unsigned(as_span value, uint32_t most, uint32_t *number)
     return true;
 }
 
-bool as_json_first(as_span array, as_span *rest)
+bool as_json_first(as_span *rest)
 {
-    cursor c = {array.at + 1, array.at + array.len};
+    cursor c = {rest->at + 1, rest->at + rest->len};
     skip_space(&c);
-    *rest = (as_span){c.at, (size_t)(c.end - c.at)};
-    return c.at < c.end && *c.at != ']';
+    bool empty = take(&c, ']');
+    *rest = rest_of(&c);
+    return !empty;
 }
 
 bool as_json_next(as_span *rest)
 {
     cursor c = {rest->at, rest->at + rest->len};
     skip_space(&c);
-    if (!take(&c, ','))
-        return false;
-    skip_space(&c);
-    *rest = (as_span){c.at, (size_t)(c.end - c.at)};
-    return true;
+    bool more = take(&c, ',');
+    if (more)
+        skip_space(&c);
+    else
+        (void)take(&c, ']');
+    *rest = rest_of(&c);
+    return more;
 }

@@ -39,10 +39,18 @@ bool as_json_is_integer(as_span value);
 /* Reads a checked value that is an integer from 0 to `most`. False: it is not. */
 bool as_json_unsigned(as_span value, uint32_t most, uint32_t *number);
 
-/* For a checked array: sets *rest to its text from the first value on. False: it is empty. */
-bool as_json_first(as_span array, as_span *rest);
+/*
+ * For a checked object, and what is behind a value of it: moves *rest to the value of the next member
+ * called `name`. False: there is none, or it is no object. A value that is long need not be passed
+ * over to be found: whoever reads it knows where it ends.
+ */
+bool as_json_find(as_span *rest, const char *name);
 
-/* Behind a value of a checked array: moves *rest to the next one. False: that was the last. */
+/* For a checked array: moves *rest to its first value. False: it is empty, and *rest behind it. */
+bool as_json_first(as_span *rest);
+
+/* Behind a value of a checked array: moves *rest to the next one. False: that was the last, and
+ * *rest is behind the array. */
 bool as_json_next(as_span *rest);
 
 #endif

@@ -358,13 +358,13 @@ static bool read_coin(as_span *text, anonset_coin *coin)
     return hash_len == ANONSET_HASH_BYTES;
 }
 
-/* Reads the coins of a checked array, at most `most`. */
-static anonset_code read_coin_list(anonset_answer *answer, as_span array, uint32_t most,
+/* Reads the coins of the checked array that begins at rest->at and moves to behind it; of more than
+ * `most` to behind one of them. */
+static anonset_code read_coin_list(anonset_answer *answer, as_span *rest, uint32_t most,
                                    anonset_detail *detail)
 {
-    as_span rest;
-    size_t fit = array.len / COIN_TEXT_LEAST + 1; /* no list has more whole coins than that */
-    if (!as_json_first(array, &rest))
+    size_t fit = rest->len / COIN_TEXT_LEAST + 1; /* no list has more whole coins than that */
+    if (!as_json_first(rest))
         return ANONSET_OK;
     if (fit > most)
         fit = most;
@@ -374,34 +374,37 @@ static anonset_code read_coin_list(anonset_answer *answer, as_span array, uint32
     do {
         if (answer->n == fit)
             break;
-        if (!read_coin(&rest, &answer->coins[answer->n]))
+        if (!read_coin(rest, &answer->coins[answer->n]))
             return bad(detail, "a coin is not three strings of base64 with a tx hash of 32 bytes");
         answer->n++;
-    } while (as_json_next(&rest));
+    } while (as_json_next(rest));
     return ANONSET_OK;
 }
 
 static anonset_code read_sector(anonset_answer *answer, as_span result,
                                 const anonset_request *request, anonset_detail *detail)
 {
-    static const char *const names[] = {"coins"};
-    as_span coins;
+    as_span rest = result;
     uint32_t asked = coins_asked(request);
-    if (!as_json_members(result, names, &coins, 1) || !coins.at || coins.at[0] != '[')
+    if (!as_json_find(&rest, "coins") || rest.at[0] != '[')
         return bad(detail, "the sector has no list of coins");
     answer->kind = ANONSET_ANSWER_COINS;
     /* One more than asked is enough to show that there were too many. */
-    return read_coin_list(answer, coins, asked < UINT32_MAX ? asked + 1 : asked, detail);
+    anonset_code code =
+        read_coin_list(answer, &rest, asked < UINT32_MAX ? asked + 1 : asked, detail);
+    if (code == ANONSET_OK && answer->n <= asked && as_json_find(&rest, "coins"))
+        return bad(detail, "the sector has two lists of coins");
+    return code;
 }
 
 /* What is around the list, which usedtext.c took out. */
 static anonset_code read_used(anonset_answer *answer, as_span result, anonset_detail *detail)
 {
     static const char *const names[] = {"tagsandtxids"};
-    as_span list, rest;
+    as_span list;
     if (!as_json_members(result, names, &list, 1) || !list.at || list.at[0] != '[')
         return bad(detail, "it has no list of used tags");
-    if (as_json_first(list, &rest))
+    if (as_json_first(&list))
         return bad(detail, "a list of used tags is not to be read as a whole");
     answer->kind = ANONSET_ANSWER_USED;
     return ANONSET_OK;

@@ -293,14 +293,49 @@ Test(json, numbers_are_whole_and_in_range)
 
 Test(json, arrays_are_walked)
 {
-    char text[] = "[ 1 ,2, 3 ]", empty[] = "[ ]";
-    as_span rest;
-    cr_expect_not(as_json_first((as_span){empty, 3}, &rest));
-    cr_assert(as_json_first((as_span){text, sizeof text - 1}, &rest));
+    char text[] = "[ 1 ,2, 3 ] ,", empty[] = "[ ],";
+    as_span rest = {empty, sizeof empty - 1};
+    cr_expect_not(as_json_first(&rest));
+    cr_expect_eq(rest.at, empty + 3);
+    rest = (as_span){text, sizeof text - 1};
+    cr_assert(as_json_first(&rest));
     for (char digit = '1'; digit <= '3'; digit++) {
         cr_assert_eq(*rest.at, digit);
         rest.at++;
         rest.len--;
         cr_assert_eq(as_json_next(&rest), digit < '3');
+    }
+    cr_expect_eq(rest.at, text + 11);
+    cr_expect_eq(rest.len, 2);
+}
+
+Test(json, members_are_found_one_behind_another)
+{
+    static const struct {
+        const char *text, *first, *second; /* what *rest begins with; NULL: none is found */
+    } rows[] = {
+        {"{\"a\":1,\"b\":2}", "1,", NULL},
+        {"{\"b\":{\"a\":3},\"a\":1}", "1}", NULL},
+        {" { \"b\" : [ \"a\" ] , \"a\" : 1 , \"b\" : 0 , \"a\" : 2 } ", "1 ,", "2 }"},
+        {"{\"\\u0061\":1,\"a\":2}", "1,", "2}"},
+        {"{\"b\":\"\\\"a\\\":\",\"aa\":1,\"\":2}", NULL, NULL},
+        {"{}", NULL, NULL},
+        {"[\"a\"]", NULL, NULL},
+        {"\"a\"", NULL, NULL},
+        {"7", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *expected[] = {rows[i].first, rows[i].second};
+        char text[80];
+        as_span rest = {text, (size_t)snprintf(text, sizeof text, "%s", rows[i].text)};
+        for (size_t k = 0; k < 2 && (k == 0 || expected[0]); k++) {
+            cr_assert_eq(as_json_find(&rest, "a"), expected[k] != NULL, "%s", text);
+            if (!expected[k])
+                break;
+            cr_expect_eq(strncmp(rest.at, expected[k], strlen(expected[k])), 0, "%s", rest.at);
+            cr_expect_eq(rest.len, strlen(rest.at));
+            rest.at++; /* the value */
+            rest.len--;
+        }
     }
 }
