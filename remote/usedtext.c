@@ -9,6 +9,7 @@
 #include "core/detail.h"
 
 #include <anonset/anonset.h>
+#include <stddef.h>
 #include <string.h>
 
 #define AROUND_MOST 65536u /* anonset_answer_limit */
@@ -48,13 +49,13 @@ struct anonset_used_text {
     name_seen name;
     bool listed; /* the answer had its list */
 
-    char string[TAG_TEXT]; /* of the pair under way */
-    size_t string_len;
-
     uint64_t bytes;          /* of the answer, since the last was handed out */
     uint64_t blanks, others; /* of them all */
-    uint32_t n;
-    size_t around_len;
+
+    /* What these hold is what was read: they begin as memory that nobody touched. */
+    size_t string_len, around_len;
+    uint32_t n;            /* of `used` */
+    char string[TAG_TEXT]; /* of the pair under way */
     char around[AROUND_MOST];
     anonset_used used[ANONSET_USED_BATCH];
 };
@@ -221,9 +222,10 @@ anonset_code anonset_used_text_new(anonset_used_text **reader, anonset_detail *d
 {
     if (!reader)
         return as_fail(detail, ANONSET_INVALID, 0, "anonset_used_text_new: a NULL argument");
-    anonset_used_text *made = as_alloc_zeroed(sizeof *made);
+    anonset_used_text *made = as_alloc(sizeof *made);
     if (!made)
         return as_fail(detail, ANONSET_NO_MEMORY, 0, "no memory for reading used tags");
+    memset(made, 0, offsetof(anonset_used_text, string));
     *reader = made;
     return ANONSET_OK;
 }
