@@ -49,8 +49,10 @@ seed_answers()
     for file in "$source"/tests/fuzz/transaction.json "$source"/tests/fixtures/electrumx/*.response \
         "$source"/tests/fixtures/{h_edges,a_nogroup,b_1block,d_3blocks,i_mintmeta}/*.json; do
         [ "$(wc -c <"$file")" -le 1100 ] || continue
-        sed 's/"cap"/7/' "$file" >"$to/$((n += 1))"
+        n=$((n + 1)) # not in the redirection, which is a process of its own
+        sed 's/"cap"/7/' "$file" >"$to/$n" || return
     done
+    [ "$n" -ge 20 ] || { echo "only $n recorded answers to begin with" >&2; return 1; }
 }
 
 # run TARGET RUNS LENGTH OPTIONS…: libFuzzer's words and what the runs came to in TARGET.log.
@@ -74,8 +76,8 @@ if ! (build) >fuzz-build.log 2>&1; then
 fi
 # A reader of 700 KB for each input: its shadow is cleared in place, not mapped anew.
 export ASAN_OPTIONS=clear_shadow_mmap_threshold=4194304:quarantine_size_mb=16${ASAN_OPTIONS:+:$ASAN_OPTIONS}
-seed_answers
-rm -rf fuzz-build/corpus
+rm -rf fuzz-build/corpus fuzz-build/seeds
+seed_answers || exit
 echo "seed $seed"
 limit=${FUZZ_JOBS:-1}
 # Stores keep memory from one input to the next, which libFuzzer takes for a leak: it would run each
