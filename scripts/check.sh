@@ -4,7 +4,7 @@
 #   2. the lmdb backend: build, install, link against it, also statically
 #   3. without libcurl: build, what needs no connection of `make check`, a program linked -static
 #   4. everything again under ASan and UBSan
-#   5. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck, Doxygen
+#   5. sources: headers, includes, exported symbols, format, clang-tidy, cppcheck, shellcheck, Doxygen
 #   6. make distcheck
 #   7. for other machines: scripts/cross.sh for s390x, armhf, and musl's static program
 #   8. Debian packages, and README's programs with them in a fresh Debian: scripts/packages.sh
@@ -241,6 +241,11 @@ cpp_check()
             --suppress=missingIncludeSystem --error-exitcode=1 -Iinclude -I.
 }
 
+shell_check()
+{
+    cd "$root" && git ls-files '*.sh' .ci/run | xargs shellcheck --severity=warning
+}
+
 # The tarball has all of the tree but Debian's folder, and builds, installs and cleans up from a read-only
 # source. Two test programs are built and run there; the others were, from the same files.
 distcheck()
@@ -249,7 +254,8 @@ distcheck()
     cd "$work/sqlite" && rm -f anonset-*.tar.* && make -j2 distcheck AM_DISTCHECK_DVI_TARGET= DISTCHECK_CONFIGURE_FLAGS=CFLAGS=-O0 \
         check_PROGRAMS="$programs" TESTS="$programs" || return
     tar -tf anonset-*.tar.xz | sed 's#^[^/]*/##' | sort >in-tarball || return
-    ! git -C "$root" ls-files | grep -vE '^(debian/|\.gitignore$)' | sort | comm -13 in-tarball - | grep .
+    git -C "$root" ls-files >in-git || return
+    ! grep -vE '^(debian/|\.gitignore$)' in-git | sort | comm -13 in-tarball - | grep .
 }
 
 # Adds one build's tests to the sum: Criterion's own closing lines, and of a test that is no Criterion
@@ -302,6 +308,7 @@ beside()
     step format format
     step clang-tidy tidy
     step cppcheck cpp_check
+    step shellcheck shell_check
 }
 
 # Tests sync thousands of small files: where memory has room for them, nothing waits for a disk. What a

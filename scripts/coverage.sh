@@ -48,7 +48,7 @@ build_and_check()
     [ -x "$root/configure" ] || (cd "$root" && autoreconf -fi) >autoreconf.log 2>&1
     [ -f Makefile ] || "$root/configure" --disable-werror "$@" >configure.log
     # What a run that was broken off left, and other versions of the sources.
-    find . -name '*.gcda' -o -name '*.profraw' | xargs -r rm -f
+    find . \( -name '*.gcda' -o -name '*.profraw' \) -delete
     rm -rf generated # made by a program that counts as well
     make -j2 >make.log 2>&1 || { tail -n 30 make.log >&2; return 1; }
     make -j2 check >check.log 2>&1 || { grep -aE "^(FAIL|ERROR)|\*\*\*" check.log >&2; return 1; }

@@ -21,7 +21,7 @@ packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
     libssl-dev libcurl4-openssl-dev libjsmn-dev libsqlite3-dev liblmdb-dev libcriterion-dev
     python3)
 if [ "$what" = check ]; then
-    packages+=(g++ git binutils valgrind clang-tidy clang-format cppcheck doxygen mypy python3-pycparser)
+    packages+=(g++ git binutils valgrind clang-tidy clang-format cppcheck shellcheck doxygen mypy python3-pycparser)
 fi
 if [ "$what" = prove ]; then
     packages+=(g++ git clang libclang-rt-14-dev valgrind gcovr)
@@ -74,6 +74,7 @@ probe()
         command_of clang-tidy clang-tidy
         command_of clang-format clang-format
         command_of cppcheck cppcheck
+        command_of shellcheck shellcheck
         command_of valgrind valgrind
         command_of doxygen doxygen
         command_of mypy mypy

@@ -67,6 +67,7 @@ done
 table=()
 failed=0
 mkdir -p "$logs"
+# shellcheck disable=SC2034 # short and long: one of them, by its name
 while IFS='|' read -r row short long <&3; do
     row=${row%% *}
     if [[ $# -eq 0 || " $* " == *" $row "* ]]; then
