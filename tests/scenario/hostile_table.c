@@ -170,7 +170,7 @@ const hostile_row hostile_rows[] = {
     {"coins that are null", BOTH, ON_SECTOR, HOW_ANSWER, RESULT("{\"coins\":null}"),
      NETWORK("no list of coins")},
     {"two lists of coins", BOTH, ON_SECTOR, HOW_ANSWER, RESULT("{\"coins\":[$C],\"coins\":[$C]}"),
-     NETWORK("no list of coins")},
+     NETWORK("two lists of coins")},
     {"no coins", BOTH, ON_SECTOR, HOW_ANSWER, COINS(""), BAD_SECTOR("coins")},
     {"one coin fewer", BOTH, ON_SECTOR, HOW_ANSWER, COINS("$F"), BAD_SECTOR("coins")},
     {"one coin more", BOTH, ON_SECTOR, HOW_ANSWER, COINS("$C," FIRST), BAD_SECTOR("coins")},
