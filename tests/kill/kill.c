@@ -281,9 +281,10 @@ static void kill_clears(killing *k)
     k->before = k->after;
     k->after = (tk_set){.is = false};
     k->stage = TK_CLEAR;
+    k->takes = .004;
     do {
-        k->takes = .004;
-        (void)kill_it(k, start(&k->work, tk_clear));
+        if (kill_it(k, start(&k->work, tk_clear)))
+            k->takes *= 1.1; /* a tool or a busy machine may take longer: it must end some time */
         look(k);
     } while (k->work.board->set.is);
 }
