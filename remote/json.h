@@ -40,9 +40,9 @@ bool as_json_is_integer(as_span value);
 bool as_json_unsigned(as_span value, uint32_t most, uint32_t *number);
 
 /*
- * For a checked object, and what is behind a value of it: moves *rest to the value of the next member
- * called `name`. False: there is none, or it is no object. A value that is long need not be passed
- * over to be found: whoever reads it knows where it ends.
+ * For a checked object, and what is behind a value of it: moves *rest to the value of the next
+ * member called `name`. False: there is none, or it is no object. A value that is long need not be
+ * passed over to be found: whoever reads it knows where it ends.
  */
 bool as_json_find(as_span *rest, const char *name);
 
