@@ -149,14 +149,25 @@ static bool skip_scalar(cursor *c)
     }
 }
 
-/* A member's name and colon. */
-static bool skip_name(cursor *c)
+/* A member's name and colon, up to its value; sets *name to the string, quotes included. */
+static bool take_name(cursor *c, as_span *name)
 {
     skip_space(c);
+    name->at = c->at;
     if (!skip_string(c))
         return false;
+    name->len = (size_t)(c->at - name->at);
     skip_space(c);
-    return take(c, ':');
+    if (!take(c, ':'))
+        return false;
+    skip_space(c);
+    return true;
+}
+
+static bool skip_name(cursor *c)
+{
+    as_span name;
+    return take_name(c, &name);
 }
 
 /* The arrays and objects around the cursor: the lowest bit of `objects` is for the innermost. */
@@ -244,21 +255,6 @@ static bool string_is(as_span string, const char *name)
             return false;
     }
     return c.at == c.end && !*name;
-}
-
-/* One `"name":` of a member; sets *name to the string, quotes included. */
-static bool take_name(cursor *c, as_span *name)
-{
-    skip_space(c);
-    name->at = c->at;
-    if (!skip_string(c))
-        return false;
-    name->len = (size_t)(c->at - name->at);
-    skip_space(c);
-    if (!take(c, ':'))
-        return false;
-    skip_space(c);
-    return true;
 }
 
 /* One `"name": value`; keeps the value if it is a wanted one. */
