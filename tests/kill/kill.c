@@ -63,7 +63,8 @@ static void pause_us(uint32_t us)
 
 static bool is_over(const killing *k)
 {
-    return tk_sum(k->figures) >= k->limits->kills || now_s() - k->started >= k->limits->seconds;
+    bool enough = tk_sum(k->figures) >= k->limits->kills && k->figures->between > 0;
+    return enough || now_s() - k->started >= k->limits->seconds;
 }
 
 static void bad(killing *k, const char *what)

@@ -43,7 +43,7 @@ typedef struct tk_limits {
     double seconds;
 } tk_limits;
 
-/* Kills until there are so many of them or the time is over. */
+/* Kills until there are so many of them, and one left pending coins, or the time is over. */
 void tk_run(tk_figures *figures, const anonset_backend *backend, const tk_limits *limits);
 unsigned long tk_sum(const tk_figures *figures);
 void tk_print(const char *name, const tk_figures *figures);
