@@ -113,9 +113,17 @@ for program in "${named[@]}"; do
 done
 wait
 
+# One whose verdict is missing (its shell was killed, say) is bad too.
+for program in "${named[@]}"; do
+    log=$logs/${program//\//-}
+    [[ $program == *.sh || -s $log.verdict ]] || {
+        printf '%-44s has no verdict\n' "$program"
+        echo "LOST 0" >"$log.verdict"
+    }
+done
 read -r programs tests bad < <(cat "$logs"/*.verdict /dev/null | awk '
     $1 != "skipped" {programs++}
-    $1 == "FAILED" || $1 == "REPORTED" {bad++}
+    $1 == "FAILED" || $1 == "REPORTED" || $1 == "LOST" {bad++}
     {tests += $2}
     END {print programs + 0, tests + 0, bad + 0}')
 printf 'figures: %d programs, %d tests under %s; bad %d\n' "$programs" "$tests" "$tool" "$bad"
