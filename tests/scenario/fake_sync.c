@@ -1,11 +1,15 @@
 #include "tests/scenario/fake_sync.h"
 
 #include "core/detail.h"
+#include "remote/link.h"
+#include "tests/support/valgrind.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+
+#define CANCEL_MS 200
 
 static anonset_step hand_out(anonset_sync *sync, anonset_request *request,
                              anonset_request_kind kind)
@@ -143,11 +147,17 @@ static void on_alarm(int number)
     anonset_sync_cancel(to_cancel);
 }
 
-void fake_cancel_after(anonset_sync *sync, long us)
+uint64_t fake_cancel_soon(anonset_sync *sync)
 {
     struct sigaction action = {.sa_handler = on_alarm};
-    struct itimerval timer = {.it_value.tv_usec = us};
+    struct itimerval timer = {.it_value.tv_usec = CANCEL_MS * 1000};
     to_cancel = sync;
     if (sigaction(SIGALRM, &action, NULL) != 0 || setitimer(ITIMER_REAL, &timer, NULL) != 0)
         abort();
+    return as_now_ms();
+}
+
+bool fake_ended_soon(uint64_t began_ms)
+{
+    return (double)(as_now_ms() - began_ms) < ts_box(CANCEL_MS + 100 + 200);
 }

@@ -45,7 +45,11 @@ struct anonset_sync {
     anonset_coin coin;
 };
 
-/* Cancels `sync` from a signal's handler, so many microseconds from now (below a second). */
-void fake_cancel_after(anonset_sync *sync, long us);
+/* Cancels `sync` from a signal's handler, 200 ms from now, which is returned. */
+uint64_t fake_cancel_soon(anonset_sync *sync);
+
+/* A call that began then was ended by it: 100 ms later at most, 200 more for a busy machine, and
+ * what a tool takes. */
+bool fake_ended_soon(uint64_t began_ms);
 
 #endif
