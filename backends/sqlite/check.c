@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The keys that groups use, as each record says where its coins are. */
+/* The slots of all groups: one each, for a record is of the group that has its slot. */
 typedef struct slots {
     sqlite3_int64 *slot;
     size_t n, room;
@@ -86,14 +86,14 @@ static anonset_code check_records(slots *s, as_db *db, anonset_detail *detail)
 {
     sqlite3_stmt *row;
     bool found = true;
-    anonset_code code = as_db_prepare(db, &row, AS_SQL_LEDGER_ALL, 0, NULL, detail);
+    anonset_code code = as_db_prepare(db, &row, AS_SQL_GROUP_ALL, 0, NULL, detail);
     while (code == ANONSET_OK && found) {
         code = as_db_step(db, row, &found, detail);
         if (code == ANONSET_OK && found)
             code = check_record(s, db, row, detail);
     }
-    if (code != ANONSET_OK && db->statements[AS_SQL_LEDGER_ALL] != NULL)
-        sqlite3_reset(db->statements[AS_SQL_LEDGER_ALL]);
+    if (code != ANONSET_OK && db->statements[AS_SQL_GROUP_ALL] != NULL)
+        sqlite3_reset(db->statements[AS_SQL_GROUP_ALL]);
     return code;
 }
 
@@ -103,15 +103,12 @@ static int by_number(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Goes from one slot that has coins to the next; all of them are in the records, once. */
+/* Goes from one slot that has rows to the next; all of them are some group's. */
 static anonset_code check_slots(slots *s, as_db *db, anonset_detail *detail)
 {
     sqlite3_int64 from = INT64_MIN;
     if (s->n > 0)
         qsort(s->slot, s->n, sizeof *s->slot, by_number);
-    for (size_t i = 1; i < s->n; i++)
-        if (s->slot[i] == s->slot[i - 1])
-            return damaged(db, "two groups have the same coins", detail);
     for (size_t i = 0;;) {
         sqlite3_stmt *row;
         bool found = false;

@@ -31,7 +31,7 @@ static const char mark[] =
 
 const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
     "CREATE TABLE info(id INTEGER PRIMARY KEY CHECK(id = 1), record BLOB NOT NULL)",
-    "CREATE TABLE ledger(grp INTEGER PRIMARY KEY, slot INTEGER NOT NULL, record BLOB NOT NULL)",
+    "CREATE TABLE grp(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL)",
     "CREATE TABLE pack(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, epoch INTEGER NOT NULL,"
     " body BLOB NOT NULL)",
     "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
@@ -45,6 +45,9 @@ const char *const as_schema_tables[AS_SCHEMA_TABLES] = {
 /* Packs of a range of keys that are pending, or that are not: (epoch = ?3) = ?4. */
 #define OF_SIDE " FROM pack WHERE id BETWEEN ?1 AND ?2 AND (epoch = ?3) = ?4 ORDER BY id "
 
+/* A group that lost its record has none. The key is as_record_id. */
+#define GROUP_RECORD " FROM grp LEFT JOIN pack ON pack.id = (slot + 1 << 33) - 1 "
+
 const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_BEGIN_READ] = "BEGIN",
     [AS_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -52,13 +55,13 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     [AS_SQL_ROLLBACK] = "ROLLBACK",
     [AS_SQL_INFO] = "SELECT record FROM info",
     [AS_SQL_INFO_PUT] = "UPDATE info SET record = ?1",
-    [AS_SQL_LEDGER_GET] = "SELECT slot, record FROM ledger WHERE grp = ?1",
-    [AS_SQL_LEDGER_PUT] = "INSERT INTO ledger(grp, slot, record) VALUES(?1, ?2, ?3)"
-                          " ON CONFLICT(grp) DO UPDATE SET record = excluded.record",
-    [AS_SQL_LEDGER_DELETE] = "DELETE FROM ledger WHERE grp = ?1",
-    [AS_SQL_LEDGER_DELETE_ALL] = "DELETE FROM ledger",
-    [AS_SQL_LEDGER_NEXT] = "SELECT grp FROM ledger WHERE grp > ?1 ORDER BY grp LIMIT 1",
-    [AS_SQL_LEDGER_NEW_SLOT] = "SELECT coalesce(max(slot), 0) + 1 FROM ledger",
+    [AS_SQL_GROUP_GET] = "SELECT slot, body" GROUP_RECORD "WHERE grp.id = ?1",
+    [AS_SQL_GROUP_PUT] = "INSERT INTO grp(id, slot) VALUES(?1, ?2)",
+    [AS_SQL_GROUP_DELETE] = "DELETE FROM grp WHERE id = ?1",
+    [AS_SQL_GROUP_DELETE_ALL] = "DELETE FROM grp",
+    [AS_SQL_GROUP_NEXT] = "SELECT id FROM grp WHERE id > ?1 ORDER BY id LIMIT 1",
+    [AS_SQL_GROUP_NEW_SLOT] = "SELECT coalesce(max(slot), 0) + 1 FROM grp",
+    [AS_SQL_RECORD_PUT] = "INSERT OR REPLACE INTO pack(id, n, epoch, body) VALUES(?1, 0, 0, ?2)",
     [AS_SQL_PACK_FIND] = "SELECT id, n, length(body)" OF_SIDE "DESC LIMIT 1",
     [AS_SQL_PACK_READ] = "SELECT id, n, body" OF_SIDE "DESC LIMIT 1",
     [AS_SQL_PACK_NEXT] = "SELECT id" OF_SIDE "LIMIT 1",
@@ -80,7 +83,7 @@ const char *const as_sql_text[AS_SQL_COUNT] = {
     /* A commit that changes nothing: an UPDATE to the same value would be none. */
     [AS_SQL_TOUCH] = "PRAGMA user_version=" TEXT(AS_FORMAT),
     [AS_SQL_SCHEMA] = "SELECT sql FROM sqlite_master ORDER BY rowid",
-    [AS_SQL_LEDGER_ALL] = "SELECT grp, slot, record FROM ledger ORDER BY grp",
+    [AS_SQL_GROUP_ALL] = "SELECT grp.id, slot, body" GROUP_RECORD "ORDER BY grp.id",
     [AS_SQL_PACK_AFTER] = "SELECT id FROM pack WHERE id >= ?1 ORDER BY id LIMIT 1",
     [AS_SQL_CHECK] = "PRAGMA quick_check(1)",
     [AS_SQL_USED_STATE] = "SELECT record FROM used_state",

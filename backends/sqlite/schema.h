@@ -2,17 +2,19 @@
  * The file: what is in it, how it is told from others, how it comes to be.
  *
  *     info        one row: a record (core/ledger.h). The format's version is user_version
- *     ledger      a row a group: its record (core/ledger.h) and its slot
- *     pack        rows of coins (core/pack.h), keyed by slot and position
+ *     grp         a row a group: its slot
+ *     pack        rows of coins (core/pack.h), keyed by slot and position; behind those of a slot
+ *                 the group's record (core/ledger.h)
  *     checkpoint  records (core/ledger.h), keyed by slot and age
  *     used        used coin tags by position
  *     used_key    where a tag is (used_index.h)
  *     used_state  one row, or none: the record of that list (core/ledger.h)
  *
  * Packs and checkpoints are keyed by one integer, for a second index would write one more page a
- * commit, which small sectors feel (2.5 times the payload in place of 2.4). A group id and a
- * position do not fit into it together with what tells two rows of one position apart, so a group
- * gets a slot: a small number of its own.
+ * commit, which small sectors feel. A group id and a position do not fit into it together with what
+ * tells two rows of one position apart, so a group gets a slot: a small number of its own. The
+ * record, which changes with each commit, stands behind the packs for the same reason: in the leaf
+ * that is written anyway.
  */
 #ifndef AS_SQLITE_SCHEMA_H
 #define AS_SQLITE_SCHEMA_H
@@ -26,6 +28,17 @@
 static inline sqlite3_int64 as_pack_id(sqlite3_int64 slot, uint32_t start, bool twin)
 {
     return slot << 33 | (sqlite3_int64)start << 1 | (twin ? 1 : 0);
+}
+
+/* Of a slot's keys the last, which no pack has: no coin is at UINT32_MAX. */
+static inline sqlite3_int64 as_record_id(sqlite3_int64 slot)
+{
+    return as_pack_id(slot, UINT32_MAX, true);
+}
+
+static inline sqlite3_int64 as_pack_last(sqlite3_int64 slot)
+{
+    return as_record_id(slot) - 1;
 }
 
 static inline uint32_t as_pack_start(sqlite3_int64 id)
@@ -50,7 +63,7 @@ static inline sqlite3_int64 as_checkpoint_last(sqlite3_int64 slot)
 #define AS_PAGE_BYTES 4096
 
 #define AS_APPLICATION_ID 0x616e6f6e /* "anon": tells our files from other SQLite files */
-#define AS_FORMAT         6
+#define AS_FORMAT         7
 
 /* The text of each table, as it is kept in the file. */
 #define AS_SCHEMA_TABLES 7u

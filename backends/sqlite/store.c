@@ -98,7 +98,7 @@ anonset_code as_sqlite_group_load(as_sqlite_group *out, as_db *db, uint32_t grou
     bool found;
     *out = (as_sqlite_group){.group = group};
     anonset_code code =
-        as_db_first(db, &row, &found, AS_SQL_LEDGER_GET, 1, (sqlite3_int64[]){group}, detail);
+        as_db_first(db, &row, &found, AS_SQL_GROUP_GET, 1, (sqlite3_int64[]){group}, detail);
     if (code != ANONSET_OK || !found)
         return code;
     code = decode_group(out, row, group, detail);
@@ -112,7 +112,7 @@ anonset_code as_sqlite_group_next(uint32_t *group, as_db *db, uint32_t after,
     sqlite3_stmt *row;
     bool found;
     anonset_code code =
-        as_db_first(db, &row, &found, AS_SQL_LEDGER_NEXT, 1, (sqlite3_int64[]){after}, detail);
+        as_db_first(db, &row, &found, AS_SQL_GROUP_NEXT, 1, (sqlite3_int64[]){after}, detail);
     if (code != ANONSET_OK)
         return code;
     sqlite3_int64 id = found ? sqlite3_column_int64(row, 0) : 0;

@@ -8,11 +8,11 @@
 
 /* A slot for a group that has none. Slots of groups that were cleared are used again: nothing is
  * left in them. */
-static anonset_code new_slot(sqlite3_int64 *slot, as_db *db, anonset_detail *detail)
+static anonset_code new_slot(sqlite3_int64 *slot, as_db *db, uint32_t group, anonset_detail *detail)
 {
     sqlite3_stmt *row;
     bool found;
-    anonset_code code = as_db_first(db, &row, &found, AS_SQL_LEDGER_NEW_SLOT, 0, NULL, detail);
+    anonset_code code = as_db_first(db, &row, &found, AS_SQL_GROUP_NEW_SLOT, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     sqlite3_int64 free_slot = found ? sqlite3_column_int64(row, 0) : 0;
@@ -21,16 +21,36 @@ static anonset_code new_slot(sqlite3_int64 *slot, as_db *db, anonset_detail *det
         return as_fail(detail, ANONSET_CORRUPT, 0,
                        "%s: no room for another group: clear and sync again", db->path);
     *slot = free_slot;
-    return ANONSET_OK;
+    return as_db_run(db, AS_SQL_GROUP_PUT, 2, (sqlite3_int64[]){group, free_slot}, detail);
 }
 
-static anonset_code put_ledger(as_db *db, uint32_t group, sqlite3_int64 slot,
-                               const as_ledger *ledger, anonset_detail *detail)
+static anonset_code put_record(as_db *db, const as_sqlite_group *group, const as_ledger *ledger,
+                               anonset_detail *detail)
 {
     uint8_t record[AS_LEDGER_BYTES];
-    as_ledger_encode(record, ledger, group);
-    return as_db_run_blob(db, AS_SQL_LEDGER_PUT, 2, (sqlite3_int64[]){group, slot}, record,
-                          sizeof record, "write the group's record", detail);
+    as_ledger_encode(record, ledger, group->group);
+    return as_db_run_blob(db, AS_SQL_RECORD_PUT, 1, (sqlite3_int64[]){as_record_id(group->slot)},
+                          record, sizeof record, "write the group's record", detail);
+}
+
+/*
+ * Takes the record off the end, where it is put again behind new rows. Rows that come at a table's
+ * end fill one leaf and go on in the next; of rows that come before another SQLite makes two leaves
+ * half full.
+ */
+static anonset_code lift_record(as_db *db, const as_sqlite_group *group, anonset_detail *detail)
+{
+    return as_db_run(db, AS_SQL_PACK_DELETE, 1, (sqlite3_int64[]){as_record_id(group->slot)},
+                     detail);
+}
+
+/* With its record. */
+static anonset_code delete_group(as_db *db, const as_sqlite_group *group, anonset_detail *detail)
+{
+    anonset_code code = lift_record(db, group, detail);
+    if (code == ANONSET_OK)
+        code = as_db_run(db, AS_SQL_GROUP_DELETE, 1, (sqlite3_int64[]){group->group}, detail);
+    return code;
 }
 
 /* ---- append_sector ------------------------------------------------------------------------ */
@@ -44,11 +64,13 @@ anonset_code as_sqlite_work_append(as_db *db, const void *in, anonset_detail *de
     if (code == ANONSET_OK)
         code = as_ledger_append(&next, &now.ledger, a, detail);
     if (code == ANONSET_OK && now.slot == 0)
-        code = new_slot(&now.slot, db, detail);
+        code = new_slot(&now.slot, db, a->group, detail);
+    if (code == ANONSET_OK && a->n > 0)
+        code = lift_record(db, &now, detail);
     if (code == ANONSET_OK)
         code = as_sqlite_rows_append(db, now.slot, next.epoch, a, detail);
     if (code == ANONSET_OK)
-        code = put_ledger(db, a->group, now.slot, &next, detail);
+        code = put_record(db, &now, &next, detail);
     return code;
 }
 
@@ -112,11 +134,10 @@ static anonset_code drop_checkpoints(as_db *db, const as_sqlite_group *group, ui
 static anonset_code drop_tail(as_db *db, const as_sqlite_group *group, const as_effect *effect,
                               anonset_detail *detail)
 {
-    anonset_code code =
-        as_db_run(db, AS_SQL_PACK_DELETE_OTHERS, 3,
-                  (sqlite3_int64[]){as_pack_id(group->slot, effect->base, false),
-                                    as_pack_id(group->slot, UINT32_MAX, true), effect->epoch},
-                  detail);
+    anonset_code code = as_db_run(db, AS_SQL_PACK_DELETE_OTHERS, 3,
+                                  (sqlite3_int64[]){as_pack_id(group->slot, effect->base, false),
+                                                    as_pack_last(group->slot), effect->epoch},
+                                  detail);
     return code == ANONSET_OK ? drop_checkpoints(db, group, effect->base, detail) : code;
 }
 
@@ -155,7 +176,7 @@ anonset_code as_sqlite_work_complete(as_db *db, const void *in, anonset_detail *
     if (code == ANONSET_OK)
         code = keep_checkpoint(db, &now, &effect, detail);
     if (code == ANONSET_OK)
-        code = put_ledger(db, c->group, now.slot, &next, detail);
+        code = put_record(db, &now, &next, detail);
     return code;
 }
 
@@ -173,7 +194,7 @@ static anonset_code delete_rows(as_db *db, as_sql which, sqlite3_int64 slot, uin
 static anonset_code drop_strays(as_db *db, sqlite3_int64 slot, const as_ledger *next,
                                 sqlite3_int64 epoch, anonset_detail *detail)
 {
-    sqlite3_int64 last = as_pack_id(slot + 1, 0, false) - 1;
+    sqlite3_int64 last = as_pack_last(slot);
     anonset_code code =
         delete_rows(db, AS_SQL_PACK_DELETE_OTHERS, slot,
                     as_ledger_view_size(next, ANONSET_VIEW_FINALIZED), last, epoch, detail);
@@ -204,7 +225,7 @@ anonset_code as_sqlite_work_drop(as_db *db, const void *in, anonset_detail *deta
                          detail);
     if (code == ANONSET_OK)
         code = drop_strays(db, now.slot, &next, epoch, detail);
-    return code == ANONSET_OK ? put_ledger(db, d->group, now.slot, &next, detail) : code;
+    return code == ANONSET_OK ? put_record(db, &now, &next, detail) : code;
 }
 
 anonset_code as_sqlite_work_mend(as_db *db, const void *in, anonset_detail *detail)
@@ -217,7 +238,7 @@ anonset_code as_sqlite_work_mend(as_db *db, const void *in, anonset_detail *deta
         code = as_ledger_mend(&next, &now.ledger, a, detail);
     if (code == ANONSET_OK)
         code = as_sqlite_rows_append(db, now.slot, AS_EPOCH_MENDED, a, detail);
-    return code == ANONSET_OK ? put_ledger(db, a->group, now.slot, &next, detail) : code;
+    return code == ANONSET_OK ? put_record(db, &now, &next, detail) : code;
 }
 
 /* ---- discard, clear, genesis -------------------------------------------------------------- */
@@ -233,13 +254,11 @@ anonset_code as_sqlite_work_discard(as_db *db, const void *in, anonset_detail *d
     as_ledger_discard(&next, &now.ledger);
     code = as_db_run(db, AS_SQL_PACK_DELETE_PENDING, 3,
                      (sqlite3_int64[]){as_pack_id(now.slot, now.ledger.state.base, false),
-                                       as_pack_id(now.slot, UINT32_MAX, true), now.ledger.epoch},
+                                       as_pack_last(now.slot), now.ledger.epoch},
                      detail);
     if (code == ANONSET_OK && next.state.has_finalized)
-        return put_ledger(db, group, now.slot, &next, detail);
-    return code == ANONSET_OK
-               ? as_db_run(db, AS_SQL_LEDGER_DELETE, 1, (sqlite3_int64[]){group}, detail)
-               : code;
+        return put_record(db, &now, &next, detail);
+    return code == ANONSET_OK ? delete_group(db, &now, detail) : code;
 }
 
 static anonset_code put_info(as_db *db, const anonset_store_info *info, anonset_detail *detail)
@@ -253,7 +272,7 @@ static anonset_code put_info(as_db *db, const anonset_store_info *info, anonset_
 static anonset_code clear_all(as_db *db, anonset_detail *detail)
 {
     static const as_sql all[] = {AS_SQL_PACK_DELETE_ALL, AS_SQL_CHECKPOINT_DELETE_ALL,
-                                 AS_SQL_LEDGER_DELETE_ALL};
+                                 AS_SQL_GROUP_DELETE_ALL};
     anonset_store_info info;
     anonset_code code = as_sqlite_read_info(db, &info, detail);
     for (size_t i = 0; code == ANONSET_OK && i < sizeof all / sizeof *all; i++)
@@ -270,16 +289,15 @@ static anonset_code clear_group(as_db *db, uint32_t group, anonset_detail *detai
     anonset_code code = as_sqlite_group_load(&now, db, group, detail);
     if (code != ANONSET_OK || now.slot == 0)
         return code;
-    code = as_db_run(
-        db, AS_SQL_PACK_DELETE_RANGE, 2,
-        (sqlite3_int64[]){as_pack_id(now.slot, 0, false), as_pack_id(now.slot, UINT32_MAX, true)},
-        detail);
+    code = as_db_run(db, AS_SQL_PACK_DELETE_RANGE, 2,
+                     (sqlite3_int64[]){as_pack_id(now.slot, 0, false), as_pack_last(now.slot)},
+                     detail);
     if (code == ANONSET_OK)
         code = as_db_run(
             db, AS_SQL_CHECKPOINT_DELETE_RANGE, 2,
             (sqlite3_int64[]){as_checkpoint_first(now.slot), as_checkpoint_last(now.slot)}, detail);
     if (code == ANONSET_OK)
-        code = as_db_run(db, AS_SQL_LEDGER_DELETE, 1, (sqlite3_int64[]){group}, detail);
+        code = delete_group(db, &now, detail);
     return code;
 }
 

@@ -274,8 +274,7 @@ static char *dump(void)
 {
     static const char *const queries[] = {
         "SELECT type || name || sql FROM sqlite_master ORDER BY name",
-        "SELECT id || hex(record) FROM info",
-        "SELECT grp || ' ' || slot || hex(record) FROM ledger ORDER BY grp",
+        "SELECT id || hex(record) FROM info", "SELECT id || ' ' || slot FROM grp ORDER BY id",
         "SELECT id || ' ' || n || ' ' || epoch || hex(body) FROM pack ORDER BY id",
         "SELECT id || ' ' || hex(record) FROM checkpoint ORDER BY id"};
     char *text;

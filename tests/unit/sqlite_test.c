@@ -574,7 +574,7 @@ Test(sqlite, small_appends_share_rows)
     ts_chain *chain = ts_chain_new(1, 1000);
     void *handle = open_store(ANONSET_STORE_CREATE);
     append_all(handle, chain, 5);
-    cr_assert_leq(ask("SELECT count(*) FROM pack"), 120);
+    cr_assert_leq(ask("SELECT count(*) FROM pack WHERE n > 0"), 120);
     view_is(handle, ANONSET_VIEW_NEXT, chain, chain->n);
     ok(complete(handle, chain, 0, chain->n));
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
@@ -588,9 +588,25 @@ Test(sqlite, small_deltas_are_joined_as_they_are_finalized)
     void *handle = open_store(ANONSET_STORE_CREATE);
     for (uint32_t size = 5; size <= chain->n; size += 5)
         finalize(handle, chain, size - 5, size);
-    cr_assert_leq(ask("SELECT count(*) FROM pack"), 60);
+    cr_assert_leq(ask("SELECT count(*) FROM pack WHERE n > 0"), 60);
     cr_assert_leq(ask("SELECT max(length(body)) FROM pack"), 8 * AS_PAGE_BYTES);
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, of_a_group_that_goes_nothing_stays)
+{
+    ts_chain *chain = ts_chain_new(1, 20);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    ok(append(handle, chain, 20, 0, 0, 5));
+    ok(b->discard_incomplete(handle, 1, &detail));
+    cr_expect_eq(ask("SELECT count(*) FROM pack") + ask("SELECT count(*) FROM grp"), 0);
+    finalize(handle, chain, 0, 5);
+    cr_expect_eq(ask("SELECT count(*) FROM pack"), 2, "its coins, and its record behind them");
+    ok(append(handle, chain, 20, 5, 5, 5));
+    ok(b->clear(handle, 1, &detail));
+    cr_expect_eq(ask("SELECT count(*) FROM pack") + ask("SELECT count(*) FROM grp"), 0);
     b->close(handle);
     ts_chain_free(chain);
 }
@@ -602,10 +618,10 @@ Test(sqlite, an_append_never_touches_finalized_rows)
     finalize(handle, chain, 0, 5);
     ok(append(handle, chain, 20, 5, 5, 5));
     ok(append(handle, chain, 20, 5, 10, 5));
-    cr_assert_eq(ask("SELECT count(*) FROM pack"), 2);
+    cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 2);
     cr_assert_eq(ask("SELECT n FROM pack ORDER BY id LIMIT 1"), 5);
     ok(b->discard_incomplete(handle, 1, &detail));
-    cr_assert_eq(ask("SELECT count(*) FROM pack"), 1);
+    cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 1);
     view_is(handle, ANONSET_VIEW_NEXT, chain, 5);
     b->close(handle);
     ts_chain_free(chain);
@@ -864,15 +880,17 @@ static void is_corrupt(void *handle, uint32_t position)
 
 Test(sqlite, damaged_rows_are_corrupt)
 {
-    static const char *const damages[] = {"DELETE FROM pack",
-                                          "UPDATE pack SET n = 9",
-                                          "UPDATE pack SET n = -1",
-                                          "UPDATE pack SET n = 5000",
-                                          "UPDATE pack SET body = x'00'",
-                                          "UPDATE pack SET body = ''",
-                                          "UPDATE pack SET body = zeroblob(20000000)",
-                                          "UPDATE pack SET body = CAST(body AS TEXT)",
-                                          "UPDATE pack SET id = id + 2"};
+    static const char *const damages[] = {
+        "DELETE FROM pack WHERE n > 0",
+        "UPDATE pack SET n = 9 WHERE n > 0",
+        "UPDATE pack SET n = -1 WHERE n > 0",
+        "UPDATE pack SET n = 5000 WHERE n > 0",
+        "UPDATE pack SET body = x'00' WHERE n > 0",
+        "UPDATE pack SET body = '' WHERE n > 0",
+        "UPDATE pack SET body = zeroblob(20000000) WHERE n > 0",
+        "UPDATE pack SET body = CAST(body AS TEXT) WHERE n > 0",
+        "UPDATE pack SET id = id + 2 WHERE n > 0",
+    };
     ts_chain *chain = ts_chain_new(1, 10);
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         void *handle = open_store(ANONSET_STORE_CREATE);
@@ -916,7 +934,7 @@ Test(sqlite, damaged_records_are_corrupt)
     snapshot = open_snapshot(handle, &state, ANONSET_VIEW_FINALIZED);
     cr_assert_eq(b->checkpoint(snapshot, &checkpoint, 0, &detail), ANONSET_CORRUPT);
     b->snapshot_close(snapshot);
-    sql_once("UPDATE ledger SET slot = 0");
+    sql_once("UPDATE grp SET slot = 0");
     cr_assert_eq(b->load_state(handle, &state, 1, &detail), ANONSET_CORRUPT);
     sql_once("DELETE FROM info");
     cr_assert_eq(b->info(handle, &info, &detail), ANONSET_CORRUPT);
@@ -1028,15 +1046,19 @@ Test(sqlite, the_check_finds_tables_and_records_that_cannot_be)
         "WHERE name = 'checkpoint'",
         "CREATE TABLE zzz(x)",
         "DROP TABLE checkpoint",
-        "UPDATE ledger SET grp = 0 WHERE grp = 1",
-        "UPDATE ledger SET grp = 5000000000 WHERE grp = 1",
-        "UPDATE ledger SET slot = 0 WHERE grp = 1",
-        "UPDATE ledger SET slot = 1 << 30 WHERE grp = 1",
-        "UPDATE ledger SET record = x'' WHERE grp = 1",
-        "UPDATE ledger SET slot = (SELECT min(slot) FROM ledger)",
-        "DELETE FROM ledger",
-        "DELETE FROM ledger WHERE slot = (SELECT min(slot) FROM ledger)",
-        "DELETE FROM ledger WHERE slot = (SELECT max(slot) FROM ledger)",
+        "UPDATE grp SET id = 0 WHERE id = 1",
+        "UPDATE grp SET id = 5000000000 WHERE id = 1",
+        "UPDATE grp SET slot = 0 WHERE id = 1",
+        "UPDATE grp SET slot = 1 << 30 WHERE id = 1",
+        "UPDATE grp SET slot = (SELECT min(slot) FROM grp)",
+        "UPDATE grp SET slot = 21 WHERE id = 1",
+        "DELETE FROM grp",
+        "DELETE FROM grp WHERE slot = (SELECT min(slot) FROM grp)",
+        "DELETE FROM grp WHERE slot = (SELECT max(slot) FROM grp)",
+        "UPDATE pack SET body = x'' WHERE n = 0",
+        "UPDATE pack SET body = (SELECT body FROM pack WHERE n = 0) WHERE n = 0",
+        "UPDATE pack SET id = id - 1 WHERE n = 0",
+        "DELETE FROM pack WHERE n = 0",
     };
     ts_chain *chain = ts_chain_new(1, 10);
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
@@ -1078,15 +1100,15 @@ Test(sqlite, groups_that_cannot_be_are_corrupt)
     anonset_state state;
     void *handle = open_store(ANONSET_STORE_CREATE);
     append_to(handle, 1, chain, 10);
-    sql_once("UPDATE ledger SET record = x'' WHERE grp = 1");
+    sql_once("UPDATE pack SET body = x'' WHERE n = 0");
     cr_expect_eq(b->load_state(handle, &state, 1, &detail), ANONSET_CORRUPT);
-    sql_once("UPDATE ledger SET slot = 1 << 30 WHERE grp = 1");
+    sql_once("UPDATE grp SET slot = 1 << 30 WHERE id = 1");
     cr_expect_eq(b->load_state(handle, &state, 1, &detail), ANONSET_CORRUPT);
     anonset_append a = {.group = 2, .target = ts_chain_meta(chain, 10)};
     cr_expect_eq(b->append_sector(handle, &a, &detail), ANONSET_CORRUPT, "no slot is left");
-    sql_once("UPDATE ledger SET slot = -5 WHERE grp = 1");
+    sql_once("UPDATE grp SET slot = -5 WHERE id = 1");
     cr_expect_eq(b->append_sector(handle, &a, &detail), ANONSET_CORRUPT, "no slot can be that");
-    sql_once("UPDATE ledger SET grp = 5000000000");
+    sql_once("UPDATE grp SET id = 5000000000");
     cr_expect_eq(b->next_group(handle, &group, 0, &detail), ANONSET_CORRUPT);
     anonset_store_info info;
     sql_once("UPDATE info SET record = x''");
@@ -1109,8 +1131,9 @@ static void drop(void *handle, const ts_chain *chain, bool pending, uint32_t fro
 static void move_newest_row(unsigned by)
 {
     char text[100];
-    (void)snprintf(text, sizeof text,
-                   "UPDATE pack SET id = id + 2 * %u WHERE id = (SELECT max(id) FROM pack)", by);
+    (void)snprintf(
+        text, sizeof text,
+        "UPDATE pack SET id = id + 2 * %u WHERE id = (SELECT max(id) FROM pack WHERE n > 0)", by);
     sql_once(text);
 }
 
@@ -1123,13 +1146,13 @@ Test(sqlite, a_row_that_lost_its_place_goes_with_a_repair)
     finalize(handle, chain, 5, 20);
     move_newest_row(30);
     drop(handle, chain, false, 5, 20, 20);
-    cr_assert_eq(ask("SELECT count(*) FROM pack"), 1);
+    cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 1);
     ok(b->clear(handle, 1, &detail));
     finalize(handle, chain, 0, 10);
     ok(append(handle, chain, 60, 10, 10, 5));
     move_newest_row(30);
     drop(handle, chain, true, 10, 15, 15);
-    cr_assert_eq(ask("SELECT count(*) FROM pack"), 1);
+    cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 1);
     ok(append(handle, chain, 60, 10, 10, 50));
     ok(complete(handle, chain, 10, 60));
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, 60);
@@ -1149,8 +1172,9 @@ static anonset_code tags_code(void *handle)
 
 Test(sqlite, tags_of_damaged_rows_are_corrupt)
 {
-    static const char *const damages[] = {"UPDATE pack SET n = 9", "UPDATE pack SET body = x'00'",
-                                          "UPDATE pack SET n = 5000", "UPDATE pack SET n = 11"};
+    static const char *const damages[] = {
+        "UPDATE pack SET n = 9 WHERE n > 0", "UPDATE pack SET body = x'00' WHERE n > 0",
+        "UPDATE pack SET n = 5000 WHERE n > 0", "UPDATE pack SET n = 11 WHERE n > 0"};
     ts_chain *chain = ts_chain_new(1, 10);
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         void *handle = open_store(ANONSET_STORE_CREATE);
@@ -1170,8 +1194,8 @@ Test(sqlite, no_third_row_is_put_where_two_are)
     ts_chain *chain = ts_chain_new(1, 10);
     void *handle = open_store(ANONSET_STORE_CREATE);
     finalize(handle, chain, 0, 3);
-    sql_once("INSERT INTO pack SELECT (slot << 33) + 2 * 3 + k, 1, 9, zeroblob(40000) FROM ledger, "
-             "(SELECT 0 AS k UNION SELECT 1) WHERE grp = 1");
+    sql_once("INSERT INTO pack SELECT (slot << 33) + 2 * 3 + k, 1, 9, zeroblob(40000) FROM grp, "
+             "(SELECT 0 AS k UNION SELECT 1) WHERE grp.id = 1");
     cr_expect_eq(append(handle, chain, 10, 3, 3, 5), ANONSET_CORRUPT);
     cr_expect(strstr(detail.text, "twice"), "%s", detail.text);
     b->close(handle);
@@ -1202,11 +1226,11 @@ Test(sqlite, a_file_that_must_not_be_written_or_read_is_told)
 Test(sqlite, nothing_is_appended_to_damaged_rows)
 {
     static const char *const damages[] = {
-        "DELETE FROM pack",
+        "DELETE FROM pack WHERE n > 0",
         "UPDATE pack SET n = 2 WHERE n = 3",
         "UPDATE pack SET body = (SELECT body FROM pack WHERE n = 4) WHERE n = 3",
-        "INSERT INTO pack SELECT (slot << 33) + 2 * 3 + k, 1, 9, x'00' FROM ledger, "
-        "(SELECT 0 AS k UNION SELECT 1) WHERE grp = 1; UPDATE pack SET body = body || "
+        "INSERT INTO pack SELECT (slot << 33) + 2 * 3 + k, 1, 9, x'00' FROM grp, "
+        "(SELECT 0 AS k UNION SELECT 1) WHERE grp.id = 1; UPDATE pack SET body = body || "
         "zeroblob(20000) WHERE n = 3",
     };
     ts_chain *chain = ts_chain_new(1, 10);
