@@ -15,7 +15,8 @@
 #define BITS_MOST   19u   /* 1 MiB */
 #define HITS_KEPT   4096u /* more are not gathered before they are looked at */
 #define HITS_MOST   (HITS_KEPT + RUN_MOST)
-#define PAIRS_LEAST 1000u /* compared in a set of any size before its tags are doubted */
+#define TAG_KINDS   65536u /* kinds of tags told apart before hits are searched for one */
+#define PAIRS_LEAST 1000u  /* compared in a set of any size before its tags are doubted */
 
 struct hit {
     uint32_t tag;
@@ -36,7 +37,8 @@ struct check {
     uint32_t used, used_most;
     struct hit *hits; /* positions whose mark was in the table already */
     uint32_t hit_count;
-    uint64_t pairs; /* coins compared so far */
+    uint8_t hit_kinds[TAG_KINDS / 8]; /* a bit for each kind, set: there are hits of it */
+    uint64_t pairs;                   /* coins compared so far */
     uint64_t pairs_most;
     uint8_t *computed;         /* tags of a run, where the backend stores none */
     uint16_t picked[RUN_MOST]; /* places in a run */
@@ -111,6 +113,24 @@ static int by_tag(const void *a, const void *b)
     return (x->tag > y->tag) - (x->tag < y->tag);
 }
 
+static uint32_t kind_of(uint32_t tag)
+{
+    return tag % TAG_KINDS;
+}
+
+/* Tells of most tags that they are no hit's; a search for one waits for memory at each step. */
+static bool may_be_hit(const struct check *c, uint32_t tag)
+{
+    return (c->hit_kinds[kind_of(tag) / 8] >> kind_of(tag) % 8 & 1) != 0;
+}
+
+static void mark_hits(struct check *c)
+{
+    memset(c->hit_kinds, 0, sizeof c->hit_kinds);
+    for (uint32_t i = 0; i < c->hit_count; i++)
+        c->hit_kinds[kind_of(c->hits[i].tag) / 8] |= (uint8_t)(1u << kind_of(c->hits[i].tag) % 8);
+}
+
 /* The first hit of this tag; hit_count: none. */
 static uint32_t find_hit(const struct check *c, uint32_t tag)
 {
@@ -145,6 +165,7 @@ static anonset_code resolve(struct check *c)
     if (c->hit_count == 0)
         return ANONSET_OK;
     qsort(c->hits, c->hit_count, sizeof *c->hits, by_tag);
+    mark_hits(c);
     while (code == ANONSET_OK && position < c->size && !c->repeat->found) {
         anonset_run run;
         code = read_tags(c, &run, position, c->size);
@@ -154,7 +175,8 @@ static anonset_code resolve(struct check *c)
         for (uint32_t i = 0; i < run.n; i++)
             tags[i] = tag_at(&run, i);
         for (uint32_t i = 0; i < run.n && code == ANONSET_OK && !c->repeat->found; i++)
-            code = compare_with_hits(c, tags[i], position + i);
+            if (may_be_hit(c, tags[i]))
+                code = compare_with_hits(c, tags[i], position + i);
         position += run.n;
     }
     c->hit_count = 0;
