@@ -18,7 +18,13 @@
 #define FRONT_SPARE 400  /* a front of up to FRONT_LEAST and this is small; a coin is about 350 */
 #define ROW_PAGES   16   /* of a full row: a read's worth, and what a reader holds in memory */
 #define TAIL_MOST   2800 /* of a tail, which the next commit writes anew */
-#define JOINED_MOST (8 * AS_PAGE_BYTES) /* what a finalize may write anew */
+
+/* Short rows are joined when they fill a row of JOINED_LEAST well, and without that from
+ * JOINED_MOST on, or when it is so many rows: twice JOINED_MOST is what a finalize may write anew.
+ */
+#define JOINED_LEAST (3 * OVERFLOW_BYTES)
+#define JOINED_MOST  (8 * OVERFLOW_BYTES)
+#define JOINED_ROWS  64u
 
 /* The most bytes of a pack that fills this many overflow pages and has a small front. */
 static size_t filling(size_t pages)
@@ -26,10 +32,13 @@ static size_t filling(size_t pages)
     return pages * OVERFLOW_BYTES + FRONT_LEAST + FRONT_SPARE - ROW_HEAD;
 }
 
+/* What is over full overflow pages is a small front; or so much that SQLite puts it into one more
+ * of them, of which a row of many can spare the rest. */
 static bool is_well_filled(size_t bytes)
 {
-    size_t row = bytes + ROW_HEAD;
-    return row > FRONT_MOST && (row - FRONT_LEAST) % OVERFLOW_BYTES <= FRONT_SPARE;
+    size_t row = bytes + ROW_HEAD, over = (row - FRONT_LEAST) % OVERFLOW_BYTES;
+    return (row > FRONT_MOST && over <= FRONT_SPARE) ||
+           (row >= JOINED_LEAST && over > FRONT_MOST - FRONT_LEAST);
 }
 
 /* A pack that is stored: where it is and how large. */
@@ -275,30 +284,68 @@ anonset_code as_sqlite_rows_append(as_db *db, sqlite3_int64 slot, uint32_t epoch
 
 /* ---- Joining ------------------------------------------------------------------------------ */
 
-static bool may_join(const stored *old, const stored *new, uint32_t base)
+/* Short rows that a set ends with, the newest first. */
+typedef struct joint {
+    stored rows[JOINED_ROWS];
+    uint32_t n;
+    uint32_t coins;
+    size_t bytes;
+} joint;
+
+/* Whether the row goes with those so far, which begin at `end`. */
+static bool may_join(const joint *j, const stored *row, uint32_t end)
 {
-    return old->found && new->found && (uint64_t)old->start + old->n == base &&new->start == base &&
-           !is_well_filled(old->bytes) && !is_well_filled(new->bytes) &&
-           old->bytes + new->bytes <= JOINED_MOST && old->n + new->n <= AS_PACK_COINS_MAX;
+    return row->found && (uint64_t)row->start + row->n == end && j->n < JOINED_ROWS &&
+           row->bytes < JOINED_MOST && j->bytes < JOINED_MOST && !is_well_filled(row->bytes) &&
+           j->coins + row->n <= AS_PACK_COINS_MAX;
 }
 
-static anonset_code join(as_db *db, const stored *old, const stored *new, anonset_detail *detail)
+/* From the pending row that begins at `base` back. */
+static anonset_code gather(joint *j, as_db *db, sqlite3_int64 slot, uint32_t epoch, uint32_t base,
+                           anonset_detail *detail)
+{
+    stored row;
+    anonset_code code = find(&row, db, as_pack_id(slot, base, false), as_pack_id(slot, base, true),
+                             epoch, true, detail);
+    uint32_t end = base + row.n;
+    while (code == ANONSET_OK && may_join(j, &row, end)) {
+        j->rows[j->n++] = row;
+        j->bytes += row.bytes;
+        j->coins += row.n;
+        end = row.start;
+        row.found = false;
+        if (end > 0)
+            code = find(&row, db, as_pack_id(slot, 0, false), as_pack_id(slot, end - 1, true),
+                        epoch, false, detail);
+    }
+    return code;
+}
+
+/* All rows go before the one comes: so SQLite goes on in the leaf before theirs. */
+static anonset_code replace(as_db *db, sqlite3_int64 slot, uint32_t epoch, const joint *j,
+                            const piece *by, anonset_detail *detail)
+{
+    anonset_code code = ANONSET_OK;
+    for (uint32_t i = 0; code == ANONSET_OK && i < j->n; i++)
+        code = as_db_run(db, AS_SQL_PACK_DELETE, 1, &j->rows[i].id, detail);
+    return code == ANONSET_OK ? insert(db, slot, epoch, j->rows[j->n - 1].start, by, detail) : code;
+}
+
+static anonset_code join(as_db *db, sqlite3_int64 slot, uint32_t epoch, const joint *j,
+                         anonset_detail *detail)
 {
     batch b;
     uint8_t digest[ANONSET_HASH_BYTES];
-    anonset_code code =
-        batch_make(&b, db, (size_t)old->n + new->n, old->bytes + new->bytes, detail);
+    size_t taken = 0;
+    anonset_code code = batch_make(&b, db, j->coins, j->bytes, detail);
     if (code != ANONSET_OK)
         return code;
-    code = batch_take(&b, b.bytes, db, old, digest, detail);
-    if (code == ANONSET_OK)
-        code = batch_take(&b, b.bytes + old->bytes, db, new, digest, detail);
-    if (code == ANONSET_OK)
-        code = as_db_run(db, AS_SQL_PACK_DELETE, 1, &new->id, detail);
+    for (uint32_t i = j->n; code == ANONSET_OK && i-- > 0; taken += j->rows[i].bytes)
+        code = batch_take(&b, b.bytes + taken, db, &j->rows[i], digest, detail);
     if (code == ANONSET_OK) {
         piece p = {.coins = b.coins, .tags = b.tags, .digest = digest, .n = b.n};
         (void)as_pack_fit(&p.bytes, b.coins, b.n, SIZE_MAX);
-        code = update(db, old->id, &p, detail);
+        code = replace(db, slot, epoch, j, &p, detail);
     }
     batch_free(&b);
     return code;
@@ -307,15 +354,10 @@ static anonset_code join(as_db *db, const stored *old, const stored *new, anonse
 anonset_code as_sqlite_rows_join(as_db *db, sqlite3_int64 slot, uint32_t epoch, uint32_t base,
                                  anonset_detail *detail)
 {
-    stored old, new;
-    if (base == 0)
-        return ANONSET_OK;
-    anonset_code code = find(&old, db, as_pack_id(slot, 0, false), as_pack_id(slot, base - 1, true),
-                             epoch, false, detail);
-    if (code == ANONSET_OK)
-        code = find(&new, db, as_pack_id(slot, base, false), as_pack_id(slot, base, true), epoch,
-                    true, detail);
-    if (code != ANONSET_OK || !may_join(&old, &new, base))
+    joint j = {.n = 0};
+    anonset_code code = gather(&j, db, slot, epoch, base, detail);
+    bool pays = j.bytes >= JOINED_LEAST && is_well_filled(j.bytes);
+    if (code != ANONSET_OK || j.n < 2 || !(pays || j.bytes >= JOINED_MOST || j.n == JOINED_ROWS))
         return code;
-    return join(db, &old, &new, detail);
+    return join(db, slot, epoch, &j, detail);
 }

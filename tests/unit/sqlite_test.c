@@ -589,7 +589,55 @@ Test(sqlite, small_deltas_are_joined_as_they_are_finalized)
     for (uint32_t size = 5; size <= chain->n; size += 5)
         finalize(handle, chain, size - 5, size);
     cr_assert_leq(ask("SELECT count(*) FROM pack WHERE n > 0"), 60);
-    cr_assert_leq(ask("SELECT max(length(body)) FROM pack"), 8 * AS_PAGE_BYTES);
+    cr_assert_leq(ask("SELECT max(length(body)) FROM pack"), 16 * AS_PAGE_BYTES);
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+Test(sqlite, small_deltas_are_not_joined_before_they_fill_a_row)
+{
+    ts_chain *chain = ts_chain_new(1, 20);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    for (uint32_t size = 5; size <= chain->n; size += 5)
+        finalize(handle, chain, size - 5, size);
+    cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 4);
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+/* However small, so that a finalize looks at no more than that. */
+Test(sqlite, so_many_small_deltas_are_joined)
+{
+    ts_chain *chain = ts_chain_new(1, 150);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    for (uint32_t i = 0; i < chain->n; i++)
+        chain->coins[i].serialized_len = 9;
+    for (uint32_t size = 1; size <= chain->n; size++) {
+        finalize(handle, chain, size - 1, size);
+        cr_assert_leq(ask("SELECT count(*) FROM pack WHERE n > 0"), 65);
+    }
+    cr_assert_geq(ask("SELECT max(n) FROM pack"), 64);
+    view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
+    b->close(handle);
+    ts_chain_free(chain);
+}
+
+/* No sum of such deltas fills pages before there is enough to be joined without. */
+Test(sqlite, deltas_that_never_fill_a_row_are_joined)
+{
+    static const uint8_t bytes[1920];
+    ts_chain *chain = ts_chain_new(1, 60);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    for (uint32_t i = 0; i < chain->n; i++) {
+        chain->coins[i].serialized = bytes;
+        chain->coins[i].serialized_len = sizeof bytes - chain->coins[i].context_len;
+    }
+    for (uint32_t size = 1; size <= chain->n; size++)
+        finalize(handle, chain, size - 1, size);
+    cr_assert_eq(ask("SELECT max(n) FROM pack"), 17);
+    cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 3 + 60 - 3 * 17);
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
     b->close(handle);
     ts_chain_free(chain);
