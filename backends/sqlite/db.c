@@ -13,7 +13,7 @@
 #include <sys/statvfs.h>
 
 /* A log that a long reader let grow is cut back to this when it starts over. */
-#define LOG_KEPT "4194304"
+#define LOG_KEPT "8388608"
 /* With less than this free a failed write is a full disk, whatever the error says. */
 #define DISK_FULL_BELOW 65536u
 

@@ -441,10 +441,10 @@ static void append_all(void *handle, const ts_chain *chain, uint32_t sector)
 
 Test(sqlite, the_log_is_copied_when_it_has_grown)
 {
-    ts_chain *chain = ts_chain_new(1, 20 * SECTOR);
+    ts_chain *chain = ts_chain_new(1, 40 * SECTOR);
     void *handle = open_store(ANONSET_STORE_CREATE);
     append_all(handle, chain, SECTOR);
-    cr_assert_lt(bytes_of("-wal"), 7 * MIB / 2);
+    cr_assert_lt(bytes_of("-wal"), 13 * MIB / 2);
     cr_assert_gt(bytes_of(""), MIB);
     uint64_t told;
     ok(b->disk_bytes(handle, &told, &detail));
@@ -481,7 +481,7 @@ Test(sqlite, a_log_that_cannot_be_copied_is_told)
 /* The same in the midst of writing: the log has grown, and cannot be copied. */
 Test(sqlite, a_grown_log_that_cannot_be_copied_is_told)
 {
-    ts_chain *chain = ts_chain_new(1, 20 * SECTOR);
+    ts_chain *chain = ts_chain_new(1, 40 * SECTOR);
     anonset_backend_options options = {
         .flags = ANONSET_STORE_CREATE, .busy_ms = 1000, .log = hear, .log_context = path};
     void *handle;
@@ -500,19 +500,19 @@ Test(sqlite, a_grown_log_that_cannot_be_copied_is_told)
 
 Test(sqlite, a_long_reader_lets_the_log_grow_and_holds_nobody_up)
 {
-    ts_chain *chain = ts_chain_new(1, 50 * SECTOR);
+    ts_chain *chain = ts_chain_new(1, 100 * SECTOR);
     anonset_state state;
     void *handle = open_store(ANONSET_STORE_CREATE);
     finalize(handle, chain, 0, SECTOR);
     void *snapshot = open_snapshot(handle, &state, ANONSET_VIEW_FINALIZED);
-    for (uint32_t size = 2; size <= 30; size++)
+    for (uint32_t size = 2; size <= 60; size++)
         finalize(handle, chain, (size - 1) * SECTOR, size * SECTOR);
-    cr_assert_gt(bytes_of("-wal"), 5 * MIB);
+    cr_assert_gt(bytes_of("-wal"), 9 * MIB);
     shows(snapshot, chain, SECTOR);
     b->snapshot_close(snapshot);
-    for (uint32_t size = 31; size <= 50; size++)
+    for (uint32_t size = 61; size <= 100; size++)
         finalize(handle, chain, (size - 1) * SECTOR, size * SECTOR);
-    cr_assert_leq(bytes_of("-wal"), 4 * MIB); /* copied, begun anew, and cut */
+    cr_assert_leq(bytes_of("-wal"), 8 * MIB); /* copied, begun anew, and cut */
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
     b->close(handle);
     ts_chain_free(chain);
