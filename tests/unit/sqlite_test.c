@@ -582,12 +582,17 @@ Test(sqlite, small_appends_share_rows)
     ts_chain_free(chain);
 }
 
+static void finalize_all(void *handle, const ts_chain *chain, uint32_t delta)
+{
+    for (uint32_t size = delta; size <= chain->n; size += delta)
+        finalize(handle, chain, size - delta, size);
+}
+
 Test(sqlite, small_deltas_are_joined_as_they_are_finalized)
 {
     ts_chain *chain = ts_chain_new(1, 1000);
     void *handle = open_store(ANONSET_STORE_CREATE);
-    for (uint32_t size = 5; size <= chain->n; size += 5)
-        finalize(handle, chain, size - 5, size);
+    finalize_all(handle, chain, 5);
     cr_assert_leq(ask("SELECT count(*) FROM pack WHERE n > 0"), 60);
     cr_assert_leq(ask("SELECT max(length(body)) FROM pack"), 16 * AS_PAGE_BYTES);
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
@@ -599,8 +604,7 @@ Test(sqlite, small_deltas_are_not_joined_before_they_fill_a_row)
 {
     ts_chain *chain = ts_chain_new(1, 20);
     void *handle = open_store(ANONSET_STORE_CREATE);
-    for (uint32_t size = 5; size <= chain->n; size += 5)
-        finalize(handle, chain, size - 5, size);
+    finalize_all(handle, chain, 5);
     cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 4);
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
     b->close(handle);
@@ -634,8 +638,7 @@ Test(sqlite, deltas_that_never_fill_a_row_are_joined)
         chain->coins[i].serialized = bytes;
         chain->coins[i].serialized_len = sizeof bytes - chain->coins[i].context_len;
     }
-    for (uint32_t size = 1; size <= chain->n; size++)
-        finalize(handle, chain, size - 1, size);
+    finalize_all(handle, chain, 1);
     cr_assert_eq(ask("SELECT max(n) FROM pack"), 17);
     cr_assert_eq(ask("SELECT count(*) FROM pack WHERE n > 0"), 3 + 60 - 3 * 17);
     view_is(handle, ANONSET_VIEW_FINALIZED, chain, chain->n);
