@@ -190,6 +190,23 @@ static void musts_of_reads(report *r, const sized *s)
     must_against(r, "    by processor time", s, offsetof(measured, again_processor), 22, 20);
 }
 
+/* What a store can come to that makes a digest and tags, and whether it is enough. */
+static void musts_of_limits(report *r, const sized *s)
+{
+    const measured *checked = &s->rows[CHECKED], *raw = &s->rows[RAW];
+    const measured *bare = &s->rows[BARE_LMDB];
+    figure most = figure_ratio(&checked->write, &s->rows[LEGACY].write), kept = {0};
+    must *m = report_must(r, "the most there can be: raw, digest, tags", "x", true, 24, 34);
+    must_figure(m, 0, &most);
+    must_figure(m, 1, &most);
+    for (unsigned i = 0; i < bare->write.n; i++) {
+        double made = checked->processor.at[i] - raw->processor.at[i];
+        figure_add(&kept, 1 / (1 + made * bare->write.at[i]));
+    }
+    m = report_must(r, "    the bare engine with them against itself", "x", true, NAN, 0.8);
+    must_figure(m, 1, &kept);
+}
+
 static void musts_of_speed(report *r, const sized *s)
 {
     const measured *raw = &s->rows[RAW], *legacy = &s->rows[LEGACY];
@@ -197,6 +214,7 @@ static void musts_of_speed(report *r, const sized *s)
     must *m = report_must(r, "raw append against legacy (where >= 40 the next holds)", "x", true,
                           40, NAN);
     must_figure(m, 0, &ratio);
+    musts_of_limits(r, s);
     m = report_must(r, "write against legacy", "x", true, 24, 34);
     must *bare = report_must(r, "write against the bare engine", "x", true, 1.3, 0.8);
     for (int b = 0; b < BACKENDS; b++) {

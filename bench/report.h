@@ -6,10 +6,11 @@
 
 #include <stdio.h>
 
-#define ROWS 6u
+#define ROWS 7u
 enum {
     LEGACY,
     RAW,
+    CHECKED,
     BARE_SQLITE,
     BARE_LMDB,
     OUR_SQLITE,

@@ -27,8 +27,8 @@ need()
     fi
 }
 
-need 6 '^(legacy layout|raw append|bare|anonset,)[^|]*( \|[^|]+){6}$'
-need 57 ' (SQLite|LMDB  ) \| .* \| [<>]= .* \| (held|not held|not run)$'
+need 7 '^(legacy layout|raw append|  with digest|bare|anonset,)[^|]*( \|[^|]+){6}$'
+need 60 ' (SQLite|LMDB  ) \| .* \| [<>]= .* \| (held|not held|not run)$'
 head -c 4 "$work/chart.svg" | grep -q '<svg' && tail -n 1 "$work/chart.svg" | grep -q '^</svg>$' || {
     echo "smoke: the chart is no SVG"
     status=1
