@@ -43,6 +43,7 @@
     X(a_checkpoint_at_the_base_stays)                                                              \
     X(replacing_everything)                                                                        \
     X(many_replacements_in_a_row)                                                                  \
+    X(many_small_deltas)                                                                           \
     X(a_reanchor_makes_the_old_block_an_alias)                                                     \
     X(aliases_go_with_the_checkpoint_they_belong_to)                                               \
     X(raising_the_gate_after_a_reanchor_leaves_the_alias)                                          \

@@ -233,6 +233,34 @@ CASE(many_replacements_in_a_row)
     kit_view_is(s, 1, ANONSET_VIEW_FINALIZED, now, size);
 }
 
+/* Backends may join what small deltas leave, and must not lose or move a coin of it: not where a
+ * tail is replaced, nor where a delta is given up. */
+CASE(many_small_deltas)
+{
+    const uint32_t most = 900, delta_most = 12;
+    ts_chain *chain = kit_chain(s, 60, most + delta_most);
+    uint32_t size = 0, replaced = 0;
+    for (uint32_t step = 0; size < most; step++) {
+        uint64_t chosen = ts_mix(60, step);
+        uint32_t n = 1 + (uint32_t)(chosen % delta_most), base = size;
+        if (chosen >> 8 & 1) {
+            anonset_meta meta = ts_chain_meta(chain, size + n);
+            GIVES(ANONSET_OK, kit_append(s, 1, chain, &meta, size, size, n));
+            GIVES(ANONSET_OK, s->backend->discard_incomplete(s->handle, 1, NULL));
+        }
+        if (size > 100 * (replaced + 1)) { /* eight times */
+            base -= (uint32_t)(chosen >> 16) % 50;
+            chain = kit_fork(s, chain, base, 61 + replaced++, chain->n);
+        }
+        kit_finalize(s, 1, chain, base, base + n);
+        size = base + n;
+        kit_view_is(s, 1, ANONSET_VIEW_FINALIZED, chain, size);
+    }
+    MUST(replaced == 8);
+    kit_reopen(s, 0);
+    kit_view_is(s, 1, ANONSET_VIEW_FINALIZED, chain, size);
+}
+
 CASE(a_reanchor_makes_the_old_block_an_alias)
 {
     ts_chain *chain = kit_chain(s, 40, 100);

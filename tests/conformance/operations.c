@@ -130,7 +130,8 @@ static void make_append(struct ops *o, anonset_append *a, const anonset_state *s
         a->target = state->target;
     } else {
         uint32_t room = a->start < o->size_most ? o->size_most - a->start : 0;
-        a->target = make_meta(o, a->start + pick(o, room < 120 ? room + 1 : 120));
+        uint32_t most = chance(o, 40) ? 12 : 120; /* a small delta, or more */
+        a->target = make_meta(o, a->start + pick(o, room < most ? room + 1 : most));
     }
     known_digest(o, a->digest_before, state, a->base);
     uint32_t room = a->target.size > a->start ? a->target.size - a->start : 0;
