@@ -156,10 +156,12 @@ static anonset_code sqlite_open(void **handle, const char *path,
         code = find_or_make(s, detail);
     if (code == ANONSET_OK)
         code = look_inside(s, detail);
-    if (code == ANONSET_OK)
+    if (code == ANONSET_OK) {
         *handle = s;
-    else
-        sqlite_close(s);
+        return code;
+    }
+    atomic_store(&s->unknown, true); /* so that closing copies nothing about in the file */
+    sqlite_close(s);
     return code;
 }
 

@@ -264,7 +264,7 @@ void as_sqlite_writer_close(as_sqlite *store)
         return;
     }
     if (store->writer == NULL)
-        (void)connect(store, &store->writer, NULL); /* readers alone leave a log behind, too */
+        (void)open_writer(store, NULL); /* readers alone leave a log behind, too */
     if (store->writer != NULL)
         settle(store);
     drop_writer(store);

@@ -875,6 +875,26 @@ Test(sqlite, what_a_failed_commit_left_is_settled_before_the_store_is_opened_aga
     ts_chain_free(chain);
 }
 
+/* Whoever lets go of the file last copies the log, and then takes it away. */
+Test(sqlite, a_handle_that_only_read_writes_the_log_again_before_it_is_copied)
+{
+    ts_chain *chain = ts_chain_new(1, 60);
+    void *writer = open_store(ANONSET_STORE_CREATE), *reader = open_store(0);
+    ok(append(writer, chain, 60, 0, 0, 20));
+    fail_sync = EIO;
+    cr_assert_eq(append(writer, chain, 60, 0, 20, 20), ANONSET_UNKNOWN);
+    fail_sync = 0;
+    b->close(writer);
+    view_is(reader, ANONSET_VIEW_NEXT, chain, 20);
+    uint64_t log = bytes_of("-wal");
+    written = 0;
+    b->close(reader);
+    cr_assert_not(is_there("-wal"));
+    cr_assert_geq(written, log + AS_PAGE_BYTES, "the log has %llu bytes, %llu were written",
+                  (unsigned long long)log, (unsigned long long)written);
+    ts_chain_free(chain);
+}
+
 Test(sqlite, an_error_on_a_full_disk_says_so)
 {
     ts_chain *chain = ts_chain_new(1, 20);
