@@ -246,17 +246,29 @@ anonset_code as_db_run_blob(as_db *db, as_sql which, int n, const sqlite3_int64 
                            : as_db_fail(db, rc, doing, detail);
 }
 
+static int failed_read(const as_db *db)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_FILE_POINTER, (void *)&file);
+    return rc == SQLITE_OK && file != NULL ? as_sqlite_vfs_failed_read(file) : rc;
+}
+
 anonset_code as_db_check_pages(as_db *db, as_sql which, anonset_detail *detail)
 {
     sqlite3_stmt *row;
     bool found;
+    (void)failed_read(db);
     anonset_code code = as_db_first(db, &row, &found, which, 0, NULL, detail);
     if (code != ANONSET_OK)
         return code;
     const unsigned char *text = found ? sqlite3_column_text(row, 0) : NULL;
-    if (text == NULL || strcmp((const char *)text, "ok") != 0)
-        code = as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file is damaged: %.120s", db->path,
-                       text ? (const char *)text : "it cannot be checked");
+    if (text == NULL || strcmp((const char *)text, "ok") != 0) {
+        int rc = failed_read(db);
+        code = rc != SQLITE_OK
+                   ? as_db_fail(db, rc, "check the file", detail)
+                   : as_fail(detail, ANONSET_CORRUPT, 0, "%s: the file is damaged: %.120s",
+                             db->path, text ? (const char *)text : "it cannot be checked");
+    }
     sqlite3_reset(row);
     return code;
 }

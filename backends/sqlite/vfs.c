@@ -22,6 +22,7 @@ typedef struct gathering {
     int used;               /* bytes to be written; or */
     int ahead;              /* bytes that were read */
     int failed;             /* what a flush that could not be told of returned */
+    int read_failed;        /* what the newest read that failed returned */
     sqlite3_int64 read_end; /* of the newest read */
     struct gathering *log;  /* of a database: its log, if open: it is under the database's locks */
     struct gathering *database; /* of a log */
@@ -98,10 +99,14 @@ static bool have_buffer(gathering *g)
 }
 
 /* SQLite takes a disk that cannot be read for a damaged file, and tells nobody of the disk. */
-static int read_real(const gathering *g, void *out, int n, sqlite3_int64 at)
+static int read_real(gathering *g, void *out, int n, sqlite3_int64 at)
 {
     int rc = g->real->pMethods->xRead(g->real, out, n, at);
-    return rc == SQLITE_IOERR_CORRUPTFS ? SQLITE_IOERR_READ : rc;
+    if (rc == SQLITE_IOERR_CORRUPTFS)
+        rc = SQLITE_IOERR_READ;
+    if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
+        g->read_failed = rc;
+    return rc;
 }
 
 /* Fills the buffer from `at` on. *read: it did, with at least n bytes. */
@@ -267,6 +272,22 @@ static const sqlite3_io_methods file_methods = {
     .xShmBarrier = file_shm_barrier,
     .xShmUnmap = file_shm_unmap,
 };
+
+static int take_failed_read(gathering *g)
+{
+    int rc = g->read_failed;
+    g->read_failed = SQLITE_OK;
+    return rc;
+}
+
+int as_sqlite_vfs_failed_read(sqlite3_file *file)
+{
+    bool ours = file->pMethods == &file_methods; /* else SQLite had no layer for it to stand on */
+    gathering *g = of(file);
+    int log = ours && g->log != NULL ? take_failed_read(g->log) : SQLITE_OK;
+    int rc = ours ? take_failed_read(g) : SQLITE_OK;
+    return rc != SQLITE_OK ? rc : log;
+}
 
 /* ---- The layer ---------------------------------------------------------------------------- */
 

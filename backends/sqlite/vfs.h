@@ -19,4 +19,8 @@
  */
 const char *as_sqlite_vfs(void);
 
+/* What the newest read of this file, or of its log, failed with since this was asked before;
+ * SQLITE_OK: none did. SQLite's checks tell such a read in words, among those about damage. */
+int as_sqlite_vfs_failed_read(sqlite3_file *file);
+
 #endif

@@ -28,6 +28,7 @@ static anonset_detail detail;
 /* ---- Faults: SQLite's calls come here first ------------------------------------------------ */
 
 static int fail_sync, fail_write; /* the errno that such a call is to give, or 0 */
+static unsigned fail_read_in;     /* EIO for the read after so many more; 0: none */
 static bool fake_full;
 static const char *fail_writes_to; /* EIO for this file alone; NULL: none */
 static unsigned syncs;
@@ -62,6 +63,17 @@ ANONSET_API ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
 ANONSET_API ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     return pwrite64(fd, bytes, len, at);
+}
+
+ANONSET_API ssize_t pread64(int fd, void *out, size_t len, off64_t at)
+{
+    bool now = fail_read_in > 0 && --fail_read_in == 0;
+    return now ? refuse(EIO) : syscall(SYS_pread64, fd, out, len, at);
+}
+
+ANONSET_API ssize_t pread(int fd, void *out, size_t len, off_t at)
+{
+    return pread64(fd, out, len, at);
 }
 
 static const char *no_memory_for; /* statements that begin so cannot be prepared; NULL: none */
@@ -1149,6 +1161,30 @@ Test(sqlite, the_check_finds_tables_and_records_that_cannot_be)
         remove_dir();
         cr_assert_eq(mkdir(dir, 0700), 0);
     }
+    ts_chain_free(chain);
+}
+
+/* SQLite's own checks tell both in one list. */
+Test(sqlite, a_check_tells_a_disk_that_cannot_be_read_from_damage)
+{
+    ts_chain *chain = ts_chain_new(1, 500);
+    void *handle = open_store(ANONSET_STORE_CREATE);
+    append_to(handle, 1, chain, 500);
+    b->close(handle);
+    unsigned failed = 0;
+    bool done = false;
+    for (unsigned at = 1; !done; at++) {
+        handle = open_store(0);
+        fail_read_in = at;
+        anonset_code code = b->check(handle, &detail);
+        done = fail_read_in > 0;
+        fail_read_in = 0;
+        cr_assert_eq(code, done ? ANONSET_OK : ANONSET_IO, "read %u: code %d, %s", at, (int)code,
+                     detail.text);
+        failed += !done;
+        b->close(handle);
+    }
+    cr_assert_gt(failed, 8);
     ts_chain_free(chain);
 }
 
