@@ -53,7 +53,7 @@ typedef struct hostile_row {
     const char *outcome;
     int exit_code;
     const char *words;  /* in the error text; NULL: there is none, the sync got over it */
-    const char *scheme; /* that the program is given; NULL: tcp or http */
+    const char *scheme; /* of TLS, that the program is given; NULL: tcp or http */
     const char *option; /* more for the program; NULL: --group=1. --tags: that alone */
     bool is_believed;   /* a list of used tags is what a server tells: the next one sets it right */
 } hostile_row;
