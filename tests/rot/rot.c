@@ -174,8 +174,9 @@ static void at_boundaries(struct run *r)
     const tr_file *files = tr_store_files(r->store);
     for (uint32_t i = 0; i < TR_FILES; i++) {
         size_t n = (files[i].len + SECTOR - 1) / SECTOR;
+        size_t first = tw_random(&r->rng) % (n + 1);
         for (size_t step = 0; step < n && !is_over(r); step++) {
-            size_t at = step * SPREAD % n * SECTOR;
+            size_t at = (first + step * SPREAD) % n * SECTOR;
             size_t last = files[i].len - at < SECTOR ? files[i].len - 1 : at + SECTOR - 1;
             damage all[] = {{FLIP, i, at, tw_between(&r->rng, 0, 7)},
                             {FLIP, i, last, tw_between(&r->rng, 0, 7)},
