@@ -17,9 +17,9 @@ anonset_code as_sqlite_rows_append(as_db *db, sqlite3_int64 slot, uint32_t epoch
                                    const anonset_append *a, anonset_detail *detail);
 
 /* Joins the short packs that end at `base`, and the pending one that begins there, if a well filled
- * row comes of it; `epoch` is the pending one's. Done as the pending set is finalized. Till then a
- * small delta stays the row that it came as, so that its coins are not written anew by each next.
- */
+ * row comes of it, or they are enough without; `epoch` is the pending one's. Done as the pending
+ * set is finalized. Till then a small delta stays the row that it came as, so that its coins are
+ * not written anew by each next. */
 anonset_code as_sqlite_rows_join(as_db *db, sqlite3_int64 slot, uint32_t epoch, uint32_t base,
                                  anonset_detail *detail);
 
