@@ -2,6 +2,7 @@
 
 #include "core/bytes.h"
 #include "core/detail.h"
+#include "core/used.h"
 
 #include <string.h>
 
@@ -233,8 +234,7 @@ anonset_code as_used_decode(anonset_used_state *state, const uint8_t *bytes, siz
 anonset_code as_used_next(anonset_used_state *next, const anonset_used_state *now,
                           const anonset_used_append *a, anonset_detail *detail)
 {
-    if (a->before.count != now->count ||
-        memcmp(a->before.digest, now->digest, sizeof now->digest) != 0)
+    if (!as_used_same(&a->before, now))
         return as_fail(detail, ANONSET_STALE, 0,
                        "the store moved on: the list of used tags is another");
     next->count = a->keep + a->n;

@@ -9,6 +9,11 @@
 
 #define PAGE 256u /* tags read at once */
 
+bool as_used_same(const anonset_used_state *a, const anonset_used_state *b)
+{
+    return a->count == b->count && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
+}
+
 /* ---- Digest ------------------------------------------------------------------------------- */
 
 anonset_code as_used_digest(as_digest *digest, uint8_t chained[ANONSET_HASH_BYTES],

@@ -21,6 +21,9 @@ anonset_code as_used_list_open(anonset_used_list **list, const anonset_backend *
 /* UNSUPPORTED: the store's backend keeps no list. */
 anonset_code as_used_supported(const anonset_store *store, anonset_detail *detail);
 
+/* Whether two states are of one list. */
+bool as_used_same(const anonset_used_state *a, const anonset_used_state *b);
+
 /* next = SHA-256(prev || tag || tx_hash), for n tags one after the other. `digest` is changed in
  * place. INTERNAL if the crypto library fails. */
 anonset_code as_used_digest(as_digest *digest, uint8_t chained[ANONSET_HASH_BYTES],

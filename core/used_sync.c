@@ -160,7 +160,7 @@ static anonset_code digest_at(anonset_sync *sync, uint8_t *digest, uint32_t keep
     if (code != ANONSET_OK)
         return code;
     const anonset_used_state *now = anonset_used_list_state(list);
-    if (now->count != held->count || memcmp(now->digest, held->digest, sizeof now->digest) != 0)
+    if (!as_used_same(now, held))
         code = ANONSET_STALE;
     else
         code = as_used_digest_at(sync->digest, digest, list, keep, detail);

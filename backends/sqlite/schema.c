@@ -149,7 +149,7 @@ static anonset_code judge_head(as_schema_found *file, const uint8_t *head, const
     if (big_endian(head + USER_VERSION_AT) != AS_FORMAT)
         return as_fail(detail, ANONSET_FOREIGN, 0,
                        "%s is a store of format %u, this library knows %d; it was not touched: use "
-                       "a newer anonset",
+                       "the version of anonset that wrote it, or sync to another path",
                        path, big_endian(head + USER_VERSION_AT), AS_FORMAT);
     return ANONSET_OK;
 }
