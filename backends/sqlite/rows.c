@@ -88,7 +88,7 @@ static anonset_code no_memory(const as_db *db, anonset_detail *detail)
     return as_fail(detail, ANONSET_NO_MEMORY, ENOMEM, "%s: out of memory for coins", db->path);
 }
 
-/* Room for `coins` coins, and `bytes` bytes of packs. */
+/* Room for `coins` coins, and `bytes` bytes of packs; batch_free also where there is none. */
 static anonset_code batch_make(batch *b, const as_db *db, size_t coins, size_t bytes,
                                anonset_detail *detail)
 {
@@ -96,10 +96,8 @@ static anonset_code batch_make(batch *b, const as_db *db, size_t coins, size_t b
     b->coins = as_alloc(coins * sizeof *b->coins);
     b->tags = as_alloc(coins * sizeof *b->tags);
     b->bytes = as_alloc(bytes);
-    if (b->coins != NULL && b->tags != NULL && b->bytes != NULL)
-        return ANONSET_OK;
-    batch_free(b);
-    return no_memory(db, detail);
+    return b->coins != NULL && b->tags != NULL && b->bytes != NULL ? ANONSET_OK
+                                                                   : no_memory(db, detail);
 }
 
 /* Reads a stored pack to `at` and adds its coins; sets `digest` to the one after the last. */
@@ -243,9 +241,8 @@ static anonset_code grow_tail(uint32_t *used, as_db *db, const stored *tail,
     uint32_t most = AS_PACK_COINS_MAX - tail->n;
     uint32_t n = a->n < most ? a->n : most;
     anonset_code code = batch_make(&b, db, (size_t)tail->n + n, tail->bytes, detail);
-    if (code != ANONSET_OK)
-        return code;
-    code = batch_take(&b, b.bytes, db, tail, digest, detail);
+    if (code == ANONSET_OK)
+        code = batch_take(&b, b.bytes, db, tail, digest, detail);
     if (code != ANONSET_OK)
         goto out;
     memcpy(b.coins + b.n, a->coins, n * sizeof *a->coins);
@@ -338,8 +335,6 @@ static anonset_code join(as_db *db, sqlite3_int64 slot, uint32_t epoch, const jo
     uint8_t digest[ANONSET_HASH_BYTES];
     size_t taken = 0;
     anonset_code code = batch_make(&b, db, j->coins, j->bytes, detail);
-    if (code != ANONSET_OK)
-        return code;
     for (uint32_t i = j->n; code == ANONSET_OK && i-- > 0; taken += j->rows[i].bytes)
         code = batch_take(&b, b.bytes + taken, db, &j->rows[i], digest, detail);
     if (code == ANONSET_OK) {
