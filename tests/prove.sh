@@ -21,7 +21,7 @@ full-disk | tests/faults/disk | tests/faults/disk
 places | tests/faults/place | tests/faults/place
 hostile | tests/scenario/hostile | tests/scenario/hostile
 failed-sync | tests/crash/crash --failed-sync --states 10000 | tests/crash/crash --failed-sync --states 500000
-io-faults | tests/crash/faults | tests/crash/faults --pairs
+io-faults | tests/crash/faults --seeds 3 | tests/crash/faults --pairs
 fuzz | "$source/tests/fuzz/prove.sh" short | "$source/tests/fuzz/prove.sh" long
 kills | tests/kill/kill --kills 1000 | tests/kill/kill --kills 50000
 tsan | "$source/tests/tools.sh" tsan | "$source/tests/tools.sh" tsan

@@ -3,7 +3,8 @@
  *
  * Crash states of the stores (tests/crash/crash.h), with a table of figures: N unique images a
  * backend, and a tenth of that of the upgrade of an older cache. --failed-sync: of runs in which
- * one sync fails. Exit code 1 if any image was bad. tests/prove.sh runs it.
+ * one sync fails, with N of the upgrade as well: each is short, and few leave anything to find.
+ * Exit code 1 if any image was bad. tests/prove.sh runs it.
  */
 #include "tests/crash/crash.h"
 #include "tests/support/options.h"
@@ -40,7 +41,7 @@ int main(int argc, char **argv)
         tc_figures figures;
         if (only && strncmp(only, subject.name, strlen(only)) != 0)
             continue;
-        if (i == 1)
+        if (i == 1 && !sync_fails)
             limits.states /= LEGACY_PART;
         tc_run(&figures, &subject, &limits);
         tc_print(&subject, &figures);
