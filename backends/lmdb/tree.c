@@ -57,7 +57,7 @@ typedef struct tree {
     uint8_t *used;
     const as_meta_table *table;
     bool free_pages; /* it is the table of free pages */
-    bool values;     /* their pages' heads are looked at too */
+    bool values;     /* the heads of their pages are looked at in our own table too */
     size_t branches, leaves, overflows, entries;
 
     bool has_before; /* the key of the entry before */
@@ -128,6 +128,11 @@ static size_t count(const uint8_t *bytes)
     return (head.lower - HEAD_BYTES) / sizeof(uint16_t);
 }
 
+/*
+ * LMDB makes room for a list of free pages before it knows how long it gets, and gives none of it
+ * back: a list may lie in more pages of its own than it needs, or in one and need none. The values
+ * of our own table are put once.
+ */
 static bool read_node(node *out, const tree *t, const uint8_t *bytes, size_t i)
 {
     uint16_t at;
@@ -149,8 +154,10 @@ static bool read_node(node *out, const tree *t, const uint8_t *bytes, size_t i)
         return true;
     }
     out->len = head.number;
-    bool big = NODE_BYTES + (size_t)head.key + out->len > big_from(t->page);
-    if (head.flags != (big ? BIG_DATA : 0) ||
+    bool big = head.flags == BIG_DATA;
+    bool too_large = NODE_BYTES + (size_t)head.key + out->len > big_from(t->page);
+    if (head.flags != (big ? BIG_DATA : 0) || (too_large && !big) ||
+        (big && !too_large && !t->free_pages) ||
         (big ? sizeof out->data_page : out->len) > room - head.key)
         return false;
     out->data = out->key + head.key;
@@ -294,15 +301,20 @@ static anonset_code check_freed(tree *t, const node *n, size_t page)
     return code;
 }
 
-static anonset_code check_value(const tree *t, size_t number, size_t pages)
+/* *pages: how many a value needs, then those it has. */
+static anonset_code check_value(tree *t, size_t number, size_t *pages)
 {
     page_head head;
     uint32_t counted;
     anonset_code code = read_bytes(t, &head, sizeof head, number, 0);
+    if (code != ANONSET_OK)
+        return code;
     memcpy(&counted, &head.lower, sizeof counted);
-    if (code == ANONSET_OK && (head.number != number || head.flags != OVERFLOW || counted != pages))
-        code = damaged(t, number, "it is not the first of its value");
-    return code;
+    bool more = t->free_pages && counted > *pages && use(t, number + *pages, counted - *pages);
+    if (head.number != number || head.flags != OVERFLOW || (counted != *pages && !more))
+        return damaged(t, number, "it is not the first of its value");
+    *pages = counted;
+    return ANONSET_OK;
 }
 
 static anonset_code check_entry(tree *t, const node *n, size_t page)
@@ -320,10 +332,11 @@ static anonset_code check_entry(tree *t, const node *n, size_t page)
         size_t pages = overflow_pages(n->len, t->page);
         if (!use(t, n->data_page, pages))
             return damaged(t, page, "a value of it lies where no value can be");
-        t->overflows += pages;
-        anonset_code code = t->values ? check_value(t, n->data_page, pages) : ANONSET_OK;
+        anonset_code code =
+            t->values || t->free_pages ? check_value(t, n->data_page, &pages) : ANONSET_OK;
         if (code != ANONSET_OK)
             return code;
+        t->overflows += pages;
     }
     if (t->free_pages)
         return n->len >= sizeof(size_t) ? check_freed(t, n, page)
