@@ -40,6 +40,8 @@ static as_reply *reply_of(anonset_sync *sync, const as_asked *asked)
         return &sync->close_control;
     case AS_ASK_CLOSE_PIN:
         return &sync->close_pin;
+    case AS_ASK_HEIGHT_PIN:
+        return &sync->heights_pin;
     case AS_ASK_FLOOR:
         return &sync->candidates[asked->lo].reply;
     default:

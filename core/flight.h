@@ -19,6 +19,7 @@ typedef enum as_role {
     AS_ASK_MEND,          /* finalized coins that are missing, positions [lo, hi) */
     AS_ASK_PROBE,         /* one coin we hold, at position lo: does it differ? */
     AS_ASK_HEIGHT,        /* of a transaction of the part `lo` */
+    AS_ASK_HEIGHT_PIN,    /* behind them: is the target's block still there? */
     AS_ASK_CLOSE_META,    /* behind the last sector: is the meta still the target? */
     AS_ASK_CLOSE_CONTROL, /* behind the last sector: CONTROL again */
     AS_ASK_CLOSE_PIN      /* behind the last sector: is the proven checkpoint still there? */

@@ -93,6 +93,9 @@ static bool is_more_open(const as_heights *heights)
     return false;
 }
 
+static const as_findings refuted = {
+    .joined = true, .level = ANONSET_GATE_COUNT, .refuted = true, .by_heights = true};
+
 static anonset_code conclude(anonset_sync *sync, as_findings *found)
 {
     as_heights *heights = &sync->heights;
@@ -105,9 +108,9 @@ static anonset_code conclude(anonset_sync *sync, as_findings *found)
     code = as_gate_search(sync, &verdict, snapshot, &heights->cuts, &heights->start);
     sync->store->backend->snapshot_close(snapshot);
     *found = (as_findings){.joined = true, .level = ANONSET_GATE_COUNT};
-    found->refuted = verdict == AS_CHAIN_NONE;
-    found->by_heights = true;
-    if (verdict == AS_CHAIN_FOUND) {
+    if (verdict == AS_CHAIN_NONE) {
+        *found = refuted;
+    } else if (verdict == AS_CHAIN_FOUND) {
         found->proof = ANONSET_PROOF_FOUND;
         found->level = ANONSET_GATE_SET_HASH;
     } else if (verdict == AS_CHAIN_BUDGET) {
@@ -144,20 +147,44 @@ void as_heights_take(anonset_sync *sync, const as_asked *asked, const anonset_an
         heights->told = false; /* it knows none, or not this one: asking on is of little use */
 }
 
+/* A height is told of the chain as it is, whichever block the coins were asked for with: where that
+ * was replaced meanwhile, what they contradict is nobody's word. */
+static void doubt(anonset_sync *sync)
+{
+    sync->heights.refute = true;
+    sync->heights_pin = AS_REPLY_AWAITED;
+    as_sync_ask_pin(sync, AS_ASK_HEIGHT_PIN, sync->target.block_hash, 0);
+}
+
+static void judge_doubt(anonset_sync *sync)
+{
+    if (sync->heights_pin == AS_REPLY_ACCEPTED)
+        as_finish_conclude(sync, &refuted);
+    else
+        as_sync_moved(sync, "the chain changed while heights were asked for");
+}
+
 bool as_heights_advance(anonset_sync *sync)
 {
     as_heights *heights = &sync->heights;
     as_findings found;
-    anonset_code code;
-    if (as_flight_has(&sync->flight, AS_ASK_HEIGHT))
+    anonset_code code = ANONSET_OK;
+    if (as_flight_has(&sync->flight, AS_ASK_HEIGHT) ||
+        as_flight_has(&sync->flight, AS_ASK_HEIGHT_PIN))
         return false;
+    if (heights->refute) {
+        judge_doubt(sync);
+        return true;
+    }
     decide(heights);
     if (heights->told && is_more_open(heights)) {
         code = ask_parts(sync);
     } else {
         code = conclude(sync, &found);
         as_cuts_free(&heights->cuts);
-        if (code == ANONSET_OK)
+        if (code == ANONSET_OK && found.refuted)
+            doubt(sync);
+        else if (code == ANONSET_OK)
             as_finish_conclude(sync, &found);
     }
     if (code != ANONSET_OK)

@@ -16,6 +16,7 @@ typedef struct as_heights {
     as_cuts cuts;
     as_chain_start start;
     bool told;            /* the server has answered every question so far */
+    bool refute;          /* they do, if they were of the target's chain: that is asked */
     uint32_t first, next; /* cuts that the flight is about: [first, next) */
     uint32_t n, asked;    /* parts in `seen`; those before `asked` are of an earlier flight */
     as_height seen[AS_HEIGHTS_FLIGHT];

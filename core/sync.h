@@ -176,6 +176,7 @@ struct anonset_sync {
     bool close_meta_told;
 
     as_heights heights;
+    as_reply heights_pin;
     as_seam seam;
     as_used_sync used;
 

@@ -74,6 +74,27 @@ SCENARIO(proof, heights_raise_what_the_budget_left_over_http, "--coins", "2000")
     raise_by_heights(s, s->server.http);
 }
 
+/* The same transactions are mined in other blocks while their heights are asked for: these speak
+ * for no block that was synced to, and nobody lied. */
+static void recut_meanwhile(scene *s, const char *url)
+{
+    ts_tell(&s->server, "at heights 1 recut 20 5");
+    scene_sync_at(s, url, "--prove", NULL);
+    scene_outcome(s, "finalized", 0);
+    scene_level(s, "set-hash", "found");
+    scene_is_whole(s);
+}
+
+SCENARIO(proof, heights_of_another_chain_refute_nothing, "--coins", "2000")
+{
+    recut_meanwhile(s, s->server.tcp);
+}
+
+SCENARIO(proof, heights_of_another_chain_refute_nothing_over_http, "--coins", "2000")
+{
+    recut_meanwhile(s, s->server.http);
+}
+
 SCENARIO(proof, without_heights_the_set_stays_at_count, "--coins", "2000")
 {
     ts_tell(&s->server, "heights off");
