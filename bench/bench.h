@@ -66,8 +66,8 @@ typedef struct row {
     void (*read)(void *handle, tally *seen);
 } row;
 
-extern const row row_legacy, row_raw, row_checked, row_bare_sqlite, row_bare_lmdb, row_sqlite,
-    row_lmdb;
+extern const row row_legacy, row_raw, row_checked, row_logged, row_bare_sqlite, row_bare_lmdb,
+    row_sqlite, row_lmdb;
 /* All of them in the table's order, NULL-ended. */
 extern const row *const rows[];
 

@@ -11,7 +11,7 @@
 #define DELTA_COINS 5u
 #define REPEATS     21u /* of what takes microseconds */
 
-const row *const rows[] = {&row_legacy,    &row_raw,    &row_checked, &row_bare_sqlite,
+const row *const rows[] = {&row_legacy,    &row_raw,    &row_checked, &row_logged, &row_bare_sqlite,
                            &row_bare_lmdb, &row_sqlite, &row_lmdb,    NULL};
 
 #define LINE_BYTES 64u

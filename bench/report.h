@@ -6,11 +6,12 @@
 
 #include <stdio.h>
 
-#define ROWS 7u
+#define ROWS 8u
 enum {
     LEGACY,
     RAW,
     CHECKED,
+    LOGGED,
     BARE_SQLITE,
     BARE_LMDB,
     OUR_SQLITE,

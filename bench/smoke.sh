@@ -27,7 +27,7 @@ need()
     fi
 }
 
-need 7 '^(legacy layout|raw append|  with digest|bare|anonset,)[^|]*( \|[^|]+){6}$'
+need 8 '^(legacy layout|raw append|  with digest|  and through|bare|anonset,)[^|]*( \|[^|]+){6}$'
 need 60 ' (SQLite|LMDB  ) \| .* \| [<>]= .* \| (held|not held|not run)$'
 head -c 4 "$work/chart.svg" | grep -q '<svg' && tail -n 1 "$work/chart.svg" | grep -q '^</svg>$' || {
     echo "smoke: the chart is no SVG"
