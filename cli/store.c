@@ -39,17 +39,15 @@ anonset_code store_open(anonset_store **store, const struct args *args, unsigned
 anonset_code store_groups(anonset_store *store, const struct args *args, store_visit *visit,
                           void *context, anonset_detail *detail)
 {
-    anonset_code code = ANONSET_OK;
+    anonset_code code;
     uint32_t group = 0;
 
     if (args->group)
         return visit(context, store, args->group, detail);
-    while (code == ANONSET_OK) {
-        code = anonset_store_next_group(store, &group, group, detail);
-        if (code == ANONSET_NOT_FOUND)
-            return ANONSET_OK;
-        if (code == ANONSET_OK)
-            code = visit(context, store, group, detail);
+    while ((code = anonset_store_next_group(store, &group, group, detail)) == ANONSET_OK) {
+        code = visit(context, store, group, detail);
+        if (code != ANONSET_OK && code != ANONSET_NOT_FOUND) /* another program cleared it */
+            return code;
     }
-    return code;
+    return code == ANONSET_NOT_FOUND ? ANONSET_OK : code;
 }
