@@ -24,6 +24,7 @@ failed-sync | tests/crash/crash --failed-sync --states 10000 | tests/crash/crash
 io-faults | tests/crash/faults --seeds 3 | tests/crash/faults --pairs
 fuzz | "$source/tests/fuzz/prove.sh" short | "$source/tests/fuzz/prove.sh" long
 kills | tests/kill/kill --kills 1000 | tests/kill/kill --kills 50000
+crowd | tests/crowd/crowd --programs 10000 | tests/crowd/crowd --programs 200000
 tsan | "$source/tests/tools.sh" tsan | "$source/tests/tools.sh" tsan
 valgrind | "$source/tests/tools.sh" valgrind | "$source/tests/tools.sh" valgrind
 coverage | "$source/scripts/coverage.sh" | "$source/scripts/coverage.sh" --mcdc && "$source/scripts/coverage.sh"

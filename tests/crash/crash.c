@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FATES     16384 /* operations that are not settled, at most */
@@ -38,13 +37,6 @@ typedef struct ledger {
     size_t mask;
     entry entries[]; /* images by hash, and losses by hash and what was lost */
 } ledger;
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static size_t ledger_bytes(size_t places)
 {
@@ -306,7 +298,7 @@ static void check_point(search *s, tc_model model)
 /* Each model has its share. */
 static bool has_enough(const search *s, tc_model model)
 {
-    return s->known->figures.states[model] >= s->limits->states / TC_MODELS || now_s() >= s->until;
+    return s->known->figures.states[model] >= s->limits->states / TC_MODELS || ts_now() >= s->until;
 }
 
 static bool is_over(const search *s)
@@ -431,7 +423,7 @@ void tc_run(tc_figures *figures, const tc_subject *subject, const tc_limits *lim
 {
     static search s;
     ts_dir store, images;
-    double from = now_s();
+    double from = ts_now();
     folder_make(&store);
     folder_make(&images);
     s = (search){.subject = subject,
@@ -443,7 +435,7 @@ void tc_run(tc_figures *figures, const tc_subject *subject, const tc_limits *lim
     for (uint64_t seed = limits->seed; !is_over(&s); seed++)
         one_tape(&s, store.path, seed);
     *figures = s.known->figures;
-    figures->seconds = now_s() - from;
+    figures->seconds = ts_now() - from;
     (void)munmap(s.known, ledger_bytes(s.known->mask + 1));
     ts_dir_remove(&store);
     ts_dir_remove(&images);

@@ -9,26 +9,20 @@
 #include "backends/backends.h"
 #include "tests/crash/faults.h"
 #include "tests/support/options.h"
+#include "tests/support/support.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void report(tc_points *all, const tc_sweep *sweep)
 {
     tc_points points = {.bad = 0};
-    double from = now_s();
+    double from = ts_now();
     tc_sweep_run(&points, sweep);
     (void)printf("%-24s %-8s %8lu %10lu %6lu %9.1f\n", sweep->name,
                  sweep->pairs ? "pairs" : "single", points.calls, points.points, points.bad,
-                 now_s() - from);
+                 ts_now() - from);
     (void)fflush(stdout);
     all->points += points.points;
     all->bad += points.bad;

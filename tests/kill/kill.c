@@ -48,13 +48,6 @@ typedef struct killing {
     tk_set cached;
 } killing;
 
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void pause_us(uint32_t us)
 {
     struct timespec pause = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L};
@@ -64,7 +57,7 @@ static void pause_us(uint32_t us)
 static bool is_over(const killing *k)
 {
     bool enough = tk_sum(k->figures) >= k->limits->kills && k->figures->between > 0;
-    return enough || now_s() - k->started >= k->limits->seconds;
+    return enough || ts_now() - k->started >= k->limits->seconds;
 }
 
 static void bad(killing *k, const char *what)
@@ -117,11 +110,11 @@ static bool reap(killing *k, pid_t pid, bool killed)
 /* Runs it to its end. */
 static void run(killing *k, const tk_work *work, void (*body)(const tk_work *))
 {
-    double from = now_s();
+    double from = ts_now();
     (void)reap(k, start(work, body), false);
     if (work->board->why[0])
         bad(k, work->board->why);
-    k->takes = now_s() - from;
+    k->takes = ts_now() - from;
 }
 
 /* Half of the kills at any moment of what it takes, a quarter right behind a commit, a quarter
@@ -131,11 +124,11 @@ static void wait_for_instant(killing *k)
     tk_board *board = k->work.board;
     uint32_t all = (uint32_t)(k->takes * 1e6);
     uint32_t commits = atomic_load(&board->commits);
-    double until = now_s() + k->takes;
+    double until = ts_now() + k->takes;
     switch (tw_between(&k->rng, 0, 3)) {
     case 0:
         commits += tw_between(&k->rng, 1, 5);
-        while (atomic_load(&board->commits) < commits && now_s() < until)
+        while (atomic_load(&board->commits) < commits && ts_now() < until)
             pause_us(20);
         pause_us(tw_between(&k->rng, 0, 500));
         break;
@@ -413,7 +406,7 @@ void tk_run(tk_figures *figures, const anonset_backend *backend, const tk_limits
                  .figures = figures,
                  .limits = limits,
                  .rng = {.state = limits->seed},
-                 .started = now_s()};
+                 .started = ts_now()};
     *figures = (tk_figures){.bad = 0};
     tk_board *board =
         mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -438,7 +431,7 @@ void tk_run(tk_figures *figures, const anonset_backend *backend, const tk_limits
     ts_server_stop(&k.server);
     ts_dir_remove(&k.dir);
     (void)munmap(board, sizeof *board);
-    figures->seconds = now_s() - k.started;
+    figures->seconds = ts_now() - k.started;
 }
 
 /* ---- Figures -------------------------------------------------------------------------------- */

@@ -50,13 +50,6 @@ void tr_bad(tr_round *round, const char *format, ...)
                   tr_cast_name[round->cast], (unsigned long long)round->seed, (int)getpid(), text);
 }
 
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 anonset_store *tr_open(tr_round *round, const anonset_backend *backend, unsigned flags)
 {
     bool hurried = round->cast == TR_FOUR_WRITERS && backend != round->backend;
@@ -250,14 +243,14 @@ static tr_cast next_cast(const tr_figures *figures)
 void tr_run(tr_figures *figures, const anonset_backend *backend, const tr_limits *limits)
 {
     static tr_round round;
-    double from = now_s();
+    double from = ts_now();
     memset(figures, 0, sizeof *figures);
     tr_board *board =
         mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (board == MAP_FAILED)
         ts_die("no memory to share: %s", strerror(errno));
     for (uint64_t i = 0; i < TR_CASTS || (tr_sum(figures, TR_SNAPSHOTS) < limits->snapshots &&
-                                          now_s() - from < limits->seconds);
+                                          ts_now() - from < limits->seconds);
          i++) {
         round = (tr_round){.seed = limits->seed + i,
                            .cast = i < TR_CASTS ? (tr_cast)i : next_cast(figures),
@@ -266,7 +259,7 @@ void tr_run(tr_figures *figures, const anonset_backend *backend, const tr_limits
         run_round(figures, &round);
     }
     (void)munmap(board, sizeof *board);
-    figures->seconds = now_s() - from;
+    figures->seconds = ts_now() - from;
 }
 
 /* ---- Figures -------------------------------------------------------------------------------- */

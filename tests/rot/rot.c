@@ -15,7 +15,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SECTOR       512u
@@ -48,13 +47,6 @@ struct run {
     char folder[64];
     char path[80];
 };
-
-static double now(void)
-{
-    struct timespec t;
-    tc_must(clock_gettime(CLOCK_MONOTONIC, &t) == 0, "there is a clock");
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ---- Images ------------------------------------------------------------------------------- */
 
@@ -164,7 +156,8 @@ static void try_damage(struct run *r, const damage *d)
 
 static bool is_over(const struct run *r)
 {
-    return (r->limits->images > 0 && r->figures->images >= r->limits->images) || now() > r->until;
+    return (r->limits->images > 0 && r->figures->images >= r->limits->images) ||
+           ts_now() > r->until;
 }
 
 /* The first and the last byte of each sector, and a cut and a cleared sector there. From all over
@@ -248,7 +241,7 @@ bool tr_run(tr_figures *figures, const anonset_backend *backend, const tr_limits
 {
     tr_limits part = *limits;
     struct run r = {.backend = backend, .limits = &part, .figures = figures};
-    double began = now();
+    double began = ts_now();
     *figures = (tr_figures){.images = 0};
     r.fate = mmap(NULL, sizeof *r.fate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (r.fate == MAP_FAILED)
@@ -263,7 +256,7 @@ bool tr_run(tr_figures *figures, const anonset_backend *backend, const tr_limits
     run_one(&r, true);
     (void)rmdir(r.folder);
     (void)munmap(r.fate, sizeof *r.fate);
-    figures->seconds = now() - began;
+    figures->seconds = ts_now() - began;
     return true;
 }
 

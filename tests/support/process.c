@@ -22,7 +22,7 @@
 
 const char *const ts_backends[] = {"sqlite", "lmdb", NULL};
 
-static double seconds_now(void)
+double ts_now(void)
 {
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
@@ -68,7 +68,7 @@ void ts_start(ts_process *process, const char *const *argv)
     *process = (ts_process){.out = memory_file("out"),
                             .err = memory_file("err"),
                             .alive = alive[0],
-                            .started = seconds_now()};
+                            .started = ts_now()};
     process->pid = fork();
     if (process->pid < 0)
         ts_die("cannot fork: %s", strerror(errno));
@@ -80,9 +80,9 @@ void ts_start(ts_process *process, const char *const *argv)
 bool ts_ended(ts_process *process, unsigned ms)
 {
     struct pollfd fd = {.fd = process->alive, .events = POLLIN};
-    double until = seconds_now() + ms / 1000.0;
+    double until = ts_now() + ms / 1000.0;
     for (;;) {
-        double left = until - seconds_now();
+        double left = until - ts_now();
         int ready = poll(&fd, 1, left > 0 ? (int)(left * 1000) + 1 : 0);
         if (ready >= 0 || errno != EINTR)
             return ready > 0;
@@ -131,7 +131,7 @@ void ts_finish(ts_process *process, ts_result *result, unsigned timeout_ms)
     int status = reap(process, &used);
     *result = (ts_result){.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                           .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                          .seconds = seconds_now() - process->started,
+                          .seconds = ts_now() - process->started,
                           .peak_kib = used.ru_maxrss};
     result->out = read_all(process->out, &result->out_len);
     result->err = read_all(process->err, &err_len);

@@ -97,6 +97,9 @@ uint64_t ts_count(ts_server *server, const char *counter);
 /* Blocks until a counter is at least `value`. Ends the test after 60 seconds. */
 void ts_wait(ts_server *server, const char *counter, uint64_t value);
 
+/* Seconds on a clock that only goes on. */
+double ts_now(void);
+
 /* ---- Programs ----------------------------------------------------------------------------- */
 
 typedef struct ts_result {

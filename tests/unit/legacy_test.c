@@ -1020,18 +1020,11 @@ Test(legacy, an_upgrade_goes_through_a_log_or_fails)
 #define KILLS 50
 #endif
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* A full group in four finished syncs, in sectors of 1,500. Returns the seconds it took. */
 static double make_real(const ts_chain *chain, unsigned has)
 {
     static const uint32_t sizes[] = {31000, 31700, 31995, COINS};
-    double started = now();
+    double started = ts_now();
     uint32_t from = 0;
     ts_legacy l;
     ts_legacy_create(&l, path, has);
@@ -1041,7 +1034,7 @@ static double make_real(const ts_chain *chain, unsigned has)
         ts_legacy_delta(&l, id, 1, chain->coins + from, sizes[i] - from, 1500);
     }
     ts_legacy_close(&l);
-    return now() - started;
+    return ts_now() - started;
 }
 
 static void sync_file(void)
@@ -1071,9 +1064,9 @@ static void real_size(unsigned has)
         forget();
         copy_file(path, original);
         sync_file();
-        double started = now();
+        double started = ts_now();
         anonset_store_close(open_store());
-        upgrading = now() - started < upgrading ? now() - started : upgrading;
+        upgrading = ts_now() - started < upgrading ? ts_now() - started : upgrading;
     }
     anonset_store *store = open_store();
     char *after = answers(&all, store);
@@ -1131,9 +1124,9 @@ Test(legacy, random_kills_lose_no_coin)
     sigprocmask(SIG_BLOCK, &ended, NULL);
     (void)make_real(chain, TS_LEGACY_V1);
     copy_file(original, path);
-    double started = now();
+    double started = ts_now();
     anonset_store_close(open_store());
-    double takes = 1e6 * (now() - started);
+    double takes = 1e6 * (ts_now() - started);
     for (unsigned i = 0; i < kills; i++) {
         anonset_state state;
         forget();
@@ -1144,9 +1137,9 @@ Test(legacy, random_kills_lose_no_coin)
             _exit(0);
         }
         /* How long it takes changes with what else runs: follow it, so that kills stay spread. */
-        started = now();
+        started = ts_now();
         if (end_after(child, (unsigned)(takes * 1.1 * (double)(ts_mix(seed, i) % 1000) / 1000)))
-            takes = 1e6 * (now() - started);
+            takes = 1e6 * (ts_now() - started);
         else
             takes *= 1.02;
         if (i % 2)
