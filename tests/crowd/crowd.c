@@ -2,6 +2,8 @@
 
 #include "tests/crowd/crowd.h"
 
+#include "tests/support/coins.h"
+#include "tests/support/legacy.h"
 #include "tests/support/support.h"
 #include "tests/support/world.h"
 
@@ -15,6 +17,8 @@
 #define LARGE      8000u /* from here on most of it is taken back, or the store would only grow */
 #define SIZE_MOST  20000u
 #define TAGS_FIRST 3000u
+#define ROUND      100u /* programs that the first store sees; later ones grow older */
+#define CACHED     200u /* coins of an older wallet's cache, which none of the chain are */
 #define TOLD_MOST  10u
 #define KILL_MS    100u
 #define RUN_MS     300000u /* of one program, whatever the machine does beside */
@@ -31,18 +35,18 @@ typedef enum action {
 } action;
 
 /* How often, of 100; and what a program may end with: 3: the chain did not stand still, 5: the
- * server is behind, or there is nothing yet, 7: others were faster. */
+ * server is behind, or there is nothing yet, 7: others were faster, or upgrade an older cache. */
 static const struct {
     const char *name;
     unsigned often;
     unsigned ends;
 } commands[COMMANDS] = {
     [SYNC] = {"sync", 55, 1u << 0 | 1u << 3 | 1u << 5 | 1u << 7},
-    [VERIFY] = {"verify", 10, 1u << 0},
+    [VERIFY] = {"verify", 10, 1u << 0 | 1u << 7},
     [REPAIR] = {"repair", 8, 1u << 0 | 1u << 7},
-    [EXPORT] = {"export", 12, 1u << 0 | 1u << 5},
-    [STATUS] = {"status", 7, 1u << 0},
-    [TAGS] = {"tags", 5, 1u << 0 | 1u << 5},
+    [EXPORT] = {"export", 12, 1u << 0 | 1u << 5 | 1u << 7},
+    [STATUS] = {"status", 7, 1u << 0 | 1u << 7},
+    [TAGS] = {"tags", 5, 1u << 0 | 1u << 5 | 1u << 7},
     [CLEAR] = {"clear", 3, 1u << 0 | 1u << 7},
 };
 
@@ -64,6 +68,8 @@ typedef struct crowd {
     ts_server server;
     uint32_t size, most, tags;    /* of the chain now, ever; of its list */
     bool was_size[SIZE_MOST + 1]; /* the chain had so many coins once */
+    unsigned long round_ends;     /* behind so many programs */
+    unsigned rounds;
     program programs[AT_ONCE];
 } crowd;
 
@@ -239,6 +245,41 @@ static void turn(crowd *c, program *p)
     }
 }
 
+static void let_all_end(crowd *c)
+{
+    for (size_t i = 0; i < AT_ONCE; i++)
+        if (c->programs[i].runs)
+            finish(c, &c->programs[i], RUN_MS);
+}
+
+/* ---- Stores --------------------------------------------------------------------------------- */
+
+/* The cache of an older wallet, which whoever comes first upgrades. */
+static void put_cache(crowd *c)
+{
+    ts_chain *chain = ts_chain_new(1, CACHED);
+    anonset_meta meta = ts_chain_meta(chain, chain->n);
+    ts_legacy l;
+    ts_legacy_create(&l, c->db, TS_LEGACY_V1);
+    ts_legacy_delta(&l, ts_legacy_set(&l, 1, &meta), 1, chain->coins, chain->n, 100);
+    ts_legacy_close(&l);
+    ts_chain_free(chain);
+    c->was_size[CACHED] = true;
+}
+
+/* A store that is not there yet; or with SQLite, every second time, one to be upgraded. */
+static void begin_round(crowd *c)
+{
+    char name[32];
+    let_all_end(c);
+    (void)snprintf(name, sizeof name, "store-%u", c->rounds);
+    c->db = ts_in(&c->dir, name);
+    bool cached = c->rounds++ % 2 == 1 && strcmp(c->backend, "sqlite") == 0;
+    if (cached)
+        put_cache(c);
+    c->round_ends = c->figures->programs + ROUND * (cached ? 1 : c->rounds);
+}
+
 /* ---- In the end ----------------------------------------------------------------------------- */
 
 static void expect_same(crowd *c, const ts_result *said, const char *command, const char *file)
@@ -285,20 +326,19 @@ void tm_run(tm_figures *figures, const char *backend, const tm_limits *limits)
                 .rng = {.state = limits->seed},
                 .tags = TAGS_FIRST};
     ts_dir_make(&c.dir);
-    c.db = ts_in(&c.dir, "store");
     ts_server_start(&c.server, "--lifeline", "--per-block", "1-60", NULL);
     ts_tell(&c.server, "grow %u", FIRST);
     ts_tell(&c.server, "used %u", c.tags);
     note_size(&c);
     while (figures->programs < limits->programs && figures->bad < TOLD_MOST) {
+        if (figures->programs >= c.round_ends)
+            begin_round(&c);
         for (size_t i = 0; i < AT_ONCE; i++)
             turn(&c, &c.programs[i]);
         if (tw_chance(&c.rng, .05))
             move_chain(&c);
     }
-    for (size_t i = 0; i < AT_ONCE; i++)
-        if (c.programs[i].runs)
-            finish(&c, &c.programs[i], RUN_MS);
+    let_all_end(&c);
     look_at_the_end(&c);
     ts_server_stop(&c.server);
     ts_dir_remove(&c.dir);
