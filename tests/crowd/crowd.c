@@ -20,7 +20,7 @@
 #define ROUND      100u /* programs that the first store sees; later ones grow older */
 #define CACHED     200u /* coins of an older wallet's cache, which none of the chain are */
 #define TOLD_MOST  10u
-#define KILL_MS    100u
+#define KILL_MS    40u
 #define RUN_MS     300000u /* of one program, whatever the machine does beside */
 
 typedef enum action {
