@@ -156,9 +156,9 @@ static bool read_node(node *out, const tree *t, const uint8_t *bytes, size_t i)
     out->len = head.number;
     bool big = head.flags == BIG_DATA;
     bool too_large = NODE_BYTES + (size_t)head.key + out->len > big_from(t->page);
-    if (head.flags != (big ? BIG_DATA : 0) || (too_large && !big) ||
-        (big && !too_large && !t->free_pages) ||
-        (big ? sizeof out->data_page : out->len) > room - head.key)
+    if (big ? !too_large && !t->free_pages : too_large || head.flags != 0)
+        return false;
+    if ((big ? sizeof out->data_page : out->len) > room - head.key)
         return false;
     out->data = out->key + head.key;
     if (big)
