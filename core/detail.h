@@ -18,6 +18,12 @@ anonset_code as_errno_code(int os_error);
     "the disk (or quota) is full, or no file may grow further (ulimit -f): free some space and "   \
     "call again"
 
+/* The text of FOREIGN where a store's format is another one; it takes that and ours, both unsigned.
+ */
+#define AS_FORMAT_TEXT                                                                             \
+    "a store of format %u, this library knows %u; it was not touched: use the version of anonset " \
+    "that wrote it, or sync to another path"
+
 #ifdef __clang_analyzer__
 /* Static analysis sees one file at a time: what as_fail returns is the code it was given, never OK.
  */

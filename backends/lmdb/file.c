@@ -131,10 +131,8 @@ anonset_code as_info_decode(anonset_store_info *info, const MDB_val *val, const 
                        "another path",
                        path);
     if (as_get32(bytes + 8) != INFO_FORMAT)
-        return as_fail(detail, ANONSET_FOREIGN, 0,
-                       "%s is a store of format %u, this library knows %u; it was not touched: use "
-                       "the version of anonset that wrote it, or sync to another path",
-                       path, (unsigned)as_get32(bytes + 8), INFO_FORMAT);
+        return as_fail(detail, ANONSET_FOREIGN, 0, "%s is " AS_FORMAT_TEXT, path,
+                       (unsigned)as_get32(bytes + 8), INFO_FORMAT);
     if (!as_identity_decode(info, bytes + INFO_HEAD, val->mv_size - INFO_HEAD))
         return as_fail(detail, ANONSET_CORRUPT, 0, "%s: the store's info record is damaged", path);
     return ANONSET_OK;

@@ -147,10 +147,8 @@ static anonset_code judge_head(as_schema_found *file, const uint8_t *head, const
         return ANONSET_OK;
     *file = AS_FOUND_OURS;
     if (big_endian(head + USER_VERSION_AT) != AS_FORMAT)
-        return as_fail(detail, ANONSET_FOREIGN, 0,
-                       "%s is a store of format %u, this library knows %d; it was not touched: use "
-                       "the version of anonset that wrote it, or sync to another path",
-                       path, big_endian(head + USER_VERSION_AT), AS_FORMAT);
+        return as_fail(detail, ANONSET_FOREIGN, 0, "%s is " AS_FORMAT_TEXT, path,
+                       (unsigned)big_endian(head + USER_VERSION_AT), (unsigned)AS_FORMAT);
     return ANONSET_OK;
 }
 
